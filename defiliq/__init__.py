@@ -1,0 +1,1 @@
+"""Exact on-chain liquidation ladders."""

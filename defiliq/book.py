@@ -1,0 +1,164 @@
+"""Book: all accounts of one market at one block, as columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from defiliq.types import Account, Leg, Market, StableDebt, checksum
+
+M_co = TypeVar("M_co", bound=Market, covariant=True)
+
+LOW_64 = 2**64 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Amounts:
+    """Non-negative integers below 2**128, one per leg, as two columns of 64 bits."""
+
+    high: NDArray[np.uint64]
+    low: NDArray[np.uint64]
+
+    @classmethod
+    def of(cls, values: Sequence[int]) -> Amounts:
+        """Columns of Python ints; OverflowError from 2**128 on."""
+        if any(value < 0 or value >> 128 for value in values):
+            raise OverflowError("an amount does not fit in 128 bits")
+        return cls(
+            np.array([value >> 64 for value in values], dtype=np.uint64),
+            np.array([value & LOW_64 for value in values], dtype=np.uint64),
+        )
+
+    def __len__(self) -> int:
+        return len(self.low)
+
+    def __getitem__(self, leg: int) -> int:
+        return (int(self.high[leg]) << 64) | int(self.low[leg])
+
+    def to_float(self) -> NDArray[np.float64]:
+        """The nearest doubles, within two roundings (relative error at most 2**-52)."""
+        return self.high.astype(np.float64) * 2.0**64 + self.low.astype(np.float64)
+
+
+@dataclass(frozen=True, slots=True)
+class Book(Generic[M_co]):
+    """All accounts of one market at one block.
+
+    N accounts and L legs; the legs of account i are the rows first_leg[i] to first_leg[i + 1].
+    `failed` names the accounts that were found but could not be read, with the reason: they are in no column.
+    """
+
+    market: M_co
+    owners: NDArray[np.uint8]
+    """(N, 20) addresses."""
+    modes: NDArray[np.uint8]
+    """(N,) eMode categories."""
+    first_leg: NDArray[np.int64]
+    """(N + 1,)"""
+    reserves: NDArray[np.int16]
+    """(L,) positions in market.reserves."""
+    collateral: Amounts
+    """(L,) in the protocol's own unit."""
+    debt: Amounts
+    """(L,) in the protocol's own unit; stable-rate debt is apart."""
+    counted: NDArray[np.bool_]
+    """(L,) whether the collateral backs debt."""
+    stable: Mapping[int, StableDebt] = field(default_factory=dict)
+    """Leg row to stable-rate debt; empty on every market that has none."""
+    failed: Mapping[str, str] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.modes)
+
+    @property
+    def legs(self) -> int:
+        """L, the number of legs."""
+        return len(self.reserves)
+
+    @property
+    def account_of_leg(self) -> NDArray[np.int64]:
+        """(L,) the account each leg belongs to."""
+        return np.repeat(np.arange(len(self), dtype=np.int64), np.diff(self.first_leg))
+
+    def owner(self, i: int) -> str:
+        """EIP-55 address of account `i`."""
+        return checksum(self.owners[i].tobytes())
+
+    def account(self, i: int) -> Account:
+        """Account `i` as exact ints, for the law."""
+        legs = tuple(
+            Leg(
+                int(self.reserves[k]),
+                self.collateral[k],
+                self.debt[k],
+                bool(self.counted[k]),
+                self.stable.get(k),
+            )
+            for k in range(int(self.first_leg[i]), int(self.first_leg[i + 1]))
+        )
+        return Account(self.owner(i), int(self.modes[i]), legs)
+
+    def accounts(self) -> Iterator[Account]:
+        """All accounts, in order."""
+        return (self.account(i) for i in range(len(self)))
+
+    def find(self, owner: str) -> int | None:
+        """Position of an address, in any spelling; None where the book does not have it."""
+        wanted = np.frombuffer(bytes.fromhex(owner.removeprefix("0x")), dtype=np.uint8)
+        rows = np.flatnonzero((self.owners == wanted).all(axis=1))
+        return int(rows[0]) if len(rows) else None
+
+    @classmethod
+    def build(
+        cls, market: M_co, accounts: Sequence[Account], failed: Mapping[str, str] | None = None
+    ) -> Book[M_co]:
+        """Columns of exact accounts: the inverse of `account`."""
+        legs = [leg for account in accounts for leg in account.legs]
+        owners = b"".join(bytes.fromhex(account.owner.removeprefix("0x")) for account in accounts)
+        counts = [len(account.legs) for account in accounts]
+        return cls(
+            market=market,
+            owners=np.frombuffer(owners, dtype=np.uint8).reshape(len(accounts), 20),
+            modes=np.array([account.mode for account in accounts], dtype=np.uint8),
+            first_leg=np.concatenate(([0], np.cumsum(counts))).astype(np.int64),
+            reserves=np.array([leg.reserve for leg in legs], dtype=np.int16),
+            collateral=Amounts.of([leg.collateral for leg in legs]),
+            debt=Amounts.of([leg.debt for leg in legs]),
+            counted=np.array([leg.counted for leg in legs], dtype=np.bool_),
+            stable={k: leg.stable for k, leg in enumerate(legs) if leg.stable is not None},
+            failed=dict(failed) if failed is not None else {},
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class MarginTerms:
+    """A protocol's rule as lines in prices, for the engine, which need not know whose rule it is.
+
+    For every account, exact verdict aside: if sum(lower * price) - slack_below > 0 it is safe, and if
+    sum(upper * price) + slack_above < 0 it is liquidatable, where the sums run over its legs. Between the two
+    only the law can tell. One leg row may carry collateral and debt at once. All are float64 whose
+    relative error is at most `relative_error`, on `gross` (the sum of absolute terms) rather than on the
+    difference.
+    """
+
+    first_leg: NDArray[np.int64]
+    """(N + 1,)"""
+    feeds: NDArray[np.int16]
+    """(L,) position in market.prices."""
+    credit: NDArray[np.float64]
+    """(L,) collateral side: margin per price integer, >= 0."""
+    credit_lower: NDArray[np.float64]
+    """(L,) the same with the most that rounding can take away in proportion; `credit` itself where none."""
+    debit: NDArray[np.float64]
+    """(L,) debt side: margin per price integer, >= 0."""
+    slack_below: NDArray[np.float64]
+    """(N,) what rounding can take from the margin at most, in margin units."""
+    slack_above: NDArray[np.float64]
+    """(N,) what rounding can add to the margin at most."""
+    relative_error: float
+    law_only: NDArray[np.bool_]
+    """(N,) accounts that these lines do not describe; they always go to the law."""

@@ -1,0 +1,92 @@
+"""What the rest of defiliq needs of a node: name a block, ask contracts at it, read logs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from defiliq.errors import CallReverted
+from defiliq.types import Block
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One view call: `data` is the selector and the encoded arguments."""
+
+    to: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Override:
+    """What an account is pretended to be during a call: other code, or other storage words."""
+
+    code: bytes | None = None
+    storage: Mapping[int, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LogFilter:
+    """Logs of one contract with one event signature."""
+
+    address: str
+    topic0: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Logs:
+    """Logs as columns, in chain order."""
+
+    topics: NDArray[np.uint8]
+    """(n, 4, 32); absent topics are zero."""
+    blocks: NDArray[np.int64]
+    """(n,) block numbers."""
+    data: tuple[bytes, ...]
+
+
+class Node(Protocol):
+    """A node of one chain. Every read names its block; 'latest' exists only in `block`."""
+
+    @property
+    def chain_id(self) -> int:
+        """The chain that the node says it serves."""
+        ...
+
+    @property
+    def label(self) -> str:
+        """How to name the node to people: its URL without secrets, or the recording's path."""
+        ...
+
+    def block(self, tag: int | str) -> Block:
+        """The block of a number or a tag (latest, safe, finalized, earliest)."""
+        ...
+
+    def call(
+        self,
+        calls: Sequence[Call],
+        at: Block,
+        *,
+        overrides: Mapping[str, Override] | None = None,
+        timestamp: int | None = None,
+    ) -> list[bytes | CallReverted]:
+        """The answers of view calls at a block, in order; a revert is an answer, anything else raises.
+
+        `timestamp` overrides the block's own.
+        """
+        ...
+
+    def logs(self, wanted: LogFilter, first: int, last: int) -> Logs:
+        """The logs of blocks `first` to `last`, both included, by one request; RangeTooLarge if refused."""
+        ...
+
+
+def answered(answers: Sequence[bytes | CallReverted]) -> list[bytes]:
+    """The answers, or the first revert raised."""
+    for answer in answers:
+        if isinstance(answer, CallReverted):
+            raise answer
+    return [answer for answer in answers if isinstance(answer, bytes)]

@@ -1,0 +1,269 @@
+"""The exact things: frozen, slotted, ints. Many things are columns instead: see `book`.
+
+A price lives in a *feed*: one source contract as one market asks it. Reserves that share a source share a
+feed, so they move together. A *driver* moves one or more feeds, each by an integer function of one integer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Literal, Self, TypeAlias
+
+from defiliq.units import MAX_UINT256
+
+Side: TypeAlias = Literal["long", "short"]
+Outcome: TypeAlias = Literal["price", "already", "never"]
+
+HIGHEST_PRICE = 2**128 - 1
+"""The largest oracle integer that is searched. Far above any feed, and low enough that price times balance
+stays inside uint256 in the contracts."""
+
+
+@lru_cache(maxsize=1 << 16)
+def checksum(address: bytes) -> str:
+    """The EIP-55 spelling of a 20-byte address."""
+    from eth_utils.address import to_checksum_address  # here: its import is slow and many commands need none
+
+    return str(to_checksum_address(address))
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """The one block that a read is pinned to."""
+
+    chain_id: int
+    number: int
+    hash: str
+    timestamp: int
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A market as data: where it lives, before anything is read from it."""
+
+    protocol: str
+    name: str
+    chain_id: int
+    from_block: int
+    """The first block that can hold an event of the market."""
+    addresses: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """One price source of a market; `Market.prices` holds its answer at the same position."""
+
+    name: str
+    """Symbols of the reserves it prices, joined by '+'."""
+    source: str
+    """The contract that answers, EIP-55; the zero address where the oracle has no source of its own."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reserve:
+    """An asset as one market lists it. Protocols add their parameters in a subclass."""
+
+    id: int
+    """The protocol's own number of the reserve; its position in `Market.reserves` may differ."""
+    asset: str
+    symbol: str
+    decimals: int
+    feed: int
+    """Position of its price in `Market.prices`."""
+
+    @property
+    def unit(self) -> int:
+        """Base units in one whole token."""
+        return int(10**self.decimals)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Market:
+    """One market at one block: reserves, prices, and the instant that balances are evaluated at.
+
+    Every price is positive: a missing one is an error when the market is built. Protocols add their
+    parameters in a subclass.
+    """
+
+    protocol: str
+    name: str
+    version: str
+    block: Block
+    timestamp: int
+    base_unit: int
+    """Integers in one unit of the base currency: 10**8 where prices are dollars with 8 decimals."""
+    base_symbol: str
+    reserves: tuple[Reserve, ...]
+    feeds: tuple[Feed, ...]
+    prices: tuple[int, ...]
+    """Oracle integers, one per feed, in `feeds` order."""
+
+    def price_of(self, reserve: int) -> int:
+        """The oracle price of the reserve at position `reserve`, in base currency integers per whole token."""
+        return self.prices[self.reserves[reserve].feed]
+
+    def at_prices(self, changed: Mapping[int, int]) -> Self:
+        """The same market with some feeds at other prices; `changed` maps feed positions to integers."""
+        prices = list(self.prices)
+        for feed, price in changed.items():
+            prices[feed] = price
+        return replace(self, prices=tuple(prices))
+
+
+@dataclass(frozen=True, slots=True)
+class StableDebt:
+    """A stable-rate debt (Aave v2 and v3.0/v3.1): it compounds at the account's own rate since its own update."""
+
+    principal: int
+    rate_ray: int
+    updated_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Leg:
+    """One reserve of one account, in the protocol's own units (Aave: scaled balances)."""
+
+    reserve: int
+    """Position in `Market.reserves`."""
+    collateral: int
+    debt: int
+    counted: bool
+    """Whether the collateral backs debt: the account's own collateral flag."""
+    stable: StableDebt | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One owner in one market."""
+
+    owner: str
+    mode: int
+    """The account's eMode category; 0 where the protocol has none or the account uses none."""
+    legs: tuple[Leg, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """The protocol's answer about one account. `liquidatable` is the verdict; the rest explains it."""
+
+    collateral_base: int
+    debt_base: int
+    available_borrows_base: int
+    threshold_bps: int
+    """Average liquidation threshold, cut to whole basis points as the contract's view shows it."""
+    ltv_bps: int
+    factor_wad: int
+    """2**256 - 1 where there is no debt, as the contract answers."""
+    liquidatable: bool
+    margin: int
+    """Threshold value minus debt, in base currency times 1e4. Negative when liquidatable; it says where to
+    look for a level and never decides."""
+
+
+NO_DEBT_FACTOR = MAX_UINT256
+
+
+@dataclass(frozen=True, slots=True)
+class Liquidation:
+    """What one liquidation call takes, to the wei: the best pair of legs for the liquidator."""
+
+    seize_reserve: int
+    repay_reserve: int
+    seized: int
+    """Collateral that reaches the liquidator, in its token's base units; the protocol fee is not in it."""
+    repaid: int
+    protocol_fee: int
+    """Collateral that goes to the protocol, in base units of the seized token."""
+    seized_base: int
+    repaid_base: int
+    bad_debt_base: int
+    """Debt that nothing backs any more after the call."""
+
+    @property
+    def bonus_base(self) -> int:
+        """What the liquidator gains at oracle prices, before gas."""
+        return self.seized_base - self.repaid_base
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why the protocol would refuse every liquidation of an account."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """How a driver moves one feed: price = driver * numerator / denominator, rounded down."""
+
+    feed: int
+    numerator: int = 1
+    denominator: int = 1
+
+    def price(self, driver_price: int) -> int:
+        """The feed's integer when the driver stands at `driver_price`."""
+        return driver_price * self.numerator // self.denominator
+
+    @property
+    def is_identity(self) -> bool:
+        """Whether the feed is the driver."""
+        return self.numerator == self.denominator
+
+
+@dataclass(frozen=True, slots=True)
+class Driver:
+    """What really moves: one integer, and the feeds that follow it.
+
+    Prices follow monotonically (no feed falls when the driver rises), and each stays within `bend`
+    integers of the straight line between any two of its values.
+    """
+
+    name: str
+    spot: int
+    unit: int
+    """Integers in 1.0 of the driver."""
+    moves: tuple[Move, ...]
+
+    @property
+    def bend(self) -> int:
+        """0 where every feed is the driver itself, 1 where a ratio is rounded down."""
+        return 0 if all(move.is_identity for move in self.moves) else 1
+
+    def prices(self, at: int) -> dict[int, int]:
+        """Feed position to price, with the driver at `at`."""
+        return {move.feed: move.price(at) for move in self.moves}
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """Where one account breaks on one driver, on one side of spot."""
+
+    account: int
+    """Position in the book."""
+    driver: Driver
+    side: Side
+    """`long`: it breaks as the driver falls. `short`: as it rises."""
+    outcome: Outcome
+    price: int | None
+    """The driver integer nearest to spot at which the account is liquidatable: spot itself when `already`,
+    None when `never`."""
+    band: int | None = None
+    """The last integer, away from spot, at which a safe stretch ends. None where there is one crossing."""
+
+
+Judge: TypeAlias = Callable[[Account, Market], Health]
+"""The law: the verdict on one account in one market."""
+
+RangeJudge: TypeAlias = Callable[[Account, Market, Market, int], bool | None]
+"""The law over a stretch of driver prices: (account, market at one end, market at the other, bend).
+
+True: liquidatable at every integer of the stretch, both ends included. False: at none. None: not known.
+The ends may be the same market, and then the answer is never None.
+"""
+
+
+def symbols(reserves: Sequence[Reserve]) -> tuple[str, ...]:
+    """The symbols of some reserves, in order."""
+    return tuple(reserve.symbol for reserve in reserves)
