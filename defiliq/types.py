@@ -49,6 +49,8 @@ class Listing:
     from_block: int
     """The first block that can hold an event of the market."""
     addresses: Mapping[str, str]
+    version: str = ""
+    """The protocol version as far as it is known without asking; the chain decides."""
 
 
 @dataclass(frozen=True, slots=True)
