@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from defiliq.types import Account, Leg, Market, StableDebt, checksum
 
-M_co = TypeVar("M_co", bound=Market, covariant=True)
+M = TypeVar("M", bound=Market)
 
 LOW_64 = 2**64 - 1
 
@@ -45,14 +45,14 @@ class Amounts:
 
 
 @dataclass(frozen=True, slots=True)
-class Book(Generic[M_co]):
+class Book(Generic[M]):
     """All accounts of one market at one block.
 
     N accounts and L legs; the legs of account i are the rows first_leg[i] to first_leg[i + 1].
     `failed` names the accounts that were found but could not be read, with the reason: they are in no column.
     """
 
-    market: M_co
+    market: M
     owners: NDArray[np.uint8]
     """(N, 20) addresses."""
     modes: NDArray[np.uint8]
@@ -114,8 +114,8 @@ class Book(Generic[M_co]):
 
     @classmethod
     def build(
-        cls, market: M_co, accounts: Sequence[Account], failed: Mapping[str, str] | None = None
-    ) -> Book[M_co]:
+        cls, market: M, accounts: Sequence[Account], failed: Mapping[str, str] | None = None
+    ) -> Book[M]:
         """Columns of exact accounts: the inverse of `account`."""
         legs = [leg for account in accounts for leg in account.legs]
         owners = b"".join(bytes.fromhex(account.owner.removeprefix("0x")) for account in accounts)
@@ -138,27 +138,27 @@ class Book(Generic[M_co]):
 class MarginTerms:
     """A protocol's rule as lines in prices, for the engine, which need not know whose rule it is.
 
-    For every account, exact verdict aside: if sum(lower * price) - slack_below > 0 it is safe, and if
-    sum(upper * price) + slack_above < 0 it is liquidatable, where the sums run over its legs. Between the two
-    only the law can tell. One leg row may carry collateral and debt at once. All are float64 whose
-    relative error is at most `relative_error`, on `gross` (the sum of absolute terms) rather than on the
-    difference.
+    An account's margin is the sum over its legs of (credit - debit) * price. The exact rule calls it
+    liquidatable when its margin is below zero, up to what rounding moves. Rounding moves each leg by at most
+    `step + step_per_price * price`, and can take credit down to `credit_floor` in proportion. The floats
+    themselves are within `relative_error` of the exact terms, as a share of gross credit plus debit.
     """
 
     first_leg: NDArray[np.int64]
     """(N + 1,)"""
-    feeds: NDArray[np.int16]
+    account_of_leg: NDArray[np.int64]
+    """(L,)"""
+    feeds: NDArray[np.intp]
     """(L,) position in market.prices."""
     credit: NDArray[np.float64]
-    """(L,) collateral side: margin per price integer, >= 0."""
-    credit_lower: NDArray[np.float64]
-    """(L,) the same with the most that rounding can take away in proportion; `credit` itself where none."""
+    """(L,) margin per price integer that the leg's collateral gives, >= 0."""
+    credit_floor: NDArray[np.float64]
+    """(L,) the least that proportional rounding leaves of it; `credit` itself where there is none."""
     debit: NDArray[np.float64]
-    """(L,) debt side: margin per price integer, >= 0."""
-    slack_below: NDArray[np.float64]
-    """(N,) what rounding can take from the margin at most, in margin units."""
-    slack_above: NDArray[np.float64]
-    """(N,) what rounding can add to the margin at most."""
+    """(L,) margin per price integer that the leg's debt takes, >= 0."""
+    step: float
+    step_per_price: NDArray[np.float64]
+    """(F,) per feed."""
     relative_error: float
     law_only: NDArray[np.bool_]
     """(N,) accounts that these lines do not describe; they always go to the law."""

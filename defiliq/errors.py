@@ -3,8 +3,10 @@
 DefiliqError                       exit code 1
 ├── NodeError                      the node, or the way to it
 │   ├── NodeUnreachable            no connection, or no answer in time, after all retries
+│   │   └── NodeTimeout            connected, but no answer in time
 │   ├── RateLimited                429 after all retries
-│   ├── BadResponse                not JSON, cut short, too large, or not what was asked
+│   ├── BadResponse                not JSON, cut short, or not what was asked
+│   │   └── TooLarge               the question or its answer exceeds a size limit
 │   ├── RpcError                   a JSON-RPC error that has no better name here
 │   ├── RangeTooLarge              eth_getLogs refused the range; carries a suggested last block
 │   ├── CallReverted               a contract refused a call
@@ -21,6 +23,7 @@ DefiliqError                       exit code 1
 └── InputError                     exit code 2: what the user gave cannot be used
     ├── UnknownMarket
     ├── UnknownDriver
+    ├── BadUrl                     an RPC URL that is none
     ├── BadFile                    a market file, snapshot or recording that cannot be read
     └── NoNodeGiven                no RPC URL by option, environment or config file
 """
@@ -48,6 +51,10 @@ class NodeUnreachable(NodeError):
         super().__init__(f"cannot reach the node at {url}: {seen}. Check the URL and that the node is up.")
 
 
+class NodeTimeout(NodeUnreachable):
+    """Connected, but no answer in time."""
+
+
 class RateLimited(NodeError):
     """The provider kept answering 429."""
 
@@ -67,6 +74,10 @@ class BadResponse(NodeError):
         super().__init__(
             f"{url} sent an unusable answer: {seen}. Is this the JSON-RPC endpoint? Try again or use another."
         )
+
+
+class TooLarge(BadResponse):
+    """The question or its answer exceeds a size limit, the endpoint's or ours."""
 
 
 class RpcError(NodeError):
@@ -130,7 +141,7 @@ class BlockChanged(NodeError):
     def __init__(self, number: int, expected_hash: str, seen_hash: str) -> None:
         self.number, self.expected_hash, self.seen_hash = number, expected_hash, seen_hash
         super().__init__(
-            f"block {number} changed from {expected_hash} to {seen_hash} while it was read (a reorganisation). "
+            f"block {number} changed from {expected_hash} to {seen_hash} while it was read. "
             "Run again, or use --block finalized."
         )
 
@@ -209,6 +220,14 @@ class UnknownDriver(InputError):
     def __init__(self, wanted: str, known: Sequence[str]) -> None:
         self.wanted, self.known = wanted, tuple(known)
         super().__init__(f"no driver {wanted!r} in this market. Drivers: {', '.join(known)}.")
+
+
+class BadUrl(InputError):
+    """An RPC URL that is none. The message does not repeat it: it may hold a key."""
+
+    def __init__(self, seen: str) -> None:
+        self.seen = seen
+        super().__init__(f"the RPC URL cannot be used: {seen}. Give one like https://host/path.")
 
 
 class BadFile(InputError):

@@ -6,10 +6,10 @@ feed, so they move together. A *driver* moves one or more feeds, each by an inte
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Literal, Self, TypeAlias
+from typing import Literal, Protocol, Self, TypeAlias
 
 from defiliq.units import MAX_UINT256
 
@@ -103,7 +103,7 @@ class Market:
     """Oracle integers, one per feed, in `feeds` order."""
 
     def price_of(self, reserve: int) -> int:
-        """The oracle price of the reserve at position `reserve`, in base currency integers per whole token."""
+        """The oracle integer of the reserve at position `reserve`: base currency per whole token."""
         return self.prices[self.reserves[reserve].feed]
 
     def at_prices(self, changed: Mapping[int, int]) -> Self:
@@ -116,7 +116,7 @@ class Market:
 
 @dataclass(frozen=True, slots=True)
 class StableDebt:
-    """A stable-rate debt (Aave v2 and v3.0/v3.1): it compounds at the account's own rate since its own update."""
+    """A stable-rate debt (Aave v2, v3.0, v3.1): it compounds at the account's own rate."""
 
     principal: int
     rate_ray: int
@@ -182,6 +182,8 @@ class Liquidation:
     repaid_base: int
     bad_debt_base: int
     """Debt that nothing backs any more after the call."""
+    debt_to_cover: int
+    """What to ask for: 2**256 - 1, or less where the dust rule refuses to clear so much."""
 
     @property
     def bonus_base(self) -> int:
@@ -233,9 +235,28 @@ class Driver:
         """0 where every feed is the driver itself, 1 where a ratio is rounded down."""
         return 0 if all(move.is_identity for move in self.moves) else 1
 
+    @property
+    def lowest(self) -> int:
+        """The lowest integer at which every feed still has a price of at least 1."""
+        return max(-(-move.denominator // move.numerator) for move in self.moves)
+
+    @property
+    def highest(self) -> int:
+        """The highest integer at which no feed leaves the searched range."""
+        return min(
+            HIGHEST_PRICE * min(move.denominator, move.numerator) // move.numerator for move in self.moves
+        )
+
     def prices(self, at: int) -> dict[int, int]:
         """Feed position to price, with the driver at `at`."""
         return {move.feed: move.price(at) for move in self.moves}
+
+    def lead(self, prices: Sequence[int], at: int) -> list[int]:
+        """All feeds' prices, with the driver at `at` and the feeds it does not move where they are."""
+        led = list(prices)
+        for move in self.moves:
+            led[move.feed] = move.price(at)
+        return led
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,15 +276,31 @@ class Level:
     """The last integer, away from spot, at which a safe stretch ends. None where there is one crossing."""
 
 
-Judge: TypeAlias = Callable[[Account, Market], Health]
-"""The law: the verdict on one account in one market."""
+class Rule(Protocol):
+    """One account's health as a function of prices alone: the law with everything else settled.
 
-RangeJudge: TypeAlias = Callable[[Account, Market, Market, int], bool | None]
-"""The law over a stretch of driver prices: (account, market at one end, market at the other, bend).
+    `prices` hold one oracle integer per feed, in `Market.feeds` order.
+    """
 
-True: liquidatable at every integer of the stretch, both ends included. False: at none. None: not known.
-The ends may be the same market, and then the answer is never None.
-"""
+    def liquidatable(self, prices: Sequence[int]) -> bool:
+        """The verdict."""
+        ...
+
+    def margin(self, prices: Sequence[int]) -> int:
+        """Weighted collateral minus debt: says where to look for a level, and never decides."""
+        ...
+
+    def health(self, prices: Sequence[int]) -> Health:
+        """The verdict and all that explains it."""
+        ...
+
+    def verdict_over(self, start: Sequence[int], end: Sequence[int], bend: int) -> bool | None:
+        """The verdict wherever a driver leads prices from `start` to `end`, both included.
+
+        True: liquidatable everywhere. False: nowhere. None: not known, or it differs; never None where the
+        ends are equal. `bend` is `Driver.bend`.
+        """
+        ...
 
 
 def symbols(reserves: Sequence[Reserve]) -> tuple[str, ...]:

@@ -1,0 +1,1 @@
+"""Fast and exact over whole books, for any protocol: it never imports one."""

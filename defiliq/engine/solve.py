@@ -1,0 +1,118 @@
+"""The exact liquidation price: the driver integer nearest to spot at which the law says liquidatable.
+
+Nothing is assumed about the rule but what `Rule.verdict_over` proves: a stretch of prices is left out only
+when it is safe throughout. A straight line through two margins says where to cut first, so most accounts
+need about ten looks; where rounding makes the verdict flicker, or a rule is not monotone (Aave <= 3.4), the
+search goes down to single integers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from defiliq.types import Driver, Level, Rule, Side
+
+_CUTS = (1 << 30, 1 << 18, 1 << 10, 1 << 4, 1)
+"""Distances from the guess at which the range is cut, in driver integers."""
+
+
+def find_levels(rule: Rule, account: int, prices: Sequence[int], driver: Driver) -> list[Level]:
+    """Every level of one account on one driver: `already`, one or two prices, or `never`.
+
+    Two, because rounding lets some accounts break both ways. `prices` are the market's, with the driver at
+    spot; `account` is only passed on.
+    """
+    if rule.liquidatable(driver.lead(prices, driver.spot)):
+        return [Level(account, driver, _exposed_side(rule, prices, driver), "already", driver.spot)]
+    levels = []
+    for side, end in (("long", driver.lowest), ("short", driver.highest)):
+        level = _find_side(rule, account, prices, driver, "long" if side == "long" else "short", end)
+        if level is not None:
+            levels.append(level)
+    return levels or [Level(account, driver, _exposed_side(rule, prices, driver), "never", None)]
+
+
+def _exposed_side(rule: Rule, prices: Sequence[int], driver: Driver) -> Side:
+    """The side that hurts: `long` unless the margin shrinks as the driver rises."""
+    here = rule.margin(driver.lead(prices, driver.spot))
+    above = rule.margin(driver.lead(prices, 2 * driver.spot))
+    return "long" if above >= here else "short"
+
+
+def _find_side(
+    rule: Rule, account: int, prices: Sequence[int], driver: Driver, side: Side, end: int
+) -> Level | None:
+    """The level on one side of spot; None where nothing breaks between spot and `end`."""
+    step = -1 if side == "long" else 1
+    first = driver.spot + step
+    if (end - first) * step < 0:
+        return None
+    search = _Search(rule, prices, driver)
+    price = search.nearest(first, end, wanted=True)
+    if price is None:
+        return None
+    return Level(account, driver, side, "price", price, search.band(price, end, step))
+
+
+class _Search:
+    """Looks for verdicts along one driver, with everything else of the market fixed."""
+
+    def __init__(self, rule: Rule, prices: Sequence[int], driver: Driver) -> None:
+        self._rule, self._prices, self._driver = rule, prices, driver
+
+    def nearest(self, near: int, far: int, *, wanted: bool) -> int | None:
+        """The integer nearest to `near`, on the way to `far`, whose verdict is `wanted`."""
+        stretches = list(self._stretches(near, far))[::-1]
+        while stretches:
+            start, end = stretches.pop()
+            verdict = self._verdict_over(start, end)
+            if verdict is wanted:
+                return start
+            if verdict is None:
+                middle = start + (abs(end - start) // 2) * (1 if end > start else -1)
+                step = 1 if end > start else -1
+                stretches.append((middle + step, end))
+                stretches.append((start, middle))
+        return None
+
+    def band(self, price: int, end: int, step: int) -> int | None:
+        """The last integer, away from spot, at which a safe stretch ends; None if that is `price` itself."""
+        last = self.nearest(end, price, wanted=True)
+        assert last is not None  # noqa: S101 - `price` itself qualifies
+        if last == price:
+            return None
+        safe = self.nearest(last, price, wanted=False)
+        return None if safe is None else safe + step
+
+    def _verdict_over(self, start: int, end: int) -> bool | None:
+        lead, prices = self._driver.lead, self._prices
+        return self._rule.verdict_over(lead(prices, start), lead(prices, end), self._driver.bend)
+
+    def _stretches(self, near: int, far: int) -> Iterator[tuple[int, int]]:
+        """`near` to `far` in consecutive stretches, cut around the guessed crossing."""
+        step = 1 if far >= near else -1
+        guess = self._guess(near, far, step)
+        if guess is None:
+            yield near, far
+            return
+        ahead = [guess - step * cut for cut in _CUTS]
+        behind = [guess + step * cut for cut in reversed(_CUTS)]
+        start = near
+        for end in (*ahead, *behind):
+            if (end - start) * step >= 0 and (far - end) * step > 0:
+                yield start, end
+                start = end + step
+        yield start, far
+
+    def _guess(self, near: int, far: int, step: int) -> int | None:
+        """Where the straight line through two margins meets zero, if that lies ahead."""
+        margin_near = self._margin(near)
+        other = min(far, 2 * near) if step > 0 else max(far, near // 2)
+        slope = self._margin(other) - margin_near
+        if other == near or slope == 0:
+            return None
+        guess = near - margin_near * (other - near) // slope
+        return guess if (guess - near) * step >= 0 and (far - guess) * step >= 0 else None
+
+    def _margin(self, at: int) -> int:
+        return self._rule.margin(self._driver.lead(self._prices, at))
