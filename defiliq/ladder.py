@@ -18,13 +18,15 @@ from defiliq.types import (
     Account,
     Block,
     Health,
-    Judge,
     Level,
     Liquidation,
     Market,
     Refusal,
 )
 from defiliq.units import WAD
+
+Judge: TypeAlias = Callable[[Account, Market], Health]
+"""The law: the verdict on one account at a market's prices, and what explains it."""
 
 Take: TypeAlias = Callable[[Account, Market], Liquidation | Refusal]
 """What one liquidation call takes from an account in a market, or why it is refused."""
@@ -60,6 +62,26 @@ LADDER_COLUMNS = (
     "evaluated_at",
 )
 
+LEVEL_COLUMNS = (*LADDER_COLUMNS[: LADDER_COLUMNS.index("health_factor")], "evaluated_at")
+
+HEALTH_COLUMNS = (
+    *IDENTITY,
+    "account",
+    "health_factor",
+    "collateral_usd",
+    "debt_usd",
+    "available_borrows_usd",
+    "liquidatable",
+    "callable",
+    "reason",
+    "mode",
+    "threshold_bps",
+    "ltv_bps",
+    "collateral_raw",
+    "debt_raw",
+    "evaluated_at",
+)
+
 BIN_COLUMNS = (
     *IDENTITY,
     "driver",
@@ -78,7 +100,10 @@ BIN_COLUMNS = (
     "cumulative_repaid_usd",
 )
 
-_INTEGERS = ("chain_id", "block_number", "block_timestamp", "evaluated_at", "accounts", "cumulative_accounts")
+_INTEGERS = (
+    *("chain_id", "block_number", "block_timestamp", "evaluated_at"),
+    *("accounts", "cumulative_accounts", "mode", "threshold_bps", "ltv_bps"),
+)
 _SUMS = ("collateral_usd", "debt_usd", "seized_usd", "repaid_usd", "bad_debt_usd")
 
 
@@ -189,7 +214,9 @@ def taken_columns(market: Market, taken: Liquidation | Refusal) -> dict[str, obj
     """What a liquidation call takes, as columns; zeros and the reason where it is refused."""
     if isinstance(taken, Refusal):
         blank = dict.fromkeys(("seized_usd", "repaid_usd", "bonus_usd", "bad_debt_usd"), 0.0)
-        texts = dict.fromkeys(("seize_asset", "repay_asset", "seize_asset_address", "repay_asset_address"), "")
+        texts = dict.fromkeys(
+            ("seize_asset", "repay_asset", "seize_asset_address", "repay_asset_address"), ""
+        )
         return texts | blank | {"callable": False, "reason": taken.reason}
     seize, repay = market.reserves[taken.seize_reserve], market.reserves[taken.repay_reserve]
     return {

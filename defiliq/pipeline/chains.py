@@ -1,0 +1,50 @@
+"""Chains by name."""
+
+from __future__ import annotations
+
+from defiliq.errors import InputError
+
+CHAINS = {
+    "ethereum": 1,
+    "optimism": 10,
+    "bnb": 56,
+    "gnosis": 100,
+    "polygon": 137,
+    "monad": 143,
+    "sonic": 146,
+    "xlayer": 196,
+    "zksync": 324,
+    "metis": 1088,
+    "soneium": 1868,
+    "megaeth": 4326,
+    "mantle": 5000,
+    "base": 8453,
+    "plasma": 9745,
+    "local": 31337,
+    "arbitrum": 42161,
+    "celo": 42220,
+    "avalanche": 43114,
+    "ink": 57073,
+    "linea": 59144,
+    "scroll": 534352,
+    "harmony": 1666600000,
+    "fantom": 250,
+}
+"""Name to EIP-155 chain id."""
+
+_NAMES = {chain_id: name for name, chain_id in CHAINS.items()}
+
+
+def chain_id_of(chain: str | int) -> int:
+    """The id of a chain given by name or id; `local` is the id that anvil and hardhat use."""
+    text = str(chain).strip().casefold()
+    if text.isdecimal():
+        return int(text)
+    if text not in CHAINS:
+        raise InputError(f"no chain {chain!r}. Use its id, or one of {', '.join(sorted(CHAINS))}.")
+    return CHAINS[text]
+
+
+def chain_name(chain_id: int) -> str:
+    """The name of a chain, or its id where it has no name here."""
+    return _NAMES.get(chain_id, str(chain_id))

@@ -1,0 +1,83 @@
+"""Frozen dataclasses as JSON and back, by their type hints. Integers travel as decimal strings.
+
+JSON numbers are doubles to many readers, so an index of 27 digits would not survive as one.
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from functools import lru_cache
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+
+T = TypeVar("T")
+
+_MAX_DIGITS = 80
+"""More than 2**256 has: a longer one is no integer of a contract."""
+
+
+def encode(value: Any) -> Any:
+    """A value as what JSON can hold."""
+    if value is None or isinstance(value, bool | str):
+        return value
+    if isinstance(value, int):
+        return str(value)
+    if is_dataclass(value) and not isinstance(value, type):
+        return {field.name: encode(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): encode(item) for key, item in value.items()}
+    if isinstance(value, tuple):
+        return [encode(item) for item in value]
+    raise TypeError(f"cannot write a {type(value).__name__}")
+
+
+def decode(kind: type[T], seen: Any) -> T:
+    """The dataclass `kind` that `encode` wrote; ValueError where it is anything else."""
+    if not isinstance(seen, dict):
+        raise ValueError(f"{kind.__name__} must be an object")
+    hints = _hints(kind)
+    if set(seen) != set(hints):
+        odd = sorted(set(seen) ^ set(hints))
+        raise ValueError(f"{kind.__name__} has other fields: {', '.join(odd)}")
+    return kind(**{name: _decode(hint, seen[name], name) for name, hint in hints.items()})
+
+
+@lru_cache
+def _hints(kind: type) -> dict[str, Any]:
+    resolved = get_type_hints(kind)
+    return {field.name: resolved[field.name] for field in fields(kind)}
+
+
+def _decode(hint: Any, seen: Any, name: str) -> Any:
+    origin = get_origin(hint)
+    if origin in (Union, types.UnionType):
+        inner = [arg for arg in get_args(hint) if arg is not type(None)]
+        return None if seen is None else _decode(inner[0], seen, name)
+    if origin is tuple:
+        if not isinstance(seen, list):
+            raise ValueError(f"{name} must be a list")
+        return tuple(_decode(get_args(hint)[0], item, name) for item in seen)
+    if origin is Mapping:
+        return _decode_mapping(get_args(hint), seen, name)
+    if is_dataclass(hint) and isinstance(hint, type):
+        return decode(hint, seen)
+    return _decode_plain(hint, seen, name)
+
+
+def _decode_mapping(arguments: tuple[Any, ...], seen: Any, name: str) -> dict[Any, Any]:
+    key_hint, value_hint = arguments
+    if not isinstance(seen, dict):
+        raise ValueError(f"{name} must be an object")
+    return {_decode_plain(key_hint, key, name): _decode(value_hint, item, name) for key, item in seen.items()}
+
+
+def _decode_plain(hint: Any, seen: Any, name: str) -> Any:
+    if hint is int:
+        digits = seen.removeprefix("-") if isinstance(seen, str) else ""
+        if not (digits.isascii() and digits.isdecimal()) or len(digits) > _MAX_DIGITS:
+            raise ValueError(f"{name} must be an integer as a string")
+        return int(seen)
+    if not isinstance(seen, hint):
+        raise ValueError(f"{name} must be a {hint.__name__}")
+    return seen

@@ -1,0 +1,117 @@
+"""One owner explained: legs, health, levels, and what a liquidator could take."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import pandas as pd
+
+from defiliq.book import Book
+from defiliq.errors import InputError
+from defiliq.ladder import IDENTITY, as_table, build_ladder, identity, to_usd
+from defiliq.pipeline.judge import choose_drivers, health_row, solve_book
+from defiliq.protocols import PROTOCOLS
+from defiliq.types import Account, Liquidation, Market, Refusal
+
+LEG_COLUMNS = (
+    *IDENTITY,
+    "account",
+    "reserve",
+    "asset",
+    "price_usd",
+    "collateral",
+    "collateral_usd",
+    "debt",
+    "debt_usd",
+    "counted",
+    "threshold_bps",
+    "price_raw",
+    "collateral_raw",
+    "debt_raw",
+)
+
+_ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """One account of one market, in tables."""
+
+    owner: str
+    market: Market
+    health: dict[str, Any]
+    """The account's row of the health table."""
+    legs: pd.DataFrame
+    levels: pd.DataFrame
+    """The account's rungs on every driver that touches it; `never` included."""
+    taken: Liquidation | None
+    """The call that pays a liquidator most right now; None where there is none."""
+
+
+def parse_address(text: str) -> bytes:
+    """The 20 bytes of an address in any spelling."""
+    if _ADDRESS.fullmatch(text) is None:
+        raise InputError(f"{text!r} is no address. Write 0x and 40 hex digits.")
+    return bytes.fromhex(text[2:])
+
+
+def position(
+    book: Book[Any], owner: str, drivers: Sequence[str] = (), groups: Sequence[str] = ()
+) -> Position:
+    """Explain one owner of a book, on some drivers or on all that touch the account."""
+    parse_address(owner)
+    row = book.find(owner)
+    if row is None:
+        raise InputError(f"{owner} is not among the {len(book)} accounts of this book. Check the address.")
+    market, account = book.market, book.account(row)
+    protocol = PROTOCOLS[market.protocol]
+    chosen = choose_drivers(market, drivers, groups)
+    if not drivers:
+        touched = {market.reserves[leg.reserve].feed for leg in account.legs}
+        chosen = tuple(driver for driver in chosen if any(move.feed in touched for move in driver.moves))
+    solved = solve_book(book, chosen, include_never=True, rows=[row])
+    taken = protocol.take(account, market)
+    return Position(
+        owner=account.owner,
+        market=market,
+        health=identity(market) | health_row(account, market) | {"evaluated_at": market.timestamp},
+        legs=_legs(account, market),
+        levels=build_ladder(book, solved.levels, protocol.take, protocol.health, include_never=True),
+        taken=None if isinstance(taken, Refusal) else taken,
+    )
+
+
+def _legs(account: Account, market: Market) -> pd.DataFrame:
+    """One row per reserve that the account holds or owes."""
+    rows = []
+    for value in PROTOCOLS[market.protocol].explain(account, market):
+        reserve = market.reserves[value.reserve]
+        rows.append(
+            identity(market)
+            | {
+                "account": account.owner,
+                "reserve": reserve.symbol,
+                "asset": reserve.asset,
+                "price_usd": to_usd(market.prices[value.feed], market),
+                "collateral": amount_text(value.supplied, reserve.decimals),
+                "collateral_usd": to_usd(value.supplied_base, market),
+                "debt": amount_text(value.owed, reserve.decimals),
+                "debt_usd": to_usd(value.owed_base, market),
+                "counted": value.counted,
+                "threshold_bps": value.threshold_bps,
+                "price_raw": str(market.prices[value.feed]),
+                "collateral_raw": str(value.supplied),
+                "debt_raw": str(value.owed),
+            }
+        )
+    return as_table(rows, LEG_COLUMNS)
+
+
+def amount_text(raw: int, decimals: int) -> str:
+    """Base units as whole tokens, every digit kept and no more."""
+    shown = f"{Decimal(raw).scaleb(-decimals):f}"
+    return shown.rstrip("0").rstrip(".") if "." in shown else shown

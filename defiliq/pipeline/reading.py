@@ -1,0 +1,134 @@
+"""From a node to a book: discover, read, and leave out what is too small to matter."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from decimal import ROUND_CEILING, Decimal, InvalidOperation
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from defiliq.book import Amounts, Book
+from defiliq.chain.node import Node
+from defiliq.errors import IncompleteScan, InputError, NodeError, NotAMarket, WrongChain
+from defiliq.index import Index, discover
+from defiliq.protocols import PROTOCOLS
+from defiliq.types import Block, Listing
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """How far a read has come: `done` of `total` blocks (discover) or accounts (read)."""
+
+    stage: Literal["discover", "read"]
+    done: int
+    total: int
+    accounts: int
+
+
+Progress: TypeAlias = Callable[[Step], None]
+
+
+def read(
+    node: Node,
+    listing: Listing,
+    at: int | str = "finalized",
+    *,
+    index: Index | None = None,
+    owners: NDArray[np.uint8] | None = None,
+    min_debt_usd: float | str | None = None,
+    on_progress: Progress | None = None,
+) -> Book[Any]:
+    """Every account of a market at one block: found in its logs, then read from its contracts.
+
+    With `owners`, (N, 20) addresses, nothing is searched. Without an `index`, every log is read anew.
+    """
+    if node.chain_id != listing.chain_id:
+        raise WrongChain(node.label, node.chain_id, listing.chain_id)
+    block = node.block(at)
+    _require_begun(node, listing, block, at)
+    try:
+        if owners is None:
+            owners = _discover(node, listing, block, index, on_progress)
+        book = PROTOCOLS[listing.protocol].read(
+            node, listing, owners, block, _reading(on_progress, len(owners))
+        )
+    except NotAMarket as error:
+        head = node.block("latest").number
+        if head == block.number:
+            raise
+        seen = f"{error.seen} at block {block.number} ({at}), and the newest is {head}"
+        raise NotAMarket(error.address, error.wanted, f"{seen}: a younger market needs --block latest") from None
+    return book if min_debt_usd is None else over_debt(book, min_debt_usd)
+
+
+def over_debt(book: Book[Any], min_debt_usd: float | str) -> Book[Any]:
+    """The accounts that owe at least so much of the base currency, in the same order."""
+    try:
+        least = Decimal(str(min_debt_usd)) * book.market.base_unit
+        least_base = int(least.to_integral_value(ROUND_CEILING))
+    except (InvalidOperation, ValueError, OverflowError):
+        raise InputError(f"{min_debt_usd!r} is no amount of money. Write a number such as 1000.") from None
+    health = PROTOCOLS[book.market.protocol].health
+    kept = [health(account, book.market).debt_base >= least_base for account in book.accounts()]
+    return keep(book, np.array(kept, dtype=np.bool_))
+
+
+def keep(book: Book[Any], wanted: NDArray[np.bool_]) -> Book[Any]:
+    """The accounts of a book that a mask names."""
+    counts = np.diff(book.first_leg)
+    legs = np.repeat(wanted, counts)
+    position = np.cumsum(legs) - 1
+    return replace(
+        book,
+        owners=book.owners[wanted],
+        modes=book.modes[wanted],
+        first_leg=np.concatenate(([0], np.cumsum(counts[wanted]))).astype(np.int64),
+        reserves=book.reserves[legs],
+        collateral=Amounts(book.collateral.high[legs], book.collateral.low[legs]),
+        debt=Amounts(book.debt.high[legs], book.debt.low[legs]),
+        counted=book.counted[legs],
+        stable={int(position[leg]): debt for leg, debt in book.stable.items() if legs[leg]},
+    )
+
+
+def _require_begun(node: Node, listing: Listing, block: Block, at: int | str) -> None:
+    if block.number < listing.from_block:
+        head = node.block("latest").number
+        raise InputError(
+            f"{listing.name} begins at block {listing.from_block}, after block {block.number} ({at}). "
+            f"The newest block is {head}: use a later --block."
+        )
+
+
+def _discover(
+    node: Node, listing: Listing, block: Block, index: Index | None, on_progress: Progress | None
+) -> NDArray[np.uint8]:
+    """Whom to ask about. A search that stops half-way says how far it came; what it found is in the index."""
+    wanted, owner_of = PROTOCOLS[listing.protocol].discovery(node, listing, block)
+
+    def tell(done: int, first: int, last: int, accounts: int) -> None:
+        if on_progress is not None:
+            on_progress(Step("discover", done - first + 1, last - first + 1, accounts))
+
+    kept = Index(":memory:") if index is None else index
+    try:
+        return discover(node, kept, wanted, owner_of, listing.from_block, block, tell)
+    except NodeError as error:
+        known = kept.known(node.chain_id, wanted, block.number)
+        if known.covered is None:
+            raise
+        raise IncompleteScan(known.covered, block.number, len(known.owners), str(error)) from error
+    finally:
+        if index is None:
+            kept.close()
+
+
+def _reading(on_progress: Progress | None, accounts: int) -> Callable[[int, int], None]:
+    def tell(done: int, total: int) -> None:
+        if on_progress is not None:
+            on_progress(Step("read", done, total, accounts))
+
+    return tell

@@ -1,0 +1,200 @@
+"""A book as one Parquet file: a row per leg, and the market as JSON in the file's own metadata.
+
+`collateral` and `debt` are in the protocol's own units, as decimal strings for people and as two columns
+of 64 bits each, which are what a load reads. An account without legs has one row without a reserve.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from defiliq.book import Amounts, Book
+from defiliq.errors import BadFile, InputError
+from defiliq.ladder import identity
+from defiliq.pipeline.market_json import decode, encode
+from defiliq.protocols import PROTOCOLS
+from defiliq.types import Market, StableDebt
+from defiliq.view.files import replace_file
+
+FORMAT = "1"
+_METADATA = b"defiliq"
+
+_LEG_COLUMNS = {
+    "account": pa.string(),
+    "mode": pa.uint8(),
+    "reserve": pa.int16(),
+    "symbol": pa.string(),
+    "collateral": pa.string(),
+    "collateral_high": pa.uint64(),
+    "collateral_low": pa.uint64(),
+    "debt": pa.string(),
+    "debt_high": pa.uint64(),
+    "debt_low": pa.uint64(),
+    "counted": pa.bool_(),
+    "stable_principal": pa.string(),
+    "stable_rate_ray": pa.string(),
+    "stable_updated_at": pa.int64(),
+}
+"""Column to type. All that describe a leg are null in the row of an account without legs."""
+
+
+def save_snapshot(book: Book[Any], path: str | Path) -> Path:
+    """Write a book, whole or not at all; a loaded one is equal to it."""
+    target = Path(path)
+    if target.suffix.lower() != ".parquet":
+        raise InputError(f"cannot write {target}: a snapshot is a .parquet file. Name it so.")
+    columns = _identity_columns(book) | _leg_columns(book)
+    about = {"format": FORMAT, "market": encode(book.market), "failed": dict(book.failed)}
+    table = pa.table(columns).replace_schema_metadata({_METADATA: json.dumps(about).encode()})
+    replace_file(target, lambda beside: pq.write_table(table, beside, compression="zstd"))
+    return target
+
+
+def load_snapshot(path: str | Path) -> Book[Any]:
+    """The book that `save_snapshot` wrote; BadFile for any other file."""
+    shown = str(path)
+    try:
+        table = pq.ParquetFile(path).read()
+        about = json.loads((table.schema.metadata or {}).get(_METADATA, b"null"))
+        if not isinstance(about, dict) or about.get("format") != FORMAT:
+            raise ValueError("it carries no defiliq snapshot of a known format")
+        market = _decode_market(about)
+        return _book(table, market, _decode_failed(about))
+    except OSError as error:
+        raise BadFile(shown, error.strerror or str(error).splitlines()[0]) from None
+    except (pa.ArrowException, ValueError, KeyError, TypeError, RecursionError, OverflowError) as error:
+        text = str(error).splitlines() or [type(error).__name__]
+        raise BadFile(shown, f"not a whole snapshot ({text[0]})") from None
+
+
+def _identity_columns(book: Book[Any]) -> dict[str, Any]:
+    rows = len(_row_accounts(book))
+    return {name: pa.repeat(pa.scalar(value), rows) for name, value in identity(book.market).items()}
+
+
+def _row_accounts(book: Book[Any]) -> list[int]:
+    """The account of each row; accounts without legs come once."""
+    counts = np.maximum(np.diff(book.first_leg), 1)
+    return [int(i) for i in np.repeat(np.arange(len(book)), counts)]
+
+
+def _row_legs(book: Book[Any]) -> list[int | None]:
+    """The leg of each row, None for an account that has none."""
+    rows: list[int | None] = []
+    for first, end in pairwise(int(edge) for edge in book.first_leg):
+        rows.extend(range(first, end) if end > first else (None,))
+    return rows
+
+
+def _leg_columns(book: Book[Any]) -> dict[str, pa.Array]:
+    accounts, legs = _row_accounts(book), _row_legs(book)
+    owners = [book.owner(i) for i in range(len(book))]
+    symbols = [reserve.symbol for reserve in book.market.reserves]
+    stable = [None if leg is None else book.stable.get(leg) for leg in legs]
+    columns: dict[str, Sequence[Any]] = {
+        "account": [owners[i] for i in accounts],
+        "mode": [int(book.modes[i]) for i in accounts],
+        "reserve": [None if leg is None else int(book.reserves[leg]) for leg in legs],
+        "symbol": [None if leg is None else symbols[book.reserves[leg]] for leg in legs],
+        "counted": [None if leg is None else bool(book.counted[leg]) for leg in legs],
+        "stable_principal": [None if debt is None else str(debt.principal) for debt in stable],
+        "stable_rate_ray": [None if debt is None else str(debt.rate_ray) for debt in stable],
+        "stable_updated_at": [None if debt is None else debt.updated_at for debt in stable],
+    }
+    for name, amounts in (("collateral", book.collateral), ("debt", book.debt)):
+        columns[name] = [None if leg is None else str(amounts[leg]) for leg in legs]
+        columns[f"{name}_high"] = [None if leg is None else int(amounts.high[leg]) for leg in legs]
+        columns[f"{name}_low"] = [None if leg is None else int(amounts.low[leg]) for leg in legs]
+    return {name: pa.array(columns[name], type=kind) for name, kind in _LEG_COLUMNS.items()}
+
+
+def _decode_market(about: dict[str, Any]) -> Market:
+    """The market, checked for what later code relies on."""
+    seen = about.get("market")
+    protocol = seen.get("protocol") if isinstance(seen, dict) else None
+    if protocol not in PROTOCOLS:
+        raise ValueError(f"protocol {protocol!r} is not one of {', '.join(sorted(PROTOCOLS))}")
+    market: Market = decode(PROTOCOLS[protocol].market_type, seen)
+    feeds = len(market.feeds)
+    if len(market.prices) != feeds or any(not 0 <= reserve.feed < feeds for reserve in market.reserves):
+        raise ValueError("prices, feeds and reserves do not fit together")
+    if market.base_unit <= 0 or any(price <= 0 for price in market.prices):
+        raise ValueError("a price is not positive")
+    if any(not 0 <= reserve.decimals <= 77 for reserve in market.reserves):
+        raise ValueError("a reserve has impossible decimals")
+    return market
+
+
+def _decode_failed(about: dict[str, Any]) -> dict[str, str]:
+    failed = about.get("failed")
+    if not isinstance(failed, dict) or not all(isinstance(reason, str) for reason in failed.values()):
+        raise ValueError("failed must map accounts to reasons")
+    return failed
+
+
+def _book(table: pa.Table, market: Market, failed: dict[str, str]) -> Book[Any]:
+    """Columns back to a book. Rows of one account must be neighbours."""
+    for name, kind in _LEG_COLUMNS.items():
+        if table.schema.field(name).type != kind:
+            raise ValueError(f"column {name} is {table.schema.field(name).type}, not {kind}")
+    names = table.column("account").to_pylist()
+    starts = [k for k, name in enumerate(names) if k == 0 or name != names[k - 1]]
+    if len({names[k] for k in starts}) != len(starts):
+        raise ValueError("an account's rows are not together")
+    legs = table.filter(table.column("reserve").is_valid())
+    has_leg = np.asarray(table.column("reserve").is_valid())
+    ends = [*starts[1:], len(names)] if names else []
+    before = np.concatenate(([0], np.cumsum(has_leg)))
+    modes = table.column("mode").to_pylist()
+    book = Book(
+        market=market,
+        owners=_owners([names[k] for k in starts]),
+        modes=np.array([modes[k] for k in starts], dtype=np.uint8),
+        first_leg=np.array([0, *(before[end] for end in ends)], dtype=np.int64),
+        reserves=_numbers(legs, "reserve", np.int16),
+        collateral=Amounts(
+            _numbers(legs, "collateral_high", np.uint64), _numbers(legs, "collateral_low", np.uint64)
+        ),
+        debt=Amounts(_numbers(legs, "debt_high", np.uint64), _numbers(legs, "debt_low", np.uint64)),
+        counted=_numbers(legs, "counted", np.bool_),
+        stable=_stable(legs),
+        failed=failed,
+    )
+    if len(book.reserves) and not (0 <= book.reserves.min() and book.reserves.max() < len(market.reserves)):
+        raise ValueError("a leg names a reserve that the market does not have")
+    emodes = getattr(market, "emodes", None)
+    if emodes is not None and not {int(mode) for mode in np.unique(book.modes)} <= {0, *emodes}:
+        raise ValueError("an account uses an eMode that the market does not have")
+    return book
+
+
+def _owners(names: Sequence[Any]) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    raw = [bytes.fromhex(name.removeprefix("0x")) for name in names]
+    if any(len(owner) != 20 for owner in raw):
+        raise ValueError("an account is no address")
+    return np.frombuffer(b"".join(raw), dtype=np.uint8).reshape(len(raw), 20)
+
+
+def _numbers(legs: pa.Table, name: str, kind: Any) -> Any:
+    """A column without gaps as numpy."""
+    column = legs.column(name)
+    if column.null_count:
+        raise ValueError(f"column {name} has gaps")
+    return np.asarray(column.to_numpy(), dtype=kind)
+
+
+def _stable(legs: pa.Table) -> dict[int, StableDebt]:
+    columns = (legs.column(f"stable_{name}").to_pylist() for name in ("principal", "rate_ray", "updated_at"))
+    return {
+        k: StableDebt(int(principal), int(rate_ray), int(updated_at))
+        for k, (principal, rate_ray, updated_at) in enumerate(zip(*columns, strict=True))
+        if principal is not None
+    }

@@ -1,0 +1,173 @@
+"""Ask the contract itself: about accounts as they stand, and at each level and its safe neighbour."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from defiliq.book import Book
+from defiliq.chain.node import Node
+from defiliq.errors import BlockChanged, CallReverted, WrongChain
+from defiliq.ladder import IDENTITY, identity
+from defiliq.pipeline.judge import Counter, choose_drivers, solve_book
+from defiliq.protocols import PROTOCOLS
+from defiliq.types import Health, Level, Market
+
+DISAGREEMENT_COLUMNS = (
+    *IDENTITY,
+    "account",
+    "check",
+    "driver",
+    "price_raw",
+    "what",
+    "ours",
+    "contract",
+)
+
+_COMPARED = tuple(field.name for field in fields(Health) if field.name != "margin")
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """How often the contract said what defiliq computed."""
+
+    seed: int
+    accounts: int
+    """Accounts in the book."""
+    asked: int
+    agreed: int
+    levels_asked: int
+    price_agreed: int
+    """Levels whose account the contract calls liquidatable at p*."""
+    neighbours_asked: int
+    """Levels whose neighbour towards spot is a price; all but those at spot itself."""
+    neighbour_agreed: int
+    """Levels whose account the contract calls safe one integer nearer to spot."""
+    disagreements: pd.DataFrame
+
+    @property
+    def complete(self) -> bool:
+        """Whether the contract agreed with everything that it was asked."""
+        return self.disagreements.empty
+
+
+def verify(
+    node: Node,
+    book: Book[Any],
+    *,
+    sample: int | None = None,
+    levels: bool = False,
+    seed: int = 0,
+    drivers: Sequence[str] = (),
+    groups: Sequence[str] = (),
+    on_progress: Counter | None = None,
+) -> Verification:
+    """Compare a random sample of a book, or all of it, with the contract's own answers at the book's block.
+
+    Every number of the account's data must be equal, not only the verdict. With `levels`, each level of the
+    sampled accounts goes to the contract twice, by state override of the price feeds: at p* it must be
+    liquidatable, one integer nearer to spot it must not.
+    """
+    _require_same_chain(node, book)
+    rows = sorted(_sample(len(book), sample, seed))
+    wrong: list[dict[str, object]] = []
+    agreed = _compare(node, book, rows, wrong)
+    found: list[Level] = []
+    if levels:
+        solved = solve_book(book, choose_drivers(book.market, drivers, groups), rows=rows)
+        found = [level for level in solved.levels if level.outcome == "price"]
+    hits = neighbours = 0
+    for done, level in enumerate(found):
+        hits += _ask_level(node, book, level, 0, wrong)
+        neighbours += _ask_level(node, book, level, 1 if level.side == "long" else -1, wrong)
+        if on_progress is not None:
+            on_progress(done + 1, len(found))
+    return Verification(
+        seed=seed,
+        accounts=len(book),
+        asked=len(rows),
+        agreed=agreed,
+        levels_asked=len(found),
+        price_agreed=hits,
+        neighbours_asked=len(found),
+        neighbour_agreed=neighbours,
+        disagreements=pd.DataFrame(wrong, columns=list(DISAGREEMENT_COLUMNS)).astype(
+            {column: "str" for column in DISAGREEMENT_COLUMNS[len(IDENTITY) :]}
+        ),
+    )
+
+
+def _require_same_chain(node: Node, book: Book[Any]) -> None:
+    """A snapshot can only be verified where its block is still that block."""
+    block = book.market.block
+    if node.chain_id != block.chain_id:
+        raise WrongChain(node.label, node.chain_id, block.chain_id)
+    seen = node.block(block.number)
+    if seen.hash != block.hash:
+        raise BlockChanged(block.number, block.hash, seen.hash)
+
+
+def _sample(accounts: int, sample: int | None, seed: int) -> Sequence[int]:
+    if sample is None or sample >= accounts:
+        return range(accounts)
+    return random.Random(seed).sample(range(accounts), sample)  # noqa: S311 - a sample, not a secret
+
+
+def _compare(node: Node, book: Book[Any], rows: Sequence[int], wrong: list[dict[str, object]]) -> int:
+    """Ask about accounts as they stand; the number that agree."""
+    protocol, market = PROTOCOLS[book.market.protocol], book.market
+    answers = protocol.ask(node, market, book.owners[list(rows)], market) if rows else []
+    agreed = 0
+    for row, answer in zip(rows, answers, strict=True):
+        ours = protocol.health(book.account(row), market)
+        wrong_here = _differences(ours, answer)
+        agreed += not wrong_here
+        wrong += [
+            _disagreement(book, row, ("health", "", ""), difference) for difference in wrong_here
+        ]
+    return agreed
+
+
+def _ask_level(
+    node: Node, book: Book[Any], level: Level, nearer: int, wrong: list[dict[str, object]]
+) -> bool:
+    """Ask at a level, or one integer `nearer` to spot; whether the contract says what the level says."""
+    if level.price is None:
+        raise ValueError("a level without a price cannot be asked about")
+    price = level.price + nearer
+    protocol = PROTOCOLS[book.market.protocol]
+    moved: Market = book.market.at_prices(level.driver.prices(price))
+    answer = protocol.ask(node, moved, _owner(book, level.account), book.market)[0]
+    ours = protocol.health(book.account(level.account), moved)
+    differences = _differences(ours, answer)
+    expected = nearer == 0
+    if not differences and ours.liquidatable is not expected:
+        differences = [("liquidatable", str(expected), str(ours.liquidatable))]
+    check = ("neighbour" if nearer else "p*", level.driver.name, str(price))
+    wrong += [_disagreement(book, level.account, check, difference) for difference in differences]
+    return not differences
+
+
+def _owner(book: Book[Any], row: int) -> NDArray[np.uint8]:
+    return book.owners[row : row + 1]
+
+
+def _differences(ours: Health, answer: Health | CallReverted) -> list[tuple[str, str, str]]:
+    """(what, ours, the contract's) for every number that differs."""
+    if isinstance(answer, CallReverted):
+        return [("answer", "a health", str(answer))]
+    pairs = [(name, getattr(ours, name), getattr(answer, name)) for name in _COMPARED]
+    return [(name, str(mine), str(theirs)) for name, mine, theirs in pairs if mine != theirs]
+
+
+def _disagreement(
+    book: Book[Any], row: int, check: tuple[str, str, str], difference: tuple[str, str, str]
+) -> dict[str, object]:
+    said = dict(zip(DISAGREEMENT_COLUMNS[len(IDENTITY) + 1 :], (*check, *difference), strict=True))
+    return identity(book.market) | {"account": book.owner(row)} | said
