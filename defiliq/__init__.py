@@ -1,1 +1,137 @@
-"""Exact on-chain liquidation ladders."""
+"""Exact on-chain liquidation ladders.
+
+    node = defiliq.connect("http://127.0.0.1:8545")
+    market = defiliq.market("aave-v3", "ethereum")
+    book = defiliq.read(node, market, at="finalized")
+    rungs = defiliq.ladder(book, driver="WETH/USD")
+
+Names are imported when they are first used, so that `import defiliq` costs nothing.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from defiliq.book import Book as Book
+    from defiliq.chain.evm import connect as connect
+    from defiliq.chain.replay import record as record
+    from defiliq.chain.replay import replay as replay
+    from defiliq.errors import DefiliqError as DefiliqError
+    from defiliq.index import Index as Index
+    from defiliq.ladder import bin_ladder as bin_ladder
+    from defiliq.oracle import drivers as drivers
+    from defiliq.oracle import find_driver as find_driver
+    from defiliq.oracle import group_driver as group_driver
+    from defiliq.pipeline.judge import at_time as at_time
+    from defiliq.pipeline.judge import health as health
+    from defiliq.pipeline.judge import ladder as ladder
+    from defiliq.pipeline.judge import levels as levels
+    from defiliq.pipeline.judge import liquidatable as liquidatable
+    from defiliq.pipeline.judge import solve_book as solve_book
+    from defiliq.pipeline.listings import market as market
+    from defiliq.pipeline.listings import market_from_file as market_from_file
+    from defiliq.pipeline.listings import markets as markets
+    from defiliq.pipeline.position import Position as Position
+    from defiliq.pipeline.position import position as position
+    from defiliq.pipeline.reading import over_debt as over_debt
+    from defiliq.pipeline.reading import read as read
+    from defiliq.pipeline.snapshot import load_snapshot as load_snapshot
+    from defiliq.pipeline.snapshot import save_snapshot as save_snapshot
+    from defiliq.pipeline.verify import Verification as Verification
+    from defiliq.pipeline.verify import verify as verify
+    from defiliq.types import Listing as Listing
+    from defiliq.view.files import write_table as write_table
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "Book": "book",
+    "DefiliqError": "errors",
+    "Index": "index",
+    "Listing": "types",
+    "Position": "pipeline.position",
+    "Verification": "pipeline.verify",
+    "at_time": "pipeline.judge",
+    "bin_ladder": "ladder",
+    "connect": "chain.evm",
+    "drivers": "oracle",
+    "find_driver": "oracle",
+    "group_driver": "oracle",
+    "health": "pipeline.judge",
+    "ladder": "pipeline.judge",
+    "levels": "pipeline.judge",
+    "liquidatable": "pipeline.judge",
+    "load_snapshot": "pipeline.snapshot",
+    "market": "pipeline.listings",
+    "market_from_file": "pipeline.listings",
+    "markets": "pipeline.listings",
+    "over_debt": "pipeline.reading",
+    "position": "pipeline.position",
+    "read": "pipeline.reading",
+    "record": "chain.replay",
+    "replay": "chain.replay",
+    "save_snapshot": "pipeline.snapshot",
+    "solve_book": "pipeline.judge",
+    "verify": "pipeline.verify",
+    "write_table": "view.files",
+}
+"""Public name to the module that it is written in."""
+
+__all__ = [
+    "Book",
+    "DefiliqError",
+    "Index",
+    "Listing",
+    "Position",
+    "Verification",
+    "at_time",
+    "bin_ladder",
+    "connect",
+    "drivers",
+    "find_driver",
+    "group_driver",
+    "health",
+    "ladder",
+    "levels",
+    "liquidatable",
+    "load_snapshot",
+    "market",
+    "market_from_file",
+    "markets",
+    "over_debt",
+    "position",
+    "read",
+    "record",
+    "replay",
+    "save_snapshot",
+    "solve_book",
+    "verify",
+    "write_table",
+]
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name on first use."""
+    if name not in _HOME:
+        raise AttributeError(f"module 'defiliq' has no attribute {name!r}")
+    return getattr(import_module(f"defiliq.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    """The public names, imported or not."""
+    return sorted({*globals(), *__all__})
+
+
+class _Package(ModuleType):
+    """The import system hangs every imported submodule on its package; `defiliq.ladder` must stay the function."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if not (name in _HOME and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package

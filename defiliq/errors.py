@@ -14,11 +14,13 @@ DefiliqError                       exit code 1
 │   ├── HistoryUnavailable         the node no longer has the state of that block
 │   ├── WrongChain                 the node serves another chain than the market is on
 │   ├── BlockChanged               the pinned block was replaced while it was read
+│   ├── IncompleteScan             exit code 3: the search for accounts stopped half-way
 │   └── CallNotRecorded            a replaying node was asked something that was not recorded
 ├── ReadError                      the node answered, but not with what the protocol should say
 │   ├── NotAMarket                 no code, or another contract, at a market's address
 │   ├── DecodeError                an answer of the wrong shape
 │   ├── UnsupportedRevision        an arithmetic version that has not been ported
+│   ├── UnsupportedReserve         a reserve whose own arithmetic has not been ported
 │   └── MissingPrice               a reserve without a positive oracle price
 └── InputError                     exit code 2: what the user gave cannot be used
     ├── UnknownMarket
@@ -146,6 +148,19 @@ class BlockChanged(NodeError):
         )
 
 
+class IncompleteScan(NodeError):
+    """The search for accounts stopped half-way; what it found is kept in the index."""
+
+    exit_code = 3
+
+    def __init__(self, covered: int, last: int, accounts: int, seen: str) -> None:
+        self.covered, self.last, self.accounts, self.seen = covered, last, accounts, seen
+        super().__init__(
+            f"INCOMPLETE: the search for accounts stopped after block {covered} of {last}, with {accounts} found "
+            f"({seen}) Run the same command again: it goes on from there."
+        )
+
+
 class CallNotRecorded(NodeError):
     """A replaying node was asked something that is not in its recording."""
 
@@ -183,6 +198,17 @@ class UnsupportedRevision(ReadError):
         super().__init__(
             f"{protocol} pool revision {revision} is not supported. "
             f"Port its arithmetic in defiliq/protocols/{folder}/ first."
+        )
+
+
+class UnsupportedReserve(ReadError):
+    """A reserve with arithmetic of its own that has not been ported."""
+
+    def __init__(self, symbol: str, asset: str, seen: str) -> None:
+        self.symbol, self.asset, self.seen = symbol, asset, seen
+        super().__init__(
+            f"reserve {symbol} ({asset}) is not supported: {seen}. "
+            "No exact verdict on its holders is possible at this block; choose a later --block."
         )
 
 
