@@ -1,1 +1,1 @@
-"""The only room that talks to nodes."""
+"""The only room that talks to nodes: bytes in and out, no meaning of any protocol."""

@@ -1,0 +1,286 @@
+"""A node of an EVM chain over any transport."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from types import TracebackType
+from typing import Final, Self
+
+from defiliq.chain.log_columns import decode_logs
+from defiliq.chain.node import Call, LogFilter, Logs, Override
+from defiliq.chain.quantity import hex_bytes, quantity
+from defiliq.chain.transport import Failure, Json, Reply, Request, Transport
+from defiliq.chain.wording import (
+    means_lost_history,
+    means_no_block,
+    means_range,
+    means_rate_limit,
+    means_revert,
+    revert_data,
+    suggested_last,
+)
+from defiliq.errors import (
+    BlockChanged,
+    BlockNotFound,
+    CallReverted,
+    DecodeError,
+    HistoryUnavailable,
+    NodeError,
+    NodeTimeout,
+    RangeTooLarge,
+    RateLimited,
+    RpcError,
+    TooLarge,
+    WrongChain,
+)
+from defiliq.types import Block
+
+MEBIBYTE: Final = 1 << 20
+MAX_BATCH: Final = 64
+MAX_REQUEST_BYTES: Final = 384 * 1024
+HASH_LENGTH: Final = 66
+LONGEST_MESSAGE: Final = 300
+TAGS: Final = ("latest", "safe", "finalized", "earliest", "pending")
+
+
+def connect(
+    url: str,
+    *,
+    timeout_s: int = 30,
+    retries: int = 5,
+    concurrency: int = 4,
+    max_response_bytes: int = 128 * MEBIBYTE,
+    max_batch: int = MAX_BATCH,
+) -> EvmNode:
+    """A node at an http or https URL. Nothing is asked of it yet: a dead one is noticed at the first read."""
+    from defiliq.chain.http import HttpTransport, Patience  # here: a replayed node needs no HTTP
+
+    transport = HttpTransport(
+        url,
+        timeout_s=timeout_s,
+        max_response_bytes=max_response_bytes,
+        max_batch=max_batch,
+        patience=Patience(retries),
+    )
+    return EvmNode(transport, concurrency=concurrency, max_batch=max_batch)
+
+
+class EvmNode:
+    """Implements `Node`. Close it, or use it in a `with`, to give its connections back."""
+
+    def __init__(self, transport: Transport, *, concurrency: int = 1, max_batch: int = MAX_BATCH) -> None:
+        self._transport = transport
+        self._max_batch = max_batch
+        self._concurrency = concurrency
+        self._pool: ThreadPoolExecutor | None = None
+        self._chain_id: int | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"EvmNode({self.label})"
+
+    def close(self) -> None:
+        """Stop the threads and close the connections."""
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+            self._pool = None
+        self._transport.close()
+
+    @property
+    def label(self) -> str:
+        """The URL without secrets, or the recording's path."""
+        return self._transport.label
+
+    @property
+    def chain_id(self) -> int:
+        """What eth_chainId says; asked once."""
+        if self._chain_id is None:
+            self._chain_id = quantity(self._ask("eth_chainId"), "eth_chainId")
+        return self._chain_id
+
+    def expect_chain(self, chain_id: int) -> None:
+        """Raise WrongChain unless the node serves this chain."""
+        if self.chain_id != chain_id:
+            raise WrongChain(self.label, self.chain_id, chain_id)
+
+    def block(self, tag: int | str) -> Block:
+        """The block of a number, a tag (latest, safe, finalized, earliest) or a hash."""
+        by_hash = isinstance(tag, str) and len(tag) == HASH_LENGTH
+        asked = hex(tag) if isinstance(tag, int) else tag
+        method = "eth_getBlockByHash" if by_hash else "eth_getBlockByNumber"
+        reply = self._send_one(Request(method, (asked, False)))
+        if reply.failure is not None and means_no_block(reply.failure):
+            raise BlockNotFound(str(tag), self._head())
+        header = self._result(method, reply)
+        if header is None:
+            raise BlockNotFound(str(tag), self._head())
+        return self._block(header, tag)
+
+    def check_block(self, block: Block) -> None:
+        """Raise BlockChanged if the chain has meanwhile put another block at this height."""
+        seen = self.block(block.number)
+        if seen.hash != block.hash:
+            raise BlockChanged(block.number, block.hash, seen.hash)
+
+    def code(self, address: str, at: Block) -> bytes:
+        """The code at an address; empty where there is no contract."""
+        reply = self._send_one(Request("eth_getCode", (address, hex(at.number))))
+        if reply.failure is not None:
+            raise self._state_error("eth_getCode", reply.failure, at)
+        return hex_bytes(reply.result, "eth_getCode")
+
+    def call(
+        self,
+        calls: Sequence[Call],
+        at: Block,
+        *,
+        overrides: Mapping[str, Override] | None = None,
+        timestamp: int | None = None,
+    ) -> list[bytes | CallReverted]:
+        """The answers of view calls at a block, in order; a revert is an answer, anything else raises.
+
+        `timestamp` overrides the block's own. Both kinds of override need a node that takes them, and one
+        that silently ignores a parameter would answer as if there were none: probe before relying on it.
+        """
+        extra: tuple[Json, ...] = ()
+        if overrides is not None or timestamp is not None:
+            extra = (_override_json(overrides if overrides is not None else {}),)
+        if timestamp is not None:
+            extra += ({"time": hex(timestamp)},)
+        number = hex(at.number)
+        requests = [
+            Request("eth_call", ({"to": call.to, "data": f"0x{call.data.hex()}"}, number, *extra))
+            for call in calls
+        ]
+        replies = self._send(requests, [len(call.data) for call in calls])
+        return [self._called(call.to, reply, at) for call, reply in zip(calls, replies, strict=True)]
+
+    def logs(self, wanted: LogFilter, first: int, last: int) -> Logs:
+        """The logs of blocks `first` to `last`, both included, by one request; RangeTooLarge if refused.
+
+        A node that hangs or answers more than the size limit counts as refusing, while there is more than
+        one block to ask about.
+        """
+        asked = {
+            "address": wanted.address,
+            "topics": [f"0x{wanted.topic0.hex()}"],
+            "fromBlock": hex(first),
+            "toBlock": hex(last),
+        }
+        can_split = last > first
+        try:
+            reply = self._send_one(Request("eth_getLogs", (asked,), repeat_timeout=not can_split))
+        except (NodeTimeout, TooLarge) as error:
+            if not can_split:
+                raise
+            raise RangeTooLarge(first, last, error.seen) from None
+        if reply.failure is not None:
+            raise self._logs_error(reply.failure, first, last)
+        return decode_logs(reply.result, wanted, first, last)
+
+    def _logs_error(self, failure: Failure, first: int, last: int) -> NodeError:
+        message = failure.message[:LONGEST_MESSAGE]
+        if means_rate_limit(failure):
+            return RateLimited(self.label, 1)
+        if means_lost_history(failure) and not means_range(failure):
+            return HistoryUnavailable(first, message)
+        if means_range(failure):
+            return RangeTooLarge(first, last, message, suggested_last(failure, first, last))
+        if means_no_block(failure):
+            return BlockNotFound(f"{first} to {last}", self._head())
+        return RpcError("eth_getLogs", failure.code, message)
+
+    def _called(self, to: str, reply: Reply, at: Block) -> bytes | CallReverted:
+        if reply.failure is None:
+            return hex_bytes(reply.result, f"eth_call to {to}")
+        if means_revert(reply.failure):
+            message = reply.failure.message[:LONGEST_MESSAGE]
+            return CallReverted(to, revert_data(reply.failure.data), message)
+        raise self._state_error("eth_call", reply.failure, at)
+
+    def _state_error(self, method: str, failure: Failure, at: Block) -> NodeError:
+        message = failure.message[:LONGEST_MESSAGE]
+        if means_lost_history(failure):
+            return HistoryUnavailable(at.number, message)
+        if means_no_block(failure):
+            # The header came from this very node, so a node that has no such block now has lost it.
+            head = self._head()
+            if head is not None and head >= at.number:
+                return HistoryUnavailable(at.number, message)
+            return BlockNotFound(str(at.number), head)
+        return RpcError(method, failure.code, message)
+
+    def _block(self, header: Json, tag: int | str) -> Block:
+        what = f"block {tag}"
+        if not isinstance(header, dict):
+            raise DecodeError(what, "no object")
+        number = quantity(header.get("number"), f"{what}, number")
+        block_hash = hex_bytes(header.get("hash"), f"{what}, hash")
+        if len(block_hash) != 32 or (isinstance(tag, int) and number != tag):
+            raise DecodeError(what, f"block {number} with a hash of {len(block_hash)} bytes")
+        timestamp = quantity(header.get("timestamp"), f"{what}, timestamp")
+        return Block(self.chain_id, number, f"0x{block_hash.hex()}", timestamp)
+
+    def _head(self) -> int | None:
+        try:
+            return quantity(self._ask("eth_blockNumber"), "eth_blockNumber")
+        except (NodeError, DecodeError):
+            return None
+
+    def _ask(self, method: str, *params: Json) -> Json:
+        return self._result(method, self._send_one(Request(method, params)))
+
+    def _result(self, method: str, reply: Reply) -> Json:
+        if reply.failure is not None:
+            raise RpcError(method, reply.failure.code, reply.failure.message[:LONGEST_MESSAGE])
+        return reply.result
+
+    def _send_one(self, request: Request) -> Reply:
+        return self._transport.send([request])[0]
+
+    def _send(self, requests: Sequence[Request], sizes: Sequence[int]) -> list[Reply]:
+        """The replies in order, asked in parts over the threads."""
+        parts = [requests[start:end] for start, end in _parts(sizes, self._max_batch)]
+        if len(parts) < 2 or self._concurrency < 2:
+            return [reply for part in parts for reply in self._transport.send(part)]
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(self._concurrency, thread_name_prefix="defiliq-node")
+        futures = [self._pool.submit(self._transport.send, part) for part in parts]
+        try:
+            return [reply for future in futures for reply in future.result()]
+        finally:
+            for future in futures:
+                future.cancel()
+
+
+def _parts(sizes: Sequence[int], max_batch: int) -> list[tuple[int, int]]:
+    """Where to cut requests into batches: by number, and by bytes so that none grows too large to post."""
+    cuts, start, size = [], 0, 0
+    for i, more in enumerate(sizes):
+        if i > start and (i - start >= max_batch or size + more > MAX_REQUEST_BYTES):
+            cuts.append((start, i))
+            start, size = i, 0
+        size += more
+    return [*cuts, (start, len(sizes))] if len(sizes) else []
+
+
+def _override_json(overrides: Mapping[str, Override]) -> Json:
+    return {
+        address: {
+            **({} if override.code is None else {"code": f"0x{override.code.hex()}"}),
+            **(
+                {}
+                if override.storage is None
+                else {"stateDiff": {f"0x{k:064x}": f"0x{v:064x}" for k, v in override.storage.items()}}
+            ),
+        }
+        for address, override in overrides.items()
+    }

@@ -1,0 +1,255 @@
+"""JSON-RPC over HTTP: batches, retries and what counts as an answer.
+
+web3's provider keeps the connections; its middleware is left out on purpose: it asks three questions per
+call and turns bytes into objects.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import Final
+
+import orjson
+
+from defiliq.chain.post import Answer, Poster, masked_target
+from defiliq.chain.transport import Failure, Json, Reply, Request
+from defiliq.chain.url import Endpoint
+from defiliq.chain.wording import means_rate_limit
+from defiliq.errors import BadResponse, NodeError, NodeTimeout, NodeUnreachable, RateLimited, TooLarge
+
+FIRST_WAIT_MS: Final = 500
+LONGEST_WAIT_MS: Final = 30_000
+LONGEST_RETRY_AFTER_MS: Final = 60_000
+LONGEST_REASON: Final = 2_000
+SECOND_MS: Final = 1_000
+TOO_MANY_REQUESTS: Final = 429
+CONTENT_TOO_LARGE: Final = 413
+TIMED_OUT: Final = frozenset({408, 504, 522, 524})
+PASSING: Final = frozenset({502, 503, 520, 521, 523, 525, 529, 530})
+NOT_ALLOWED: Final = frozenset({401, 402, 403})
+
+
+def sleep_ms(milliseconds: int) -> None:
+    """Wait on the real clock."""
+    time.sleep(timedelta(milliseconds=milliseconds).total_seconds())
+
+
+def jitter_ms(longest: int) -> int:
+    """A random wait from half of `longest` to all of it, so that threads do not come back together."""
+    return longest // 2 + secrets.randbelow(longest // 2 + 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How often to ask again, and how to wait in between."""
+
+    retries: int
+    sleep_ms: Callable[[int], None] = sleep_ms
+    jitter_ms: Callable[[int], int] = jitter_ms
+
+
+class _Again(Exception):
+    """Something that may pass; `final` is what to raise if it does not."""
+
+    def __init__(self, final: NodeError, wait_ms: int | None = None) -> None:
+        super().__init__()
+        self.final, self.wait_ms = final, wait_ms
+
+
+class _BatchRefused(Exception):
+    """The provider takes no batch of this size."""
+
+
+class HttpTransport:
+    """One endpoint over HTTP. Safe to use from several threads: each has its own connection."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        timeout_s: int,
+        max_response_bytes: int,
+        max_batch: int,
+        patience: Patience,
+    ) -> None:
+        self._endpoint = Endpoint.of(url)
+        self._poster = Poster(self._endpoint, timeout_s=timeout_s, max_response_bytes=max_response_bytes)
+        self._max_batch = max_batch
+        self._patience = patience
+        self._has_answered = False
+
+    @property
+    def label(self) -> str:
+        """The URL without secrets."""
+        return self._endpoint.label
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._poster.close()
+
+    def send(self, requests: Sequence[Request]) -> list[Reply]:
+        """The replies in order. What is refused for its rate is asked again with growing waits."""
+        replies: dict[int, Reply] = {}
+        waiting = list(range(len(requests)))
+        failures = 0
+        while waiting:
+            part = waiting[: self._max_batch]
+            try:
+                got = self._once([requests[i] for i in part])
+            except _BatchRefused:
+                self._max_batch = max(1, len(part) // 4)
+                continue
+            except _Again as again:
+                failures += 1
+                self._wait(again, failures)
+                continue
+            limited = {i for i, reply in zip(part, got, strict=True) if _is_rate_limited(reply)}
+            replies |= {i: reply for i, reply in zip(part, got, strict=True) if i not in limited}
+            waiting = [i for i in waiting if i not in replies]
+            failures = 0 if len(limited) < len(part) else failures + 1
+            if limited:
+                self._wait(_Again(RateLimited(self.label, failures)), max(failures, 1))
+        return [replies[i] for i in range(len(requests))]
+
+    def _wait(self, again: _Again, failures: int) -> None:
+        # A URL that never worked is most likely wrong: try once more, then say so.
+        is_new = isinstance(again.final, NodeUnreachable) and not self._has_answered
+        if failures > (min(1, self._patience.retries) if is_new else self._patience.retries):
+            raise RateLimited(self.label, failures) if isinstance(again.final, RateLimited) else again.final
+        growing = min(FIRST_WAIT_MS << min(failures - 1, 16), LONGEST_WAIT_MS)
+        wait_ms = again.wait_ms if again.wait_ms is not None else self._patience.jitter_ms(growing)
+        self._patience.sleep_ms(wait_ms)
+
+    def _once(self, requests: Sequence[Request]) -> list[Reply]:
+        bodies = [
+            {"jsonrpc": "2.0", "id": i, "method": request.method, "params": request.params}
+            for i, request in enumerate(requests, start=1)
+        ]
+        is_batch = len(bodies) > 1
+        try:
+            answer = self._poster.post(orjson.dumps(bodies if is_batch else bodies[0]))
+            self._has_answered = True
+            self._check_status(answer, is_batch)
+            parsed = self._parse(answer)
+        except TooLarge:
+            if is_batch:
+                raise _BatchRefused from None
+            raise
+        except NodeTimeout as error:
+            if all(request.repeat_timeout for request in requests):
+                raise _Again(error) from None
+            raise
+        except NodeUnreachable as error:
+            raise _Again(error) from None
+        if is_batch:
+            return self._in_order(parsed, len(bodies))
+        return [self._reply(parsed, 1)]
+
+    def _check_status(self, answer: Answer, is_batch: bool) -> None:
+        """Raise for the statuses that mean the same whatever the body says."""
+        status, seen = answer.status, f"HTTP {answer.status}"
+        if status == TOO_MANY_REQUESTS:
+            raise _Again(RateLimited(self.label, 1), retry_after_ms(answer.headers.get("Retry-After")))
+        if status in TIMED_OUT:
+            raise NodeTimeout(self.label, seen)
+        if status in PASSING:
+            raise NodeUnreachable(self.label, seen)
+        if 300 <= status < 400:
+            target = self._endpoint.scrub(masked_target(answer.headers.get("Location", "")))
+            raise BadResponse(self.label, f"a redirect to {target}, which is not followed")
+        if status >= 400 and not _is_rpc(answer.body):
+            if is_batch and status not in NOT_ALLOWED:
+                raise _BatchRefused
+            if status == CONTENT_TOO_LARGE:
+                raise TooLarge(self.label, f"{seen}: the request is too large for it")
+            if status >= 500:
+                raise NodeUnreachable(self.label, seen)
+            why = " (is the key valid?)" if status in NOT_ALLOWED else ""
+            raise BadResponse(self.label, f"{seen}{why}")
+
+    def _parse(self, answer: Answer) -> Json:
+        try:
+            return orjson.loads(answer.body)
+        except orjson.JSONDecodeError:
+            if answer.body.lstrip()[:1] == b"<":
+                raise BadResponse(self.label, "a web page") from None
+            size = len(answer.body)
+            seen = f"{size} bytes that are no complete JSON" if size else "an empty body"
+            raise _Again(BadResponse(self.label, seen)) from None
+
+    def _in_order(self, answer: Json, count: int) -> list[Reply]:
+        """The replies of a batch, by id."""
+        items = answer if isinstance(answer, list) else [answer]
+        refusal = items[0] if len(items) == 1 and isinstance(items[0], dict) else None
+        if refusal is not None and refusal.get("error") is not None:
+            failure = self._failure(refusal["error"])
+            if means_rate_limit(failure):
+                raise _Again(RateLimited(self.label, 1))
+            raise _BatchRefused
+        ids = [item.get("id") if isinstance(item, dict) else None for item in items]
+        if len(ids) != count or set(ids) != set(range(1, count + 1)):
+            raise _Again(BadResponse(self.label, f"a batch reply whose ids are not 1 to {count}"))
+        replies = {item["id"]: self._reply(item, item["id"]) for item in items}
+        if any(_is_about_batch(reply) for reply in replies.values()):
+            raise _BatchRefused
+        return [replies[i] for i in range(1, count + 1)]
+
+    def _reply(self, answer: Json, expected_id: int) -> Reply:
+        if not isinstance(answer, dict) or ("result" not in answer and answer.get("error") is None):
+            raise BadResponse(self.label, "JSON, but no JSON-RPC reply")
+        if answer.get("error") is not None:
+            return Reply(failure=self._failure(answer["error"]))
+        if answer.get("id") != expected_id:
+            raise _Again(BadResponse(self.label, "a reply to another request"))
+        return Reply(result=answer["result"])
+
+    def _failure(self, error: Json) -> Failure:
+        if not isinstance(error, dict):
+            return Failure(0, self._endpoint.scrub(str(error), LONGEST_REASON))
+        code, message = error.get("code"), error.get("message")
+        return Failure(
+            code if isinstance(code, int) else 0,
+            self._endpoint.scrub(message if isinstance(message, str) else "", LONGEST_REASON),
+            error.get("data"),
+        )
+
+
+def _is_rate_limited(reply: Reply) -> bool:
+    return reply.failure is not None and means_rate_limit(reply.failure)
+
+
+def _is_about_batch(reply: Reply) -> bool:
+    """Whether one reply says that the batch as a whole was too much (geth's limits of items and bytes)."""
+    message = "" if reply.failure is None else reply.failure.message.lower()
+    return "batch" in message or message == "response too large"
+
+
+def _is_rpc(body: bytes) -> bool:
+    """Whether a body is a JSON-RPC reply: several providers send theirs with HTTP 400."""
+    try:
+        answer = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return False
+    first = answer[0] if isinstance(answer, list) and answer else answer
+    return isinstance(first, dict) and ("jsonrpc" in first or isinstance(first.get("error"), dict))
+
+
+def retry_after_ms(header: str | None) -> int | None:
+    """What a Retry-After header asks for, at most a minute; None where it says nothing usable."""
+    if header is None:
+        return None
+    if header.strip().isdecimal():
+        return min(int(header) * SECOND_MS, LONGEST_RETRY_AFTER_MS)
+    try:
+        moment = parsedate_to_datetime(header)
+    except ValueError:
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    left_ms = (moment - datetime.now(UTC)) // timedelta(milliseconds=1)
+    return min(max(left_ms, 0), LONGEST_RETRY_AFTER_MS)
