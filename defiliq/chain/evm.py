@@ -36,7 +36,7 @@ from defiliq.errors import (
 )
 from defiliq.types import Block
 
-MEBIBYTE: Final = 1 << 20
+MAX_RESPONSE_BYTES: Final = 128 << 20
 MAX_BATCH: Final = 64
 MAX_REQUEST_BYTES: Final = 384 * 1024
 HASH_LENGTH: Final = 66
@@ -50,20 +50,18 @@ def connect(
     timeout_s: int = 30,
     retries: int = 5,
     concurrency: int = 4,
-    max_response_bytes: int = 128 * MEBIBYTE,
-    max_batch: int = MAX_BATCH,
+    max_response_bytes: int = MAX_RESPONSE_BYTES,
 ) -> EvmNode:
     """A node at an http or https URL. Nothing is asked of it yet: a dead one is noticed at the first read."""
-    from defiliq.chain.http import HttpTransport, Patience  # here: a replayed node needs no HTTP
+    from defiliq.chain.http import Patience, http_transport  # here: a replayed node needs no HTTP
 
-    transport = HttpTransport(
+    transport = http_transport(
         url,
         timeout_s=timeout_s,
         max_response_bytes=max_response_bytes,
-        max_batch=max_batch,
         patience=Patience(retries),
     )
-    return EvmNode(transport, concurrency=concurrency, max_batch=max_batch)
+    return EvmNode(transport, concurrency=concurrency)
 
 
 class EvmNode:

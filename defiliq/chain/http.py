@@ -26,6 +26,7 @@ FIRST_WAIT_MS: Final = 500
 LONGEST_WAIT_MS: Final = 30_000
 LONGEST_RETRY_AFTER_MS: Final = 60_000
 LONGEST_REASON: Final = 2_000
+MAX_BATCH: Final = 64
 SECOND_MS: Final = 1_000
 TOO_MANY_REQUESTS: Final = 429
 CONTENT_TOO_LARGE: Final = 413
@@ -53,6 +54,13 @@ class Patience:
     jitter_ms: Callable[[int], int] = jitter_ms
 
 
+def http_transport(url: str, *, timeout_s: int, max_response_bytes: int, patience: Patience) -> HttpTransport:
+    """The transport to a URL; BadUrl if it is none. No connection is made yet."""
+    endpoint = Endpoint.of(url)
+    poster = Poster(endpoint, timeout_s=timeout_s, max_response_bytes=max_response_bytes)
+    return HttpTransport(endpoint, poster, patience)
+
+
 class _Again(Exception):
     """Something that may pass; `final` is what to raise if it does not."""
 
@@ -68,19 +76,9 @@ class _BatchRefused(Exception):
 class HttpTransport:
     """One endpoint over HTTP. Safe to use from several threads: each has its own connection."""
 
-    def __init__(
-        self,
-        url: str,
-        *,
-        timeout_s: int,
-        max_response_bytes: int,
-        max_batch: int,
-        patience: Patience,
-    ) -> None:
-        self._endpoint = Endpoint.of(url)
-        self._poster = Poster(self._endpoint, timeout_s=timeout_s, max_response_bytes=max_response_bytes)
-        self._max_batch = max_batch
-        self._patience = patience
+    def __init__(self, endpoint: Endpoint, poster: Poster, patience: Patience) -> None:
+        self._endpoint, self._poster, self._patience = endpoint, poster, patience
+        self._max_batch = MAX_BATCH
         self._has_answered = False
 
     @property

@@ -70,7 +70,7 @@ class Poster:
             raise NodeUnreachable(label, type(error).__name__) from None
 
     def _open(self, body: bytes) -> requests.Response:
-        session: requests.Session = self._manager.cache_and_return_session(self._provider.endpoint_uri)
+        session: requests.Session = self._manager.cache_and_return_session(self._key)
         with self._lock:
             self._sessions.add(session)
         return session.post(
