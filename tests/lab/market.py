@@ -1,0 +1,92 @@
+"""A deployed market, whichever version: the contracts that the lab speaks to, and its price feeds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tests.lab import compile as solidity
+from tests.lab.chain import DEPLOYER, Chain, Tx
+from tests.lab.contract import Artifact, Contract
+from tests.lab.reserves import RESERVES, Stage
+
+TREASURY = "0x7777777777777777777777777777777777777777"
+ZERO = "0x0000000000000000000000000000000000000000"
+ROLES = ("addPoolAdmin", "addRiskAdmin", "addAssetListingAdmin", "addEmergencyAdmin")
+
+
+@dataclass(frozen=True, slots=True)
+class Market:
+    """One market on the local chain. Mappings are by symbol."""
+
+    version: str
+    provider: Contract
+    pool: Contract
+    configurator: Contract
+    oracle: Contract
+    tokens: Mapping[str, Contract]
+    a_tokens: Mapping[str, Contract]
+    debt_tokens: Mapping[str, Contract]
+    """Variable debt."""
+    stable_debt_tokens: Mapping[str, Contract]
+    """Empty from v3.2 on."""
+    feeds: Mapping[str, Contract]
+    """What the oracle asks; beside the reserves', `eMode USD` where an eMode has a price source of its own."""
+    ratio: Contract
+    """What the staked token's feed multiplies the ETH price with."""
+    sequencer: Contract
+    """An uptime feed that nothing asks until a sentinel is set."""
+
+
+def to_plain(market: Market) -> dict[str, Any]:
+    """Addresses only, to be kept as JSON."""
+    kept: dict[str, Any] = {"version": market.version}
+    for name in market.__slots__:
+        value = getattr(market, name)
+        if isinstance(value, Contract):
+            kept[name] = value.address
+        elif isinstance(value, Mapping):
+            kept[name] = {symbol: contract.address for symbol, contract in value.items()}
+    return kept
+
+
+def from_plain(kept: Mapping[str, Any], code: Mapping[str, Artifact]) -> Market:
+    """A market from its kept addresses; `code` names the artifacts like `Market`'s fields."""
+
+    def one(name: str) -> Contract:
+        return Contract(kept[name], code[name].abi)
+
+    def many(name: str) -> dict[str, Contract]:
+        return {symbol: Contract(address, code[name].abi) for symbol, address in kept[name].items()}
+
+    return Market(
+        kept["version"],
+        *(one(name) for name in ("provider", "pool", "configurator", "oracle")),
+        *(many(name) for name in ("tokens", "a_tokens", "debt_tokens", "stable_debt_tokens", "feeds")),
+        *(one(name) for name in ("ratio", "sequencer")),
+    )
+
+
+def deploy_feeds(chain: Chain, stage: Stage) -> tuple[dict[str, Contract], Contract, Contract]:
+    """A feed per reserve, the staked token's ratio, and a sequencer's uptime feed."""
+    code = solidity.own()
+    feeds: dict[str, Contract] = {}
+    for reserve in RESERVES:
+        if reserve.symbol != "wstETH":
+            feeds[reserve.symbol] = chain.deploy(code["SettableFeed"], reserve.price(stage), 8, reserve.feed)
+    staked = next(reserve for reserve in RESERVES if reserve.symbol == "wstETH")
+    ratio = chain.deploy(code["SettableRatio"], staked.price(stage))
+    feeds["wstETH"] = chain.deploy(code["RatioFeed"], feeds["WETH"].address, ratio.address, staked.feed)
+    return feeds, ratio, chain.deploy(code["SettableSequencer"])
+
+
+def set_stage(chain: Chain, market: Market, stage: Stage) -> None:
+    """Move every price to a stage of the population's life, in one block."""
+    moves = [
+        Tx(DEPLOYER, market.feeds[reserve.symbol], "setAnswer", (reserve.price(stage),))
+        for reserve in RESERVES
+        if reserve.symbol != "wstETH"
+    ]
+    staked = next(reserve for reserve in RESERVES if reserve.symbol == "wstETH")
+    chain.send_all([*moves, Tx(DEPLOYER, market.ratio, "setRatio", (staked.price(stage),))])
