@@ -1,0 +1,160 @@
+"""What a lending protocol must offer, and the table of those that do. A protocol is a folder and one line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from defiliq.book import Book, MarginTerms
+from defiliq.chain.node import LogFilter, Logs, Node
+from defiliq.errors import CallReverted
+from defiliq.protocols import aave_v3
+from defiliq.types import Account, Block, Health, Liquidation, Listing, Market, Refusal, Rule
+
+
+class Answered(Protocol):
+    """The contract's own word about an account, under the names of `types.Health`."""
+
+    @property
+    def collateral_base(self) -> int:
+        """See `Health`."""
+        ...
+
+    @property
+    def debt_base(self) -> int:
+        """See `Health`."""
+        ...
+
+    @property
+    def factor_wad(self) -> int:
+        """See `Health`."""
+        ...
+
+    @property
+    def liquidatable(self) -> bool:
+        """See `Health`."""
+        ...
+
+
+class Valued(Protocol):
+    """One leg as a person reads it."""
+
+    @property
+    def reserve(self) -> int:
+        """Position in `Market.reserves`."""
+        ...
+
+    @property
+    def feed(self) -> int:
+        """Position of its price in `Market.prices`."""
+        ...
+
+    @property
+    def supplied(self) -> int:
+        """Token base units."""
+        ...
+
+    @property
+    def supplied_base(self) -> int:
+        """In the market's base currency."""
+        ...
+
+    @property
+    def owed(self) -> int:
+        """Token base units."""
+        ...
+
+    @property
+    def owed_base(self) -> int:
+        """In the market's base currency."""
+        ...
+
+    @property
+    def counted(self) -> bool:
+        """Whether the supply backs debt."""
+        ...
+
+    @property
+    def threshold_bps(self) -> int:
+        """The liquidation threshold that applies to this account."""
+        ...
+
+
+class LendingProtocol(Protocol):
+    """A folder under `protocols`: its module satisfies this, and mypy checks it.
+
+    A market goes back only into the protocol that read it, so each takes its own subclass of `Market`: `Any`
+    stands for that here.
+    """
+
+    @property
+    def name(self) -> str:
+        """As users type it."""
+        ...
+
+    @property
+    def market_type(self) -> type[Market]:
+        """The subclass of Market that its books hold."""
+        ...
+
+    def load_listings(self) -> tuple[Listing, ...]:
+        """The markets known by name."""
+        ...
+
+    def discovery(
+        self, node: Node, listing: Listing, at: Block
+    ) -> tuple[LogFilter, Callable[[Logs], NDArray[np.uint8]]]:
+        """The logs that name every account, and whom each log names."""
+        ...
+
+    def read(
+        self,
+        node: Node,
+        listing: Listing,
+        owners: NDArray[np.uint8],
+        at: Block,
+        on_progress: Callable[[int, int], None] | None = None,
+        *,
+        uncounted: bool = False,
+    ) -> Book[Any]:
+        """The state of accounts at one block; with `uncounted`, also supplies that back nothing."""
+        ...
+
+    def health(self, account: Account, market: Any) -> Health:
+        """The law."""
+        ...
+
+    def rule(self, account: Account, market: Any) -> Rule:
+        """The law with everything but prices settled."""
+        ...
+
+    def margin(self, book: Book[Any]) -> MarginTerms:
+        """The same, linear, for the engine's screen."""
+        ...
+
+    def take(self, account: Account, market: Any) -> Liquidation | Refusal:
+        """What a liquidator gets, or why nothing."""
+        ...
+
+    def explain(self, account: Account, market: Any) -> Sequence[Valued]:
+        """The account's legs with balances and values."""
+        ...
+
+    def ask(
+        self, node: Node, market: Any, owners: NDArray[np.uint8], spot: Any
+    ) -> Sequence[Answered | CallReverted]:
+        """The contract's own answer at `market`'s prices and time, where `spot` is what the chain has."""
+        ...
+
+    def ask_many(
+        self, node: Node, asked: Sequence[tuple[Any, str]], spot: Any
+    ) -> Sequence[Answered | CallReverted]:
+        """The same for (market, owner) pairs, each at prices and a time of its own."""
+        ...
+
+
+PROTOCOLS: Final[Mapping[str, LendingProtocol]] = {aave_v3.name: aave_v3}
+"""Every protocol that defiliq reads, by name."""

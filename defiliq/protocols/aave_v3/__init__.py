@@ -1,0 +1,39 @@
+"""Aave v3 as a lending protocol: v3.0 to v3.7, chosen by the pool's own revision."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from defiliq.protocols.aave_v3.ask import Answer, ask, ask_many
+from defiliq.protocols.aave_v3.discover import discovery
+from defiliq.protocols.aave_v3.explain import LegValue, explain
+from defiliq.protocols.aave_v3.margin import margin
+from defiliq.protocols.aave_v3.market import AaveMarket, AaveReserve, EMode
+from defiliq.protocols.aave_v3.markets import load_listings
+from defiliq.protocols.aave_v3.read import read, read_market
+from defiliq.protocols.aave_v3.rules import health, rule
+from defiliq.protocols.aave_v3.rules_take import take
+
+name: Final[str] = "aave-v3"
+market_type: Final[type[AaveMarket]] = AaveMarket
+
+__all__ = [
+    "AaveMarket",
+    "AaveReserve",
+    "Answer",
+    "EMode",
+    "LegValue",
+    "ask",
+    "ask_many",
+    "discovery",
+    "explain",
+    "health",
+    "load_listings",
+    "margin",
+    "market_type",
+    "name",
+    "read",
+    "read_market",
+    "rule",
+    "take",
+]
