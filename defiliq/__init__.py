@@ -127,7 +127,7 @@ def __dir__() -> list[str]:
 
 
 class _Package(ModuleType):
-    """The import system hangs every imported submodule on its package; `defiliq.ladder` must stay the function."""
+    """Imported submodules are hung on their package by name; `defiliq.ladder` must stay the function."""
 
     def __setattr__(self, name: str, value: object) -> None:
         if not (name in _HOME and isinstance(value, ModuleType)):

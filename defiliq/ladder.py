@@ -160,7 +160,7 @@ def identity(market: Market) -> dict[str, object]:
 
 
 def factor_text(factor_wad: int) -> str:
-    """A health factor as an exact decimal string of 18 digits after the point; empty where there is no debt."""
+    """A health factor as a decimal string, all 18 digits kept; empty where there is no debt."""
     return "" if factor_wad == NO_DEBT_FACTOR else f"{factor_wad // WAD}.{factor_wad % WAD:018d}"
 
 

@@ -85,7 +85,8 @@ def _follow(market: Market, lead: Driver, part: str) -> Move:
     move = Move(driver.moves[0].feed, int(match[1]), int(match[2]))
     if move.price(lead.spot) != driver.spot:
         raise InputError(
-            f"the ratio {ratio} puts {driver.name} at {move.price(lead.spot)}, but it stands at {driver.spot}. "
+            f"the ratio {ratio} puts {driver.name} at {move.price(lead.spot)}, "
+            f"but it stands at {driver.spot}. "
             "Use the feed's own ratio, or leave it out to keep the present one."
         )
     return move

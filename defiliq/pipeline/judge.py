@@ -157,7 +157,8 @@ def at_time(book: Book[Any], timestamp: int) -> Book[Any]:
     """The same book with interest accrued to a later instant, all else as in its block."""
     if timestamp < book.market.block.timestamp:
         raise InputError(
-            f"timestamp {timestamp} lies before the block's own, {book.market.block.timestamp}. Use a later one."
+            f"timestamp {timestamp} lies before the block's own, {book.market.block.timestamp}. "
+            "Use a later one."
         )
     return replace(book, market=book.market.at_time(timestamp))
 

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+import pandas as pd
 
 from defiliq.errors import BadFile, InputError, UnknownMarket
 from defiliq.pipeline.chains import chain_id_of, chain_name
 from defiliq.protocols import PROTOCOLS
 from defiliq.types import Listing, checksum
+
+MARKET_COLUMNS = ("protocol", "chain_id", "chain", "name", "version", "from_block", "addresses")
 
 _ROOT_ADDRESS = {"aave-v3": "pool_addresses_provider"}
 """The one address that a market file must give; the rest is read from the chain."""
@@ -137,3 +142,20 @@ def _shown(fields: dict[str, Any], key: str) -> str:
         return "missing"
     text = json.dumps(fields[key])
     return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def markets_table(listings: Sequence[Listing]) -> pd.DataFrame:
+    """Listings as rows; the addresses of one market share a cell."""
+    rows = [
+        {
+            "protocol": found.protocol,
+            "chain_id": found.chain_id,
+            "chain": chain_name(found.chain_id),
+            "name": found.name,
+            "version": found.version,
+            "from_block": found.from_block,
+            "addresses": " ".join(f"{name}={address}" for name, address in found.addresses.items()),
+        }
+        for found in listings
+    ]
+    return pd.DataFrame(rows, columns=list(MARKET_COLUMNS))

@@ -17,6 +17,10 @@ _MAX_DIGITS = 80
 """More than 2**256 has: a longer one is no integer of a contract."""
 
 
+class NotEncoded(Exception):
+    """JSON that `encode` did not write."""
+
+
 def encode(value: Any) -> Any:
     """A value as what JSON can hold."""
     if value is None or isinstance(value, bool | str):
@@ -33,13 +37,13 @@ def encode(value: Any) -> Any:
 
 
 def decode(kind: type[T], seen: Any) -> T:
-    """The dataclass `kind` that `encode` wrote; ValueError where it is anything else."""
+    """The dataclass `kind` that `encode` wrote; NotEncoded where it is anything else."""
     if not isinstance(seen, dict):
-        raise ValueError(f"{kind.__name__} must be an object")
+        raise NotEncoded(f"{kind.__name__} must be an object")
     hints = _hints(kind)
     if set(seen) != set(hints):
         odd = sorted(set(seen) ^ set(hints))
-        raise ValueError(f"{kind.__name__} has other fields: {', '.join(odd)}")
+        raise NotEncoded(f"{kind.__name__} has other fields: {', '.join(odd)}")
     return kind(**{name: _decode(hint, seen[name], name) for name, hint in hints.items()})
 
 
@@ -56,7 +60,7 @@ def _decode(hint: Any, seen: Any, name: str) -> Any:
         return None if seen is None else _decode(inner[0], seen, name)
     if origin is tuple:
         if not isinstance(seen, list):
-            raise ValueError(f"{name} must be a list")
+            raise NotEncoded(f"{name} must be a list")
         return tuple(_decode(get_args(hint)[0], item, name) for item in seen)
     if origin is Mapping:
         return _decode_mapping(get_args(hint), seen, name)
@@ -68,7 +72,7 @@ def _decode(hint: Any, seen: Any, name: str) -> Any:
 def _decode_mapping(arguments: tuple[Any, ...], seen: Any, name: str) -> dict[Any, Any]:
     key_hint, value_hint = arguments
     if not isinstance(seen, dict):
-        raise ValueError(f"{name} must be an object")
+        raise NotEncoded(f"{name} must be an object")
     return {_decode_plain(key_hint, key, name): _decode(value_hint, item, name) for key, item in seen.items()}
 
 
@@ -76,8 +80,8 @@ def _decode_plain(hint: Any, seen: Any, name: str) -> Any:
     if hint is int:
         digits = seen.removeprefix("-") if isinstance(seen, str) else ""
         if not (digits.isascii() and digits.isdecimal()) or len(digits) > _MAX_DIGITS:
-            raise ValueError(f"{name} must be an integer as a string")
+            raise NotEncoded(f"{name} must be an integer as a string")
         return int(seen)
     if not isinstance(seen, hint):
-        raise ValueError(f"{name} must be a {hint.__name__}")
+        raise NotEncoded(f"{name} must be a {hint.__name__}")
     return seen

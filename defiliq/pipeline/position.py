@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from decimal import Decimal
 from typing import Any
 
@@ -13,9 +14,10 @@ import pandas as pd
 from defiliq.book import Book
 from defiliq.errors import InputError
 from defiliq.ladder import IDENTITY, as_table, build_ladder, identity, to_usd
-from defiliq.pipeline.judge import choose_drivers, health_row, solve_book
+from defiliq.pipeline.judge import Sides, choose_drivers, health_row, solve_book
 from defiliq.protocols import PROTOCOLS
 from defiliq.types import Account, Liquidation, Market, Refusal
+from defiliq.view.files import render_json
 
 LEG_COLUMNS = (
     *IDENTITY,
@@ -60,7 +62,11 @@ def parse_address(text: str) -> bytes:
 
 
 def position(
-    book: Book[Any], owner: str, drivers: Sequence[str] = (), groups: Sequence[str] = ()
+    book: Book[Any],
+    owner: str,
+    drivers: Sequence[str] = (),
+    groups: Sequence[str] = (),
+    side: Sides = "both",
 ) -> Position:
     """Explain one owner of a book, on some drivers or on all that touch the account."""
     parse_address(owner)
@@ -73,7 +79,7 @@ def position(
     if not drivers:
         touched = {market.reserves[leg.reserve].feed for leg in account.legs}
         chosen = tuple(driver for driver in chosen if any(move.feed in touched for move in driver.moves))
-    solved = solve_book(book, chosen, include_never=True, rows=[row])
+    solved = solve_book(book, chosen, side, include_never=True, rows=[row])
     taken = protocol.take(account, market)
     return Position(
         owner=account.owner,
@@ -83,6 +89,25 @@ def position(
         levels=build_ladder(book, solved.levels, protocol.take, protocol.health, include_never=True),
         taken=None if isinstance(taken, Refusal) else taken,
     )
+
+
+def position_json(found: Position) -> str:
+    """All of a position as one JSON object; exact integers stay decimal strings."""
+    taken = found.taken
+    about = {
+        "account": found.owner,
+        "health": found.health,
+        "legs": json.loads(render_json(found.legs)),
+        "levels": json.loads(render_json(found.levels)),
+        "liquidation": None
+        if taken is None
+        else {name: str(value) for name, value in asdict(taken).items()}
+        | {
+            "seize_asset": found.market.reserves[taken.seize_reserve].asset,
+            "repay_asset": found.market.reserves[taken.repay_reserve].asset,
+        },
+    }
+    return json.dumps(about, indent=2) + "\n"
 
 
 def _legs(account: Account, market: Market) -> pd.DataFrame:

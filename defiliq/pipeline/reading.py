@@ -60,7 +60,9 @@ def read(
         if head == block.number:
             raise
         seen = f"{error.seen} at block {block.number} ({at}), and the newest is {head}"
-        raise NotAMarket(error.address, error.wanted, f"{seen}: a younger market needs --block latest") from None
+        raise NotAMarket(
+            error.address, error.wanted, f"{seen}: a younger market needs --block latest"
+        ) from None
     return book if min_debt_usd is None else over_debt(book, min_debt_usd)
 
 

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from defiliq.book import Amounts, Book
 from defiliq.errors import BadFile, InputError
 from defiliq.ladder import identity
-from defiliq.pipeline.market_json import decode, encode
+from defiliq.pipeline.market_json import NotEncoded, decode, encode
 from defiliq.protocols import PROTOCOLS
 from defiliq.types import Market, StableDebt
 from defiliq.view.files import replace_file
@@ -63,16 +63,21 @@ def load_snapshot(path: str | Path) -> Book[Any]:
     shown = str(path)
     try:
         table = pq.ParquetFile(path).read()
-        about = json.loads((table.schema.metadata or {}).get(_METADATA, b"null"))
-        if not isinstance(about, dict) or about.get("format") != FORMAT:
-            raise ValueError("it carries no defiliq snapshot of a known format")
-        market = _decode_market(about)
-        return _book(table, market, _decode_failed(about))
+        about = _about(table)
+        return _book(table, _decode_market(about), _decode_failed(about))
     except OSError as error:
         raise BadFile(shown, error.strerror or str(error).splitlines()[0]) from None
-    except (pa.ArrowException, ValueError, KeyError, TypeError, RecursionError, OverflowError) as error:
+    except (NotEncoded, pa.ArrowException, ValueError, KeyError, TypeError, RecursionError) as error:
         text = str(error).splitlines() or [type(error).__name__]
-        raise BadFile(shown, f"not a whole snapshot ({text[0]})") from None
+        raise BadFile(shown, f"it is not a whole snapshot ({text[0]})") from None
+
+
+def _about(table: pa.Table) -> dict[str, Any]:
+    """What the file says of itself."""
+    about = json.loads((table.schema.metadata or {}).get(_METADATA, b"null"))
+    if not isinstance(about, dict) or about.get("format") != FORMAT:
+        raise NotEncoded(f"it carries no defiliq snapshot of format {FORMAT}")
+    return about
 
 
 def _identity_columns(book: Book[Any]) -> dict[str, Any]:
@@ -121,22 +126,22 @@ def _decode_market(about: dict[str, Any]) -> Market:
     seen = about.get("market")
     protocol = seen.get("protocol") if isinstance(seen, dict) else None
     if protocol not in PROTOCOLS:
-        raise ValueError(f"protocol {protocol!r} is not one of {', '.join(sorted(PROTOCOLS))}")
+        raise NotEncoded(f"protocol {protocol!r} is not one of {', '.join(sorted(PROTOCOLS))}")
     market: Market = decode(PROTOCOLS[protocol].market_type, seen)
     feeds = len(market.feeds)
     if len(market.prices) != feeds or any(not 0 <= reserve.feed < feeds for reserve in market.reserves):
-        raise ValueError("prices, feeds and reserves do not fit together")
+        raise NotEncoded("prices, feeds and reserves do not fit together")
     if market.base_unit <= 0 or any(price <= 0 for price in market.prices):
-        raise ValueError("a price is not positive")
+        raise NotEncoded("a price is not positive")
     if any(not 0 <= reserve.decimals <= 77 for reserve in market.reserves):
-        raise ValueError("a reserve has impossible decimals")
+        raise NotEncoded("a reserve has impossible decimals")
     return market
 
 
 def _decode_failed(about: dict[str, Any]) -> dict[str, str]:
     failed = about.get("failed")
     if not isinstance(failed, dict) or not all(isinstance(reason, str) for reason in failed.values()):
-        raise ValueError("failed must map accounts to reasons")
+        raise NotEncoded("failed must map accounts to reasons")
     return failed
 
 
@@ -144,11 +149,13 @@ def _book(table: pa.Table, market: Market, failed: dict[str, str]) -> Book[Any]:
     """Columns back to a book. Rows of one account must be neighbours."""
     for name, kind in _LEG_COLUMNS.items():
         if table.schema.field(name).type != kind:
-            raise ValueError(f"column {name} is {table.schema.field(name).type}, not {kind}")
+            raise NotEncoded(f"column {name} is {table.schema.field(name).type}, not {kind}")
     names = table.column("account").to_pylist()
+    if None in names:
+        raise NotEncoded("a row names no account")
     starts = [k for k, name in enumerate(names) if k == 0 or name != names[k - 1]]
     if len({names[k] for k in starts}) != len(starts):
-        raise ValueError("an account's rows are not together")
+        raise NotEncoded("an account's rows are not together")
     legs = table.filter(table.column("reserve").is_valid())
     has_leg = np.asarray(table.column("reserve").is_valid())
     ends = [*starts[1:], len(names)] if names else []
@@ -168,18 +175,24 @@ def _book(table: pa.Table, market: Market, failed: dict[str, str]) -> Book[Any]:
         stable=_stable(legs),
         failed=failed,
     )
-    if len(book.reserves) and not (0 <= book.reserves.min() and book.reserves.max() < len(market.reserves)):
-        raise ValueError("a leg names a reserve that the market does not have")
-    emodes = getattr(market, "emodes", None)
-    if emodes is not None and not {int(mode) for mode in np.unique(book.modes)} <= {0, *emodes}:
-        raise ValueError("an account uses an eMode that the market does not have")
+    _require_known(book)
     return book
+
+
+def _require_known(book: Book[Any]) -> None:
+    """Every leg's reserve and every account's mode must be one that the market has."""
+    reserves = len(book.market.reserves)
+    if len(book.reserves) and not (book.reserves.min() >= 0 and book.reserves.max() < reserves):
+        raise NotEncoded("a leg names a reserve that the market does not have")
+    emodes = getattr(book.market, "emodes", None)
+    if emodes is not None and not {int(mode) for mode in np.unique(book.modes)} <= {0, *emodes}:
+        raise NotEncoded("an account uses an eMode that the market does not have")
 
 
 def _owners(names: Sequence[Any]) -> np.ndarray[Any, np.dtype[np.uint8]]:
     raw = [bytes.fromhex(name.removeprefix("0x")) for name in names]
     if any(len(owner) != 20 for owner in raw):
-        raise ValueError("an account is no address")
+        raise NotEncoded("an account is no address")
     return np.frombuffer(b"".join(raw), dtype=np.uint8).reshape(len(raw), 20)
 
 
@@ -187,7 +200,7 @@ def _numbers(legs: pa.Table, name: str, kind: Any) -> Any:
     """A column without gaps as numpy."""
     column = legs.column(name)
     if column.null_count:
-        raise ValueError(f"column {name} has gaps")
+        raise NotEncoded(f"column {name} has gaps")
     return np.asarray(column.to_numpy(), dtype=kind)
 
 

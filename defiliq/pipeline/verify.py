@@ -45,14 +45,12 @@ class Verification:
     levels_asked: int
     price_agreed: int
     """Levels whose account the contract calls liquidatable at p*."""
-    neighbours_asked: int
-    """Levels whose neighbour towards spot is a price; all but those at spot itself."""
     neighbour_agreed: int
     """Levels whose account the contract calls safe one integer nearer to spot."""
     disagreements: pd.DataFrame
 
     @property
-    def complete(self) -> bool:
+    def agrees(self) -> bool:
         """Whether the contract agreed with everything that it was asked."""
         return self.disagreements.empty
 
@@ -95,10 +93,9 @@ def verify(
         agreed=agreed,
         levels_asked=len(found),
         price_agreed=hits,
-        neighbours_asked=len(found),
         neighbour_agreed=neighbours,
         disagreements=pd.DataFrame(wrong, columns=list(DISAGREEMENT_COLUMNS)).astype(
-            {column: "str" for column in DISAGREEMENT_COLUMNS[len(IDENTITY) :]}
+            dict.fromkeys(DISAGREEMENT_COLUMNS[len(IDENTITY) :], "str")
         ),
     )
 
@@ -128,9 +125,7 @@ def _compare(node: Node, book: Book[Any], rows: Sequence[int], wrong: list[dict[
         ours = protocol.health(book.account(row), market)
         wrong_here = _differences(ours, answer)
         agreed += not wrong_here
-        wrong += [
-            _disagreement(book, row, ("health", "", ""), difference) for difference in wrong_here
-        ]
+        wrong += [_disagreement(book, row, ("health", "", ""), difference) for difference in wrong_here]
     return agreed
 
 

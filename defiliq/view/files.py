@@ -31,7 +31,8 @@ def render_markdown(table: pd.DataFrame) -> str:
     shown = _lower_truth(table).astype(object).where(table.notna(), "")
     lines = ["| " + " | ".join(table.columns) + " |", "|" + " --- |" * len(table.columns)]
     for row in shown.itertuples(index=False):
-        lines.append("| " + " | ".join(str(cell).replace("|", "\\|") for cell in row) + " |")
+        cells = [" ".join(str(cell).replace("|", "\\|").splitlines()) for cell in row]
+        lines += ["| " + " | ".join(cells) + " |"]
     return "\n".join(lines) + "\n"
 
 

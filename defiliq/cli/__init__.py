@@ -1,0 +1,53 @@
+"""The command line: parse, call the pipeline, print. Every import that is slow waits until it is needed."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+import click
+
+from defiliq.cli.ladder import ladder
+from defiliq.cli.markets import markets
+from defiliq.cli.position import position
+from defiliq.cli.scan import scan, snapshot
+from defiliq.cli.verify import verify
+from defiliq.errors import DefiliqError
+
+INTERRUPTED = 130
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="defiliq", message="%(prog)s %(version)s")
+def defiliq() -> None:
+    """Exact on-chain liquidation ladders, read from a node.
+
+    Data goes to stdout or to the file of --output, talk to stderr. Exit codes: 0 complete, 1 error or
+    disagreement, 2 usage, 3 incomplete.
+    """
+
+
+for _command in (markets, scan, snapshot, position, ladder, verify):
+    defiliq.add_command(_command)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command line; the exit code. Expected errors become one line on stderr."""
+    try:
+        code = defiliq.main(args=arguments, prog_name="defiliq", standalone_mode=False)
+        sys.stdout.flush()
+    except DefiliqError as error:
+        click.echo(f"Error: {error}", err=True)
+        return error.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("Interrupted. What was found is kept; run again to go on.", err=True)
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader has gone. Point stdout elsewhere, or Python complains when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return code if isinstance(code, int) else 0

@@ -1,0 +1,109 @@
+"""`defiliq ladder`: who breaks where."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from defiliq.cli.options import Axes, Source, axes_options, format_option, output_option, source_options
+from defiliq.cli.printing import (
+    INCOMPLETE,
+    SHAPES,
+    TABLES,
+    default_shape,
+    print_table,
+    require_format,
+    write_output,
+)
+from defiliq.cli.talk import Talk
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from defiliq.book import Book
+
+
+@click.command()
+@source_options
+@axes_options
+@click.option("--bin", "step", metavar="PCT", help="Sum the rungs in price buckets this wide, such as 1%.")
+@click.option("--all", "include_never", is_flag=True, help="List accounts that no price breaks, too.")
+@output_option(TABLES)
+@format_option(SHAPES)
+@click.pass_context
+def ladder(
+    ctx: click.Context,
+    source: Source,
+    axes: Axes,
+    step: str | None,
+    include_never: bool,
+    output: str | None,
+    shape: str | None,
+) -> None:
+    """Every account at its exact liquidation price, along one driver or all of them."""
+    require_format(output, TABLES)
+    step_pct = None if step is None else parse_percent(step)
+    from defiliq.cli.sources import opened
+
+    talk = Talk(quiet=source.quiet)
+    with opened(source, talk) as markets:
+        tables = [_rungs(market.book, axes, include_never, talk) for market in markets]
+        incomplete = any(market.book.failed for market in markets)
+    import pandas as pd
+
+    rungs = pd.concat(tables, ignore_index=True) if len(tables) > 1 else tables[0]
+    _show(rungs, step_pct, output, shape, talk)
+    if incomplete:
+        ctx.exit(INCOMPLETE)
+
+
+def _rungs(book: Book[Any], axes: Axes, include_never: bool, talk: Talk) -> pd.DataFrame:
+    """One market's ladder, and a line on what it holds."""
+    from defiliq.pipeline.judge import ladder as find_rungs
+
+    with talk.progress("Solving") as tell:
+        table = find_rungs(
+            book,
+            axes.drivers,
+            axes.side,
+            axes.groups,
+            include_never=include_never,
+            on_progress=lambda done, total: tell(done, total, "accounts"),
+        )
+    already = int((table["outcome"] == "already").sum())
+    priced = int((table["outcome"] == "price").sum())
+    never = sum(table.attrs["never"].values())
+    drivers = len(table.attrs["never"])
+    talk.say(f"{priced} rungs, {already} already liquidatable, {never} never, along {drivers} drivers")
+    return table
+
+
+def _show(
+    rungs: pd.DataFrame, step_pct: float | None, output: str | None, shape: str | None, talk: Talk
+) -> None:
+    """The rungs or their buckets, in a file or on stdout."""
+    from defiliq.ladder import bin_ladder
+    from defiliq.view.terminal import print_chart, print_rungs
+
+    table = rungs if step_pct is None else bin_ladder(rungs, step_pct)
+    if output is not None:
+        write_output(table, output, talk)
+    if default_shape(shape) == "table" and (output is None or shape is not None):
+        print_chart(rungs, step_pct)
+        print_rungs(table)
+    elif output is None or shape is not None:
+        print_table(table, default_shape(shape))
+
+
+def parse_percent(text: str) -> float:
+    """A width such as 1% or 0.5 as a number of percent."""
+    try:
+        value = float(text.strip().removesuffix("%"))
+    except ValueError:
+        value = 0.0
+    if not 0.001 <= value <= 1000:
+        raise click.BadParameter(
+            f"{text!r} is no width. Write a percentage such as 1%.", param_hint="'--bin'"
+        )
+    return value

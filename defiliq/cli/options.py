@@ -1,0 +1,152 @@
+"""Options that several commands share, as one frozen object per group."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import click
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Which market, from which node or file, at which block."""
+
+    protocol: str | None
+    chain: str | None
+    market: str | None
+    market_file: tuple[str, ...]
+    rpc_url: str | None
+    block: str
+    snapshot: tuple[str, ...]
+    record: str | None
+    replay: str | None
+    index: str | None
+    no_index: bool
+    concurrency: int
+    at: str | None
+    min_debt_usd: str | None
+    quiet: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Axes:
+    """Along which drivers, and on which side."""
+
+    drivers: tuple[str, ...]
+    groups: tuple[str, ...]
+    side: str
+
+
+_SOURCE = (
+    click.option("--chain", metavar="C", help="Chain of a bundled market, by name or id."),
+    click.option("--market", metavar="NAME", help="Market on that chain; its main one if left out."),
+    click.option(
+        "--market-file", multiple=True, metavar="FILE", help="A market that is not bundled, as a JSON file."
+    ),
+    click.option(
+        "-r",
+        "--rpc-url",
+        metavar="URL",
+        help="JSON-RPC endpoint. Else RPC_URL_<chain id>, ETH_RPC_URL, or the config file.",
+    ),
+    click.option(
+        "--block",
+        default="finalized",
+        show_default=True,
+        metavar="B",
+        help="Block number, latest, safe or finalized.",
+    ),
+    click.option(
+        "--from",
+        "snapshot",
+        multiple=True,
+        metavar="FILE",
+        help="A snapshot, instead of reading from a node.",
+    ),
+    click.option("--record", metavar="FILE", help="Keep the node's answers in a file."),
+    click.option("--replay", metavar="FILE", help="Take the answers from such a file, instead of a node."),
+    click.option("--index", metavar="FILE", help="Where found accounts are kept between runs."),
+    click.option("--no-index", is_flag=True, help="Search every block anew, and keep nothing."),
+    click.option(
+        "--concurrency",
+        type=click.IntRange(1, 64),
+        default=4,
+        show_default=True,
+        metavar="N",
+        help="Requests at a time.",
+    ),
+    click.option(
+        "--at", metavar="T", help="Accrue interest to a later instant: a unix time, or +12s after the block."
+    ),
+    click.option("--min-debt-usd", metavar="X", help="Leave out accounts that owe less."),
+    click.option("-q", "--quiet", is_flag=True, help="Say nothing on stderr but errors."),
+)
+
+_AXES = (
+    click.option(
+        "--driver",
+        "drivers",
+        multiple=True,
+        metavar="D",
+        help="What moves: WETH/USD, a reserve's symbol or address, or a group. Every driver if left out.",
+    ),
+    click.option(
+        "--group",
+        "groups",
+        multiple=True,
+        metavar="SPEC",
+        help="Feeds that move together: NAME=LEAD,FOLLOWER[:NUM/DEN],...",
+    ),
+)
+
+
+def source_options(command: F) -> F:
+    """PROTOCOL and everything that says where a book comes from, handed over as `source`."""
+    return _collected(command, "source", Source, [click.argument("protocol", required=False), *_SOURCE])
+
+
+def axes_options(command: F) -> F:
+    """Drivers, groups and sides, handed over as `axes`."""
+    side = click.option(
+        "--side",
+        type=click.Choice(["both", "long", "short"]),
+        default="both",
+        show_default=True,
+        help="long: breaks as the driver falls. short: as it rises.",
+    )
+    return _collected(command, "axes", Axes, [*_AXES, side])
+
+
+def output_option(formats: str) -> Callable[[F], F]:
+    """-o FILE; the suffix chooses the format."""
+    return click.option(
+        "-o", "--output", metavar="FILE", help=f"Write a file; its suffix says how: {formats}."
+    )
+
+
+def format_option(formats: Sequence[str]) -> Callable[[F], F]:
+    """--format of what goes to stdout."""
+    return click.option(
+        "--format",
+        "shape",
+        type=click.Choice(formats),
+        help="What to print. A table on a terminal if left out.",
+    )
+
+
+def _collected(command: F, name: str, kind: type[Any], decorators: Sequence[Callable[[Any], Any]]) -> F:
+    """Gather the decorators' values into one object of `kind`, passed on as `name`."""
+
+    @functools.wraps(command)
+    def gathering(*args: Any, **values: Any) -> Any:
+        fields = {field: values.pop(field) for field in kind.__slots__}
+        return command(*args, **{name: kind(**fields)}, **values)
+
+    for decorate in reversed(decorators):
+        gathering = decorate(gathering)
+    return gathering  # type: ignore[return-value]

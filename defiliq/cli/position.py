@@ -1,0 +1,99 @@
+"""`defiliq position`: one owner explained."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from defiliq.cli.options import Axes, Source, axes_options, format_option, output_option, source_options
+from defiliq.cli.printing import TABLES, print_table, require_format, write_output, write_text
+from defiliq.cli.talk import Talk
+from defiliq.errors import ReadError
+
+if TYPE_CHECKING:
+    from defiliq.pipeline.position import Position
+    from defiliq.types import Liquidation, Market
+
+LEGS_SHOWN = (
+    *("reserve", "price_usd", "collateral", "collateral_usd"),
+    *("debt", "debt_usd", "counted", "threshold_bps"),
+)
+LEVELS_SHOWN = (
+    *("driver", "side", "outcome", "price_usd", "spot_usd", "distance_pct"),
+    *("seize_asset", "repay_asset", "seized_usd", "repaid_usd", "bonus_usd", "bad_debt_usd", "callable"),
+)
+
+
+@click.command()
+@click.argument("address")
+@source_options
+@axes_options
+@output_option(TABLES)
+@format_option(("text", "csv", "json"))
+def position(address: str, source: Source, axes: Axes, output: str | None, shape: str | None) -> None:
+    """Explain one account: legs, health, its level on every driver, and what a liquidator could take.
+
+    JSON holds all of it; the other formats hold the levels.
+    """
+    require_format(output, TABLES)
+    import numpy as np
+
+    from defiliq.cli.sources import opened_one
+    from defiliq.pipeline.position import parse_address, position_json
+    from defiliq.pipeline.position import position as explain
+
+    owner = np.frombuffer(parse_address(address), dtype=np.uint8).reshape(1, 20)
+    talk = Talk(quiet=source.quiet)
+    with opened_one(source, talk, owner) as market:
+        if market.book.failed:
+            raise ReadError(f"{address} could not be read: {next(iter(market.book.failed.values()))}")
+        found = explain(market.book, address, axes.drivers, axes.groups, axes.side)
+    if output is not None and output.lower().endswith(".json"):
+        write_text(position_json(found), output, talk)
+    elif output is not None:
+        write_output(found.levels, output, talk)
+    if shape == "json":
+        click.echo(position_json(found), nl=False)
+    elif shape == "csv":
+        print_table(found.levels, shape)
+    elif output is None or shape is not None:
+        _print(found)
+
+
+def _print(found: Position) -> None:
+    """One screen: what it holds and owes, where it breaks, what a call would take now."""
+    from defiliq.cli.sources import headline
+    from defiliq.view.terminal import clean, factor_shown, money, print_lines, print_rows
+
+    health = found.health
+    verdict = "healthy"
+    if health["liquidatable"]:
+        verdict = "LIQUIDATABLE" if health["callable"] else f"liquidatable, but refused: {health['reason']}"
+    print_lines(
+        [
+            headline(found.market),
+            f"account {found.owner}   eMode {health['mode']}",
+            f"health factor {factor_shown(health['health_factor'])} ({verdict})",
+            f"collateral {money(health['collateral_usd'])}   debt {money(health['debt_usd'])}   "
+            f"threshold {health['threshold_bps']} bps",
+        ]
+    )
+    print_rows(found.legs, "legs", LEGS_SHOWN)
+    print_rows(found.levels, "levels", LEVELS_SHOWN)
+    if found.taken is not None:
+        print_lines([clean(best_call(found.taken, found.market))])
+
+
+def best_call(taken: Liquidation, market: Market) -> str:
+    """The call that pays a liquidator most, in whole tokens."""
+    from defiliq.ladder import to_usd
+    from defiliq.pipeline.position import amount_text
+    from defiliq.view.terminal import money
+
+    seize, repay = market.reserves[taken.seize_reserve], market.reserves[taken.repay_reserve]
+    return (
+        f"best call now: repay {amount_text(taken.repaid, repay.decimals)} {repay.symbol}, "
+        f"receive {amount_text(taken.seized, seize.decimals)} {seize.symbol}, "
+        f"a bonus of {money(to_usd(taken.bonus_base, market))}"
+    )

@@ -1,0 +1,59 @@
+"""Tables on stdout, and where files went."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from defiliq.cli.talk import Talk
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+TABLES = ".csv .parquet .json .md"
+"""What a table can be written as."""
+
+SHAPES = ("table", "csv", "json")
+
+INCOMPLETE = 3
+
+
+def print_table(table: pd.DataFrame, shape: str) -> None:
+    """Rows on stdout as CSV or JSON."""
+    from defiliq.view.files import render_csv, render_json
+
+    click.echo(render_json(table) if shape == "json" else render_csv(table), nl=False)
+
+
+def write_output(table: pd.DataFrame, output: str, talk: Talk) -> None:
+    """Rows into a file, and a word about it."""
+    from defiliq.view.files import write_table
+
+    path = write_table(table, output)
+    talk.say(f"Wrote {len(table)} rows to {path}")
+
+
+def write_text(text: str, output: str, talk: Talk) -> None:
+    """A text into a file, whole or not at all."""
+    from defiliq.view.files import replace_file
+
+    replace_file(Path(output), lambda beside: beside.write_text(text, encoding="utf-8"))
+    talk.say(f"Wrote {output}")
+
+
+def require_format(output: str | None, formats: str) -> None:
+    """Refuse a suffix before the work, not after it."""
+    if output is not None and Path(output).suffix.lower() not in formats.split():
+        raise click.BadParameter(f"{output!r} has an unknown format. End it in {formats}.", param_hint="'-o'")
+    if output is not None and not Path(output).resolve().parent.is_dir():
+        raise click.BadParameter(f"the folder of {output!r} does not exist.", param_hint="'-o'")
+
+
+def default_shape(shape: str | None) -> str:
+    """What was asked for; else a table for people on a terminal, and CSV for programs."""
+    if shape is not None:
+        return shape
+    return "table" if sys.stdout.isatty() else "csv"

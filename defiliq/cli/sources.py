@@ -1,0 +1,222 @@
+"""From options to books: resolve the market, open the node, read, and say what was read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from defiliq.cli.nodes import node_url
+from defiliq.cli.options import Source
+from defiliq.cli.talk import Talk
+from defiliq.errors import InputError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from defiliq.book import Book
+    from defiliq.chain.evm import EvmNode
+    from defiliq.index import Index
+    from defiliq.pipeline.reading import Step
+    from defiliq.types import Listing, Market
+
+_LATER = re.compile(r"\+([0-9]{1,12})s?")
+_END_OF_CALENDAR = 253_402_300_800
+"""The year 10000."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A book, and the node that it came from; a snapshot needs none."""
+
+    book: Book[Any]
+    node: EvmNode | None
+
+
+@contextmanager
+def opened(
+    source: Source, talk: Talk, owners: NDArray[np.uint8] | None = None, *, need_node: bool = False
+) -> Iterator[list[Opened]]:
+    """Every book that the options name, read at one block each; nodes are closed at the end."""
+    with ExitStack() as stack:
+        if source.snapshot:
+            yield [_load(path, source, talk, stack, need_node) for path in source.snapshot]
+        else:
+            yield [_read(found, source, talk, stack, owners) for found in listings(source)]
+
+
+@contextmanager
+def opened_one(
+    source: Source, talk: Talk, owners: NDArray[np.uint8] | None = None, *, need_node: bool = False
+) -> Iterator[Opened]:
+    """The one book that the options name."""
+    with opened(source, talk, owners, need_node=need_node) as books:
+        if len(books) != 1:
+            raise click.UsageError(f"This command takes one market, and {len(books)} were named.")
+        yield books[0]
+
+
+def listings(source: Source) -> list[Listing]:
+    """The markets that the options name: without --market the chain's main one, and with `all` every one."""
+    from defiliq.pipeline.listings import check_protocol, market, market_from_file, markets
+
+    protocol = source.protocol
+    if protocol is not None and protocol != "all":
+        check_protocol(protocol)
+    if source.market_file:
+        found = [market_from_file(path) for path in source.market_file]
+        for listing in found:
+            _require_protocol(protocol, listing.protocol)
+        return found
+    if protocol is None:
+        raise click.UsageError("Name a PROTOCOL, a --market-file, or a snapshot with --from.")
+    if source.chain is None:
+        raise click.UsageError("Name a --chain or a --market-file. `defiliq markets` lists the bundled ones.")
+    if protocol == "all":
+        return list(markets(chain=source.chain))
+    return [market(protocol, source.chain, source.market)]
+
+
+def _require_protocol(wanted: str | None, seen: str) -> None:
+    if wanted not in (None, "all", seen):
+        raise InputError(
+            f"the market is of {seen}, not of {wanted}. Leave PROTOCOL out, or name the right one."
+        )
+
+
+def _load(path: str, source: Source, talk: Talk, stack: ExitStack, need_node: bool) -> Opened:
+    from defiliq.pipeline.snapshot import load_snapshot
+
+    book = load_snapshot(path)
+    _require_protocol(source.protocol, book.market.protocol)
+    describe(book, talk)
+    node = stack.enter_context(_node(book.market.block.chain_id, source)) if need_node else None
+    return Opened(_narrowed(book, source, talk), node)
+
+
+def _read(
+    listing: Listing, source: Source, talk: Talk, stack: ExitStack, owners: NDArray[np.uint8] | None
+) -> Opened:
+    """Discover and read one market; accounts that could not be read are said at once."""
+    from defiliq.pipeline.reading import read
+
+    node = stack.enter_context(_node(listing.chain_id, source))
+    index = stack.enter_context(_index(source))
+    talk.say(f"Reading {listing.protocol} {listing.name} from {node.label}")
+    with talk.progress("Reading") as tell:
+
+        def step(step: Step) -> None:
+            unit = "blocks" if step.stage == "discover" else "accounts"
+            tell(step.done, step.total, f"{unit}, {step.accounts} accounts found")
+
+        book = read(node, listing, _block(source.block), index=index, owners=owners, on_progress=step)
+    describe(book, talk)
+    return Opened(_narrowed(book, source, talk), node)
+
+
+def _node(chain_id: int, source: Source) -> EvmNode:
+    if source.replay is not None:
+        from defiliq.chain.replay import replay
+
+        return replay(source.replay)
+    url = node_url(chain_id, source.rpc_url)
+    if source.record is not None:
+        from defiliq.chain.replay import record
+
+        return record(url, source.record)
+    from defiliq.chain.evm import connect
+
+    return connect(url, concurrency=source.concurrency)
+
+
+def _index(source: Source) -> Index:
+    """The account index; in memory for --no-index and for recordings, which must hold every request."""
+    from platformdirs import user_data_dir
+
+    from defiliq.index import Index
+
+    if source.no_index or source.record is not None or source.replay is not None:
+        return Index(":memory:")
+    path = Path(user_data_dir("defiliq")) / "accounts.sqlite" if source.index is None else Path(source.index)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"cannot keep accounts in {path}: {error.strerror}. Use --index or --no-index."
+        ) from None
+    return Index(path)
+
+
+def _block(text: str) -> int | str:
+    if text.isdecimal() and text.isascii():
+        return int(text)
+    if text not in ("latest", "safe", "finalized", "earliest"):
+        raise click.BadParameter(f"{text!r} is no block. Use a number, latest, safe or finalized.")
+    return text
+
+
+def _narrowed(book: Book[Any], source: Source, talk: Talk) -> Book[Any]:
+    """The book at --at, without the accounts that --min-debt-usd leaves out."""
+    from defiliq.pipeline.judge import at_time
+    from defiliq.pipeline.reading import over_debt
+
+    if source.at is not None:
+        book = at_time(book, evaluation_time(source.at, book.market.block.timestamp))
+        talk.say(f"Interest is accrued to {moment(book.market.timestamp)}")
+    if source.min_debt_usd is not None:
+        before = len(book)
+        book = over_debt(book, source.min_debt_usd)
+        talk.say(
+            f"Left out {before - len(book)} of {before} accounts that owe less than {source.min_debt_usd}"
+        )
+    return book
+
+
+def evaluation_time(text: str, block_timestamp: int) -> int:
+    """--at as a unix time."""
+    later = _LATER.fullmatch(text)
+    if later is not None:
+        return block_timestamp + int(later[1])
+    if not (text.isascii() and text.isdecimal()):
+        raise click.BadParameter(f"{text!r} is no instant. Use a unix time, or +12s after the block.")
+    return int(text)
+
+
+def describe(book: Book[Any], talk: Talk) -> None:
+    """Say which market at which block was read, and how completely."""
+    talk.say(headline(book.market))
+    talk.say(coverage(book))
+    if book.failed:
+        owner, reason = next(iter(book.failed.items()))
+        talk.warn(f"INCOMPLETE: {len(book.failed)} accounts could not be read, such as {owner}: {reason}")
+
+
+def headline(market: Market) -> str:
+    """The market and its pinned block in one line."""
+    from defiliq.pipeline.chains import chain_name
+
+    block = market.block
+    return (
+        f"{market.protocol} {market.name} {market.version} on {chain_name(block.chain_id)} "
+        f"({block.chain_id}), block {block.number} {block.hash}, {moment(block.timestamp)}"
+    )
+
+
+def coverage(book: Book[Any]) -> str:
+    """How many accounts were found, read and not read."""
+    found = len(book) + len(book.failed)
+    return f"accounts: {found} found, {len(book)} read, {len(book.failed)} failed"
+
+
+def moment(timestamp: int) -> str:
+    """A unix time as UTC; the number itself beyond what a calendar holds."""
+    if timestamp >= _END_OF_CALENDAR:
+        return f"unix time {timestamp}"
+    return datetime.fromtimestamp(timestamp, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

@@ -1,0 +1,57 @@
+"""What is said beside the data: notes, warnings and progress, all on stderr."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TypeAlias
+
+import click
+
+Tell: TypeAlias = Callable[[int, int, str], None]
+"""(done, total, note)"""
+
+
+class Talk:
+    """Says things on stderr, or nothing when quiet. Warnings are always said."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self.quiet = quiet
+
+    def say(self, text: str) -> None:
+        """A line of talk."""
+        if not self.quiet:
+            click.echo(text, err=True)
+
+    def warn(self, text: str) -> None:
+        """A line that must not be missed."""
+        click.secho(f"Warning: {text}", err=True, fg="yellow")
+
+    @contextmanager
+    def progress(self, label: str) -> Iterator[Tell]:
+        """A bar with the time left on a terminal; without one, nothing until it is done."""
+        if self.quiet or not sys.stderr.isatty():
+            yield _silent
+            return
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[note]}"),
+        )
+        with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+            task = bars.add_task(label, total=None, note="")
+
+            def tell(done: int, total: int, note: str) -> None:
+                bars.update(task, completed=done, total=total, note=note)
+
+            yield tell
+
+
+def _silent(done: int, total: int, note: str) -> None:
+    """Progress that nobody watches."""

@@ -1,0 +1,163 @@
+"""Tables and pictures in plain characters; colour only on a terminal."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+from itertools import pairwise
+
+import pandas as pd
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+PLAIN_WIDTH = 200
+"""Columns where stdout is no terminal, so that nothing is cut for one."""
+BAR_WIDTH = 40
+_EIGHTHS = " ▏▎▍▌▋▊▉"
+
+FACTOR_EDGES = ("0", "1", "1.02", "1.05", "1.1", "1.2", "1.5", "2", "3", "5", "10")
+"""Lower edges of the histogram's bins; the last one is open."""
+
+
+def console() -> Console:
+    """Where data is shown: stdout, as wide as the terminal."""
+    return Console() if sys.stdout.isatty() else Console(width=PLAIN_WIDTH)
+
+
+def clean(value: object) -> str:
+    """Text from a chain as one printable line: a token's symbol may hold anything."""
+    return "".join(char if char.isprintable() else "?" for char in str(value))
+
+
+def money(value: float) -> str:
+    """A float amount with thousands separators: cents below a thousand, whole above."""
+    if math.isnan(value):
+        return ""
+    return f"{value:,.2f}" if abs(value) < 1000 else f"{value:,.0f}"
+
+
+def short(address: str) -> str:
+    """The two ends of an address."""
+    return f"{address[:8]}…{address[-6:]}" if len(address) == 42 else address
+
+
+def cell(column: str, value: object) -> Text:
+    """A value as people read it; the column's name says its unit."""
+    if isinstance(value, float) and column.endswith("price_usd"):
+        return Text("" if math.isnan(value) else f"{value:,.8g}" if value < 1 else f"{value:,.4f}")
+    if isinstance(value, float) and column.endswith("_pct"):
+        return Text("" if math.isnan(value) else f"{value:+.2f}%")
+    if isinstance(value, float):
+        return Text(money(value))
+    if column == "health_factor":
+        return Text(factor_shown(str(value)))
+    if isinstance(value, bool) or type(value).__name__ == "bool_":
+        return Text("yes" if value else "no")
+    return Text(clean(value))
+
+
+def factor_shown(factor: str) -> str:
+    """A health factor cut, never rounded, to six digits: 0.9999999 must not read as 1."""
+    if not factor:
+        return "no debt"
+    whole, _, digits = factor.partition(".")
+    return f"{whole}.{digits[:6]}" if len(whole) <= 9 else f"{Decimal(factor):.2E}"
+
+
+def print_rows(table: pd.DataFrame, title: str, columns: Sequence[str] | None = None) -> None:
+    """A table, one row per line."""
+    names = list(table.columns) if columns is None else list(columns)
+    shown = Table(title=clean(title), box=box.SIMPLE, title_justify="left", pad_edge=False)
+    for name in names:
+        numeric = pd.api.types.is_numeric_dtype(table[name]) or name in (
+            "health_factor",
+            "collateral",
+            "debt",
+        )
+        shown.add_column(
+            Text(name), justify="right" if numeric else "left", overflow="fold", no_wrap=name == "account"
+        )
+    for row in table[names].itertuples(index=False, name=None):
+        shown.add_row(*(cell(name, value) for name, value in zip(names, row, strict=True)))
+    console().print(shown)
+
+
+def print_lines(lines: Iterable[str | Text]) -> None:
+    """Lines as they are, without reading markup in them."""
+    out = console()
+    for line in lines:
+        out.print(line if isinstance(line, Text) else Text(line), soft_wrap=True)
+
+
+def bar(share: float, width: int = BAR_WIDTH) -> str:
+    """A bar of eighths of a character; the smallest share that is not nothing still shows."""
+    if share <= 0:
+        return ""
+    eighths = max(1, round(min(share, 1.0) * width * 8))
+    return "█" * (eighths // 8) + _EIGHTHS[eighths % 8].strip()
+
+
+def histogram_lines(table: pd.DataFrame) -> list[Text]:
+    """Accounts per range of health factor, from a health table; the verdict decides the first bin."""
+    bins = ["no debt" if not factor else _bin_of(factor) for factor in table["health_factor"]]
+    labels = [*_bin_labels(), "no debt"]
+    counts = {label: bins.count(label) for label in labels}
+    debts = {label: math.fsum(table["debt_usd"][[seen == label for seen in bins]]) for label in labels}
+    most = max(1, *counts.values())
+    lines = [Text("health factor   accounts            debt")]
+    for label in labels:
+        style = "red" if label.startswith("below") else "yellow" if label.startswith("1.0") else "green"
+        line = Text(f"{label:<13}{counts[label]:>11,}{money(debts[label]):>16}  ")
+        line.append(bar(counts[label] / most), style=style)
+        lines.append(line)
+    return lines
+
+
+def _bin_labels() -> list[str]:
+    edges = FACTOR_EDGES[1:]
+    between = [f"{low} to {high}" for low, high in pairwise(edges)]
+    return ["below 1", *between, f"{edges[-1]} and up"]
+
+
+def _bin_of(factor: str) -> str:
+    """The bin of an exact factor."""
+    value = Decimal(factor)
+    reached = sum(value >= Decimal(edge) for edge in FACTOR_EDGES)
+    return _bin_labels()[reached - 1]
+
+
+def print_scan(table: pd.DataFrame, headline: str, coverage: str, top: int) -> None:
+    """A scan in one screen: what was read, totals, the histogram, who is closest to liquidation."""
+    broken = table[table["liquidatable"]]
+    owing = table[table["debt_raw"] != "0"]
+    print_lines(
+        [
+            headline,
+            coverage,
+            f"with debt: {len(owing):,}   collateral {money(math.fsum(table['collateral_usd']))}   "
+            f"debt {money(math.fsum(table['debt_usd']))}",
+            f"liquidatable: {len(broken):,}, of which callable {int(broken['callable'].sum()):,}   "
+            f"collateral {money(math.fsum(broken['collateral_usd']))}   "
+            f"debt {money(math.fsum(broken['debt_usd']))}",
+            "",
+            *histogram_lines(table),
+            "",
+        ]
+    )
+    if top and len(owing):
+        exact = owing.assign(exact=[Decimal(factor) for factor in owing["health_factor"]])
+        nearest = exact.sort_values(["exact", "account"]).head(top)
+        columns = [
+            "account",
+            "health_factor",
+            "collateral_usd",
+            "debt_usd",
+            "liquidatable",
+            "callable",
+            "reason",
+        ]
+        print_rows(nearest, "closest to liquidation", columns)
