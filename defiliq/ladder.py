@@ -141,7 +141,7 @@ def bin_ladder(ladder: pd.DataFrame, step_pct: float) -> pd.DataFrame:
     listed = ladder[ladder["outcome"] != "never"]
     for group, rungs in listed.groupby(keys, sort=True):
         head = dict(zip(keys, group, strict=True))
-        spot = float(head.pop("spot_usd"))
+        spot = float(str(head.pop("spot_usd")))
         steps = _steps_from_spot(rungs, spot, ratio)
         reached = pd.Series(False, index=rungs.index)
         for step in sorted(set(steps)):
@@ -217,7 +217,7 @@ def taken_columns(market: Market, taken: Liquidation | Refusal) -> dict[str, obj
         texts = dict.fromkeys(
             ("seize_asset", "repay_asset", "seize_asset_address", "repay_asset_address"), ""
         )
-        return texts | blank | {"callable": False, "reason": taken.reason}
+        return {**texts, **blank, "callable": False, "reason": taken.reason}
     seize, repay = market.reserves[taken.seize_reserve], market.reserves[taken.repay_reserve]
     return {
         "seize_asset": seize.symbol,
@@ -254,7 +254,11 @@ def _edges(spot: float, ratio: float, step: int, side: str) -> tuple[float, floa
 
 def _bucket(rungs: pd.DataFrame, edges: tuple[float, float]) -> dict[str, object]:
     sums = {column: math.fsum(rungs[column]) for column in _SUMS}
-    named = {"outcome": rungs["outcome"].iloc[0], "price_low_usd": edges[0], "price_high_usd": edges[1]}
+    named: dict[str, object] = {
+        "outcome": rungs["outcome"].iloc[0],
+        "price_low_usd": edges[0],
+        "price_high_usd": edges[1],
+    }
     return named | {"accounts": len(rungs)} | sums
 
 

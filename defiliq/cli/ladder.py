@@ -84,7 +84,7 @@ def _show(
 ) -> None:
     """The rungs or their buckets, in a file or on stdout."""
     from defiliq.ladder import bin_ladder
-    from defiliq.view.terminal import print_chart, print_rungs
+    from defiliq.view.rungs import print_chart, print_rungs
 
     table = rungs if step_pct is None else bin_ladder(rungs, step_pct)
     if output is not None:

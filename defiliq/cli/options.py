@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import click
 
@@ -39,7 +39,7 @@ class Axes:
 
     drivers: tuple[str, ...]
     groups: tuple[str, ...]
-    side: str
+    side: Literal["both", "long", "short"]
 
 
 _SOURCE = (

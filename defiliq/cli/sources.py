@@ -116,7 +116,15 @@ def _read(
             unit = "blocks" if step.stage == "discover" else "accounts"
             tell(step.done, step.total, f"{unit}, {step.accounts} accounts found")
 
-        book = read(node, listing, _block(source.block), index=index, owners=owners, on_progress=step)
+        book = read(
+            node,
+            listing,
+            _block(source.block),
+            index=index,
+            owners=owners,
+            uncounted=owners is not None,
+            on_progress=step,
+        )
     describe(book, talk)
     return Opened(_narrowed(book, source, talk), node)
 

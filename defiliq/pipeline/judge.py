@@ -77,7 +77,6 @@ def liquidatable(book: Book[Any]) -> NDArray[np.bool_]:
     """The verdict on every account, in order: a float screen decides the clear ones, the law the rest."""
     protocol = PROTOCOLS[book.market.protocol]
     return screen.liquidatable(
-        book,
         protocol.margin(book),
         book.market.prices,
         lambda i: protocol.rule(book.account(i), book.market),

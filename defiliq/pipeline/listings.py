@@ -45,15 +45,24 @@ def markets(protocol: str | None = None, chain: str | int | None = None) -> tupl
 
 
 def market(protocol: str, chain: str | int, name: str | None = None) -> Listing:
-    """One bundled market. Without a name it is the chain's main one, which is listed first."""
-    on_chain = markets(protocol, chain)
-    named = [found for found in on_chain if name is None or found.name.casefold() == name.casefold()]
+    """One bundled market. Without a name it is the chain's main one, whose name is the shortest.
+
+    A name may leave out the chain that it begins with: `Lido` is `EthereumLido` on Ethereum.
+    """
+    on_chain = sorted(markets(protocol, chain), key=lambda found: (len(found.name), found.name))
+    named = [found for found in on_chain if name is None or name.casefold() in _names(found)]
     if not named:
         known = [found.name for found in on_chain] or [
             f"{found.name} on {chain_name(found.chain_id)}" for found in markets(protocol)
         ]
         raise UnknownMarket(protocol, f"{name or 'main'} on {chain}", known)
     return named[0]
+
+
+def _names(listing: Listing) -> set[str]:
+    """What a market may be called."""
+    name = listing.name.casefold()
+    return {name, name.removeprefix(chain_name(listing.chain_id))}
 
 
 def check_protocol(protocol: str) -> None:

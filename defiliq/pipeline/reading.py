@@ -39,11 +39,13 @@ def read(
     index: Index | None = None,
     owners: NDArray[np.uint8] | None = None,
     min_debt_usd: float | str | None = None,
+    uncounted: bool = False,
     on_progress: Progress | None = None,
 ) -> Book[Any]:
     """Every account of a market at one block: found in its logs, then read from its contracts.
 
     With `owners`, (N, 20) addresses, nothing is searched. Without an `index`, every log is read anew.
+    Supplies that back nothing are left out unless `uncounted` asks for them.
     """
     if node.chain_id != listing.chain_id:
         raise WrongChain(node.label, node.chain_id, listing.chain_id)
@@ -53,7 +55,7 @@ def read(
         if owners is None:
             owners = _discover(node, listing, block, index, on_progress)
         book = PROTOCOLS[listing.protocol].read(
-            node, listing, owners, block, _reading(on_progress, len(owners))
+            node, listing, owners, block, _reading(on_progress, len(owners)), uncounted=uncounted
         )
     except NotAMarket as error:
         head = node.block("latest").number

@@ -125,7 +125,7 @@ def _decode_market(about: dict[str, Any]) -> Market:
     """The market, checked for what later code relies on."""
     seen = about.get("market")
     protocol = seen.get("protocol") if isinstance(seen, dict) else None
-    if protocol not in PROTOCOLS:
+    if not isinstance(protocol, str) or protocol not in PROTOCOLS:
         raise NotEncoded(f"protocol {protocol!r} is not one of {', '.join(sorted(PROTOCOLS))}")
     market: Market = decode(PROTOCOLS[protocol].market_type, seen)
     feeds = len(market.feeds)

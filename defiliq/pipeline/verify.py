@@ -7,17 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from defiliq.book import Book
 from defiliq.chain.node import Node
 from defiliq.errors import BlockChanged, CallReverted, WrongChain
 from defiliq.ladder import IDENTITY, identity
 from defiliq.pipeline.judge import Counter, choose_drivers, solve_book
-from defiliq.protocols import PROTOCOLS
-from defiliq.types import Health, Level, Market
+from defiliq.protocols import PROTOCOLS, Answered
+from defiliq.types import Health, Level
 
 DISAGREEMENT_COLUMNS = (
     *IDENTITY,
@@ -29,6 +27,8 @@ DISAGREEMENT_COLUMNS = (
     "ours",
     "contract",
 )
+
+LEVELS_AT_ONCE = 256
 
 _COMPARED = tuple(field.name for field in fields(Health) if field.name != "margin")
 
@@ -81,11 +81,12 @@ def verify(
         solved = solve_book(book, choose_drivers(book.market, drivers, groups), rows=rows)
         found = [level for level in solved.levels if level.outcome == "price"]
     hits = neighbours = 0
-    for done, level in enumerate(found):
-        hits += _ask_level(node, book, level, 0, wrong)
-        neighbours += _ask_level(node, book, level, 1 if level.side == "long" else -1, wrong)
+    for first in range(0, len(found), LEVELS_AT_ONCE):
+        some = found[first : first + LEVELS_AT_ONCE]
+        hits += _ask_levels(node, book, some, 0, wrong)
+        neighbours += _ask_levels(node, book, some, 1, wrong)
         if on_progress is not None:
-            on_progress(done + 1, len(found))
+            on_progress(first + len(some), len(found))
     return Verification(
         seed=seed,
         accounts=len(book),
@@ -129,35 +130,41 @@ def _compare(node: Node, book: Book[Any], rows: Sequence[int], wrong: list[dict[
     return agreed
 
 
-def _ask_level(
-    node: Node, book: Book[Any], level: Level, nearer: int, wrong: list[dict[str, object]]
-) -> bool:
-    """Ask at a level, or one integer `nearer` to spot; whether the contract says what the level says."""
+def _ask_levels(
+    node: Node, book: Book[Any], levels: Sequence[Level], nearer: int, wrong: list[dict[str, object]]
+) -> int:
+    """Ask at each level, or `nearer` integers closer to spot; how often the contract says what we say."""
+    protocol = PROTOCOLS[book.market.protocol]
+    prices = [_price(level, nearer) for level in levels]
+    moved = [
+        book.market.at_prices(level.driver.prices(price)) for level, price in zip(levels, prices, strict=True)
+    ]
+    asked = [(market, book.owner(level.account)) for market, level in zip(moved, levels, strict=True)]
+    answers = protocol.ask_many(node, asked, book.market)
+    agreed = 0
+    for level, price, market, answer in zip(levels, prices, moved, answers, strict=True):
+        ours = protocol.health(book.account(level.account), market)
+        differences = _differences(ours, answer)
+        if not differences and ours.liquidatable is (nearer != 0):
+            differences = [("liquidatable", str(nearer == 0), str(ours.liquidatable))]
+        check = ("neighbour" if nearer else "p*", level.driver.name, str(price))
+        wrong += [_disagreement(book, level.account, check, difference) for difference in differences]
+        agreed += not differences
+    return agreed
+
+
+def _price(level: Level, nearer: int) -> int:
+    """A level's price, or an integer so much closer to spot."""
     if level.price is None:
         raise ValueError("a level without a price cannot be asked about")
-    price = level.price + nearer
-    protocol = PROTOCOLS[book.market.protocol]
-    moved: Market = book.market.at_prices(level.driver.prices(price))
-    answer = protocol.ask(node, moved, _owner(book, level.account), book.market)[0]
-    ours = protocol.health(book.account(level.account), moved)
-    differences = _differences(ours, answer)
-    expected = nearer == 0
-    if not differences and ours.liquidatable is not expected:
-        differences = [("liquidatable", str(expected), str(ours.liquidatable))]
-    check = ("neighbour" if nearer else "p*", level.driver.name, str(price))
-    wrong += [_disagreement(book, level.account, check, difference) for difference in differences]
-    return not differences
+    return level.price + (nearer if level.side == "long" else -nearer)
 
 
-def _owner(book: Book[Any], row: int) -> NDArray[np.uint8]:
-    return book.owners[row : row + 1]
-
-
-def _differences(ours: Health, answer: Health | CallReverted) -> list[tuple[str, str, str]]:
+def _differences(ours: Health, answer: Answered | CallReverted) -> list[tuple[str, str, str]]:
     """(what, ours, the contract's) for every number that differs."""
     if isinstance(answer, CallReverted):
         return [("answer", "a health", str(answer))]
-    pairs = [(name, getattr(ours, name), getattr(answer, name)) for name in _COMPARED]
+    pairs = [(name, getattr(ours, name), getattr(answer, name, None)) for name in _COMPARED]
     return [(name, str(mine), str(theirs)) for name, mine, theirs in pairs if mine != theirs]
 
 

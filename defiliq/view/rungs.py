@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import pandas as pd
 from rich.text import Text
@@ -98,7 +100,7 @@ def _spot_line(sized: pd.DataFrame, spot: float) -> Text:
     return Text(f"{text}, {count:,} liquidatable already" if count else text, style="bold")
 
 
-def _bucket_line(row: dict[str, float], most: float, style: str) -> Text:
+def _bucket_line(row: Mapping[Any, Any], most: float, style: str) -> Text:
     span = f"{price_text(row['price_low_usd'])} .. {price_text(row['price_high_usd'])}"
     line = Text(f"{span:>30} {row['side']!s:<6}")
     line.append(bar(row["size"] / most if most else 0.0), style=style)

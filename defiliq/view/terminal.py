@@ -149,8 +149,8 @@ def print_scan(table: pd.DataFrame, headline: str, coverage: str, top: int) -> N
         ]
     )
     if top and len(owing):
-        exact = owing.assign(exact=[Decimal(factor) for factor in owing["health_factor"]])
-        nearest = exact.sort_values(["exact", "account"]).head(top)
+        factors = owing["health_factor"].map(Decimal)
+        nearest = owing.loc[factors.sort_values(kind="stable").index].head(top)
         columns = [
             "account",
             "health_factor",
