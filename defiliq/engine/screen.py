@@ -6,10 +6,11 @@ sign can add (Higham, Accuracy and Stability of Numerical Algorithms, 4.2). Henc
 
     |M - exact line| <= relative_error * (credit total + debit total)
 
-and the protocol's integer margin lies within n * (step + max(step_per_price * price)) of its exact line,
-with credit no lower than its floor. If the float margin, less both, is above zero the integer rule must say
-safe; if the float margin, plus both, is below zero it must say liquidatable; anything else is unclear and
-goes to the law. The bound's own arithmetic errs by a few u of itself, for which it is widened by 1/1000.
+and the protocol's integer margin lies within the sum over its legs of step + step_per_price * price of its
+exact line, with credit no lower than its floor. If the float margin, less both, is above zero the integer
+rule must say safe; if the float margin, plus both, is below zero it must say liquidatable; anything else is
+unclear and goes to the law. The bound's own arithmetic errs by n and a few more u of itself, for which it is
+widened by 1/1000.
 """
 
 from __future__ import annotations
@@ -34,16 +35,16 @@ def screen(terms: MarginTerms, prices: Sequence[int]) -> NDArray[np.int8]:
     """
     count = len(terms.first_leg) - 1
     price = np.array([float(p) for p in prices], dtype=np.float64)
-    price_of_leg = price[terms.feeds]
+    price_of_leg = price.take(terms.feeds)
 
-    def total(per_price: NDArray[np.float64]) -> NDArray[np.float64]:
-        sums = np.bincount(terms.account_of_leg, weights=per_price * price_of_leg, minlength=count)
+    def total_of(per_leg: NDArray[np.float64]) -> NDArray[np.float64]:
+        sums = np.bincount(terms.account_of_leg, weights=per_leg, minlength=count)
         return sums.astype(np.float64, copy=False)
 
-    credit, debit = total(terms.credit), total(terms.debit)
-    floor = credit if terms.credit_floor is terms.credit else total(terms.credit_floor)
-    step = terms.step + float(np.max(terms.step_per_price * price, initial=0.0))
-    doubt = (terms.relative_error * (credit + debit) + step * np.diff(terms.first_leg)) * _WIDENED
+    credit, debit = total_of(terms.credit * price_of_leg), total_of(terms.debit * price_of_leg)
+    floor = credit if terms.credit_floor is terms.credit else total_of(terms.credit_floor * price_of_leg)
+    steps = total_of((terms.step + terms.step_per_price * price).take(terms.feeds))
+    doubt = (terms.relative_error * (credit + debit) + steps) * _WIDENED
     verdicts = np.zeros(count, dtype=np.int8)
     verdicts[credit - debit < -doubt] = LIQUIDATABLE
     verdicts[(floor - debit > doubt) | (debit == 0.0)] = SAFE

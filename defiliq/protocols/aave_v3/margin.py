@@ -25,23 +25,23 @@ def margin(book: Book[AaveMarket]) -> MarginTerms:
     """
     market = book.market
     averaged = market.revision < FIRST_UNAVERAGED_REVISION
-    mode_of_leg = np.repeat(book.modes, np.diff(book.first_leg)).astype(np.intp)
-    reserve_of_leg = book.reserves.astype(np.intp)
     credit_factor, floor_factor, feed_table = _tables(market)
-    backed = np.where(book.counted, book.collateral.to_float(), 0.0)
-    credit = backed * credit_factor[mode_of_leg, reserve_of_leg]
+    account_of_leg = book.account_of_leg
+    row_of_account = book.modes.astype(np.intp) * len(market.reserves)
+    cell = row_of_account.take(account_of_leg) + book.reserves  # of the tables, as if they were flat
+    backed = book.collateral.to_float() * book.counted
+    credit = backed * credit_factor.take(cell)
     debit_factor = np.array([_ratio(r.debt_ray * BPS, RAY * r.unit) for r in market.reserves])
     most_legs = int(np.max(np.diff(book.first_leg), initial=0))
     law_only = np.zeros(len(book), dtype=np.bool_)
-    account_of_leg = book.account_of_leg
     law_only[account_of_leg[list(book.stable)]] = True
     return MarginTerms(
         first_leg=book.first_leg,
         account_of_leg=account_of_leg,
-        feeds=feed_table[mode_of_leg, reserve_of_leg],
+        feeds=feed_table.take(cell),
         credit=credit,
-        credit_floor=backed * floor_factor[mode_of_leg, reserve_of_leg] if averaged else credit,
-        debit=book.debt.to_float() * debit_factor[reserve_of_leg],
+        credit_floor=backed * floor_factor.take(cell) if averaged else credit,
+        debit=book.debt.to_float() * debit_factor.take(book.reserves),
         step=float(2 * BPS + (HALF_BPS if averaged else 0)),
         step_per_price=_step_per_price(market),
         relative_error=(most_legs + _ROUNDINGS_PER_TERM) * 2.0**-53,
