@@ -156,8 +156,8 @@ class IncompleteScan(NodeError):
     def __init__(self, covered: int, last: int, accounts: int, seen: str) -> None:
         self.covered, self.last, self.accounts, self.seen = covered, last, accounts, seen
         super().__init__(
-            f"INCOMPLETE: the search for accounts stopped after block {covered} of {last}, with {accounts} found "
-            f"({seen}) Run the same command again: it goes on from there."
+            f"INCOMPLETE: the search for accounts stopped after block {covered} of {last}, "
+            f"with {accounts} found ({seen}) Run the same command again: it goes on from there."
         )
 
 
@@ -245,7 +245,10 @@ class UnknownDriver(InputError):
 
     def __init__(self, wanted: str, known: Sequence[str]) -> None:
         self.wanted, self.known = wanted, tuple(known)
-        super().__init__(f"no driver {wanted!r} in this market. Drivers: {', '.join(known)}.")
+        super().__init__(
+            f"no driver {wanted!r} in this market. Drivers: {', '.join(known)}. "
+            "Feeds that move together are joined by --group NAME=LEAD,FOLLOWER."
+        )
 
 
 class BadUrl(InputError):

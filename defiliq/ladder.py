@@ -181,7 +181,7 @@ def _dtype(column: str) -> str:
         return "int64"
     if column.endswith(("_usd", "_pct")):
         return "float64"
-    return "bool" if column in ("callable", "liquidatable") else "str"
+    return "bool" if column in ("callable", "counted", "liquidatable") else "str"
 
 
 def _rung(market: Market, level: Level, account: Account, health: Health, take: Take) -> dict[str, object]:

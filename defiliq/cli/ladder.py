@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from defiliq.book import Book
 
 
-@click.command()
+@click.command(short_help="Every account at its liquidation price.")
 @source_options
 @axes_options
 @click.option("--bin", "step", metavar="PCT", help="Sum the rungs in price buckets this wide, such as 1%.")
@@ -60,8 +60,10 @@ def ladder(
 
 def _rungs(book: Book[Any], axes: Axes, include_never: bool, talk: Talk) -> pd.DataFrame:
     """One market's ladder, and a line on what it holds."""
+    from defiliq.cli.sources import describe
     from defiliq.pipeline.judge import ladder as find_rungs
 
+    describe(book, talk)
     with talk.progress("Solving") as tell:
         table = find_rungs(
             book,
@@ -74,8 +76,8 @@ def _rungs(book: Book[Any], axes: Axes, include_never: bool, talk: Talk) -> pd.D
     already = int((table["outcome"] == "already").sum())
     priced = int((table["outcome"] == "price").sum())
     never = sum(table.attrs["never"].values())
-    drivers = len(table.attrs["never"])
-    talk.say(f"{priced} rungs, {already} already liquidatable, {never} never, along {drivers} drivers")
+    names = ", ".join(table.attrs["never"])
+    talk.say(f"{priced} rungs, {already} already liquidatable, {never} never, along {names}")
     return table
 
 

@@ -9,7 +9,7 @@ from defiliq.cli.printing import SHAPES, TABLES, default_shape, print_table, req
 from defiliq.cli.talk import Talk
 
 
-@click.command()
+@click.command(short_help="List the bundled markets.")
 @click.option("--protocol", metavar="P", help="Only markets of this protocol.")
 @click.option("--chain", metavar="C", help="Only markets on this chain, by name or id.")
 @output_option(TABLES)

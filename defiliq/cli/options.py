@@ -135,7 +135,7 @@ def format_option(formats: Sequence[str]) -> Callable[[F], F]:
         "--format",
         "shape",
         type=click.Choice(formats),
-        help="What to print. A table on a terminal if left out.",
+        help="What to print on stdout.",
     )
 
 

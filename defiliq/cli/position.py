@@ -25,7 +25,7 @@ LEVELS_SHOWN = (
 )
 
 
-@click.command()
+@click.command(short_help="Explain one account.")
 @click.argument("address")
 @source_options
 @axes_options

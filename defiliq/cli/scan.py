@@ -9,7 +9,7 @@ from defiliq.cli.printing import INCOMPLETE, TABLES, print_table, require_format
 from defiliq.cli.talk import Talk
 
 
-@click.command()
+@click.command(short_help="Read and judge a whole market.")
 @source_options
 @click.option(
     "--top", type=click.IntRange(0), default=10, show_default=True, help="Accounts at risk to show."
@@ -24,7 +24,7 @@ def scan(ctx: click.Context, source: Source, top: int, output: str | None, shape
     The table of all accounts goes to --output, or to stdout with --format csv or json.
     """
     require_format(output, TABLES)
-    from defiliq.cli.sources import coverage, headline, opened_one
+    from defiliq.cli.sources import coverage, describe, headline, opened_one
     from defiliq.pipeline.judge import health
     from defiliq.view.terminal import print_scan
 
@@ -34,6 +34,7 @@ def scan(ctx: click.Context, source: Source, top: int, output: str | None, shape
         if output is not None:
             write_output(table, output, talk)
         if shape in ("csv", "json"):
+            describe(market.book, talk)
             print_table(table, shape)
         else:
             print_scan(table, headline(market.book.market), coverage(market.book), top)
@@ -41,7 +42,7 @@ def scan(ctx: click.Context, source: Source, top: int, output: str | None, shape
             ctx.exit(INCOMPLETE)
 
 
-@click.command()
+@click.command(short_help="Keep a whole market as a file.")
 @source_options
 @output_option(".parquet")
 @click.pass_context
@@ -52,11 +53,12 @@ def snapshot(ctx: click.Context, source: Source, output: str | None) -> None:
     require_format(output, ".parquet")
     if source.at is not None:
         raise click.UsageError("A snapshot is of its block. Use --at when you read it with --from.")
-    from defiliq.cli.sources import opened_one
+    from defiliq.cli.sources import describe, opened_one
     from defiliq.pipeline.snapshot import save_snapshot
 
     talk = Talk(quiet=source.quiet)
     with opened_one(source, talk) as market:
+        describe(market.book, talk)
         path = save_snapshot(market.book, output)
         talk.say(f"Wrote {len(market.book)} accounts with {market.book.legs} legs to {path}")
         if market.book.failed:

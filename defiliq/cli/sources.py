@@ -96,7 +96,7 @@ def _load(path: str, source: Source, talk: Talk, stack: ExitStack, need_node: bo
 
     book = load_snapshot(path)
     _require_protocol(source.protocol, book.market.protocol)
-    describe(book, talk)
+    _warn(book, talk)
     node = stack.enter_context(_node(book.market.block.chain_id, source)) if need_node else None
     return Opened(_narrowed(book, source, talk), node)
 
@@ -125,7 +125,7 @@ def _read(
             uncounted=owners is not None,
             on_progress=step,
         )
-    describe(book, talk)
+    _warn(book, talk)
     return Opened(_narrowed(book, source, talk), node)
 
 
@@ -197,13 +197,17 @@ def evaluation_time(text: str, block_timestamp: int) -> int:
     return int(text)
 
 
-def describe(book: Book[Any], talk: Talk) -> None:
-    """Say which market at which block was read, and how completely."""
-    talk.say(headline(book.market))
-    talk.say(coverage(book))
+def _warn(book: Book[Any], talk: Talk) -> None:
+    """Say what is missing, even when quiet."""
     if book.failed:
         owner, reason = next(iter(book.failed.items()))
         talk.warn(f"INCOMPLETE: {len(book.failed)} accounts could not be read, such as {owner}: {reason}")
+
+
+def describe(book: Book[Any], talk: Talk) -> None:
+    """Say on stderr which market at which block was read, and how completely."""
+    talk.say(headline(book.market))
+    talk.say(coverage(book))
 
 
 def headline(market: Market) -> str:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 DISAGREED = 1
 
 
-@click.command()
+@click.command(short_help="Ask the contract itself.")
 @source_options
 @click.option(
     "--sample", type=click.IntRange(1), default=300, show_default=True, help="Accounts to ask about."
@@ -45,11 +45,12 @@ def verify(
     or written with -o.
     """
     require_format(output, TABLES)
-    from defiliq.cli.sources import opened_one
+    from defiliq.cli.sources import describe, opened_one
     from defiliq.pipeline.verify import verify as ask
 
     talk = Talk(quiet=source.quiet)
     with opened_one(source, talk, need_node=True) as market, talk.progress("Asking") as tell:
+        describe(market.book, talk)
         if market.node is None:
             raise click.UsageError("A snapshot is verified against a node: give its URL with -r.")
         result = ask(

@@ -161,7 +161,7 @@ def markets_table(listings: Sequence[Listing]) -> pd.DataFrame:
             "chain_id": found.chain_id,
             "chain": chain_name(found.chain_id),
             "name": found.name,
-            "version": found.version,
+            "version": found.version or "read on chain",
             "from_block": found.from_block,
             "addresses": " ".join(f"{name}={address}" for name, address in found.addresses.items()),
         }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from itertools import pairwise
 
@@ -14,10 +14,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-PLAIN_WIDTH = 200
+PLAIN_WIDTH = 500
 """Columns where stdout is no terminal, so that nothing is cut for one."""
 BAR_WIDTH = 40
 _EIGHTHS = " ▏▎▍▌▋▊▉"
+
+_WHOLE = frozenset(("account", "driver", "price_usd", "health_factor", "collateral_usd", "debt_usd"))
+"""Columns whose cells are never broken over two lines."""
 
 FACTOR_EDGES = ("0", "1", "1.02", "1.05", "1.1", "1.2", "1.5", "2", "3", "5", "10")
 """Lower edges of the histogram's bins; the last one is open."""
@@ -68,22 +71,41 @@ def factor_shown(factor: str) -> str:
     return f"{whole}.{digits[:6]}" if len(whole) <= 9 else f"{Decimal(factor):.2E}"
 
 
+def heading(column: str) -> str:
+    """A column's name as people read it."""
+    name, _, unit = column.rpartition("_")
+    unit_shown = {"usd": " $", "pct": " %", "bps": " bps"}.get(unit)
+    return column.replace("_", " ") if unit_shown is None else name.replace("_", " ") + unit_shown
+
+
 def print_rows(table: pd.DataFrame, title: str, columns: Sequence[str] | None = None) -> None:
-    """A table, one row per line."""
+    """A table, one row per line.
+
+    On a narrow terminal addresses are shortened, then columns from the right are left out, which is said.
+    """
     names = list(table.columns) if columns is None else list(columns)
-    shown = Table(title=clean(title), box=box.SIMPLE, title_justify="left", pad_edge=False)
+    out, unbound = console(), Console(width=PLAIN_WIDTH)
+    drawn, shown = _drawn(table, names, str), len(names)
+    while shown > 1 and unbound.measure(drawn).maximum > out.width:
+        drawn = _drawn(table, names[:shown], short)
+        shown -= 1
+    left = len(names) - len(drawn.columns)
+    out.print(
+        Text(clean(title) + (f" ({left} columns more on a wider terminal)" if left else ""), style="bold")
+    )
+    out.print(drawn)
+
+
+def _drawn(table: pd.DataFrame, names: Sequence[str], spell: Callable[[str], str]) -> Table:
+    shown = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for name in names:
-        numeric = pd.api.types.is_numeric_dtype(table[name]) or name in (
-            "health_factor",
-            "collateral",
-            "debt",
-        )
-        shown.add_column(
-            Text(name), justify="right" if numeric else "left", overflow="fold", no_wrap=name == "account"
-        )
+        numeric = pd.api.types.is_numeric_dtype(table[name]) and table[name].dtype != bool
+        right = numeric or name in ("health_factor", "collateral", "debt")
+        shown.add_column(Text(heading(name)), justify="right" if right else "left", no_wrap=name in _WHOLE)
     for row in table[names].itertuples(index=False, name=None):
-        shown.add_row(*(cell(name, value) for name, value in zip(names, row, strict=True)))
-    console().print(shown)
+        cells = [spell(value) if isinstance(value, str) else value for value in row]
+        shown.add_row(*(cell(name, value) for name, value in zip(names, cells, strict=True)))
+    return shown
 
 
 def print_lines(lines: Iterable[str | Text]) -> None:
