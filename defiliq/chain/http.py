@@ -19,7 +19,7 @@ import orjson
 from defiliq.chain.post import Answer, Poster, masked_target
 from defiliq.chain.transport import Failure, Json, Reply, Request
 from defiliq.chain.url import Endpoint
-from defiliq.chain.wording import means_rate_limit
+from defiliq.chain.wording import means_busy, means_no_block, means_rate_limit
 from defiliq.errors import BadResponse, NodeError, NodeTimeout, NodeUnreachable, RateLimited, TooLarge
 
 FIRST_WAIT_MS: Final = 500
@@ -28,6 +28,8 @@ LONGEST_RETRY_AFTER_MS: Final = 60_000
 LONGEST_REASON: Final = 2_000
 MAX_BATCH: Final = 64
 SECOND_MS: Final = 1_000
+SECOND_THOUGHTS: Final = 3
+READS: Final = frozenset({"eth_call", "eth_getCode", "eth_getLogs"})
 TOO_MANY_REQUESTS: Final = 429
 CONTENT_TOO_LARGE: Final = 413
 TIMED_OUT: Final = frozenset({408, 504, 522, 524})
@@ -91,7 +93,7 @@ class HttpTransport:
         self._poster.close()
 
     def send(self, requests: Sequence[Request]) -> list[Reply]:
-        """The replies in order. What is refused for its rate is asked again with growing waits."""
+        """The replies in order. What is refused for now is asked again with growing waits."""
         replies: dict[int, Reply] = {}
         waiting = list(range(len(requests)))
         failures = 0
@@ -106,13 +108,28 @@ class HttpTransport:
                 failures += 1
                 self._wait(again, failures)
                 continue
-            limited = {i for i, reply in zip(part, got, strict=True) if _is_rate_limited(reply)}
-            replies |= {i: reply for i, reply in zip(part, got, strict=True) if i not in limited}
-            waiting = [i for i in waiting if i not in replies]
-            failures = 0 if len(limited) < len(part) else failures + 1
-            if limited:
+            settled = {
+                i: reply
+                for i, reply in zip(part, got, strict=True)
+                if not self._is_put_off(requests[i], reply, failures)
+            }
+            replies |= settled
+            waiting = [i for i in waiting if i not in settled]
+            failures = 0 if settled else failures + 1
+            if len(settled) < len(part):
                 self._wait(_Again(RateLimited(self.label, failures)), max(failures, 1))
         return [replies[i] for i in range(len(requests))]
+
+    def _is_put_off(self, request: Request, reply: Reply, failures: int) -> bool:
+        """Whether the same request is worth asking again: a rate limit, or a few times a passing trouble."""
+        if reply.failure is None:
+            return False
+        if means_rate_limit(reply.failure):
+            return True
+        # Behind one URL there may be several nodes, of which some have not seen the newest block yet.
+        is_behind = request.method in READS and means_no_block(reply.failure)
+        few = min(SECOND_THOUGHTS, self._patience.retries)
+        return failures < few and (is_behind or means_busy(reply.failure))
 
     def _wait(self, again: _Again, failures: int) -> None:
         # A URL that never worked is most likely wrong: try once more, then say so.
@@ -129,11 +146,9 @@ class HttpTransport:
             for i, request in enumerate(requests, start=1)
         ]
         is_batch = len(bodies) > 1
+        body = orjson.dumps(bodies if is_batch else bodies[0])
         try:
-            answer = self._poster.post(orjson.dumps(bodies if is_batch else bodies[0]))
-            self._has_answered = True
-            self._check_status(answer, is_batch)
-            parsed = self._parse(answer)
+            parsed = self._parse(self._checked(self._post(body), is_batch))
         except TooLarge:
             if is_batch:
                 raise _BatchRefused from None
@@ -148,8 +163,18 @@ class HttpTransport:
             return self._in_order(parsed, len(bodies))
         return [self._reply(parsed, 1)]
 
-    def _check_status(self, answer: Answer, is_batch: bool) -> None:
-        """Raise for the statuses that mean the same whatever the body says."""
+    def _post(self, body: bytes) -> Answer:
+        try:
+            answer = self._poster.post(body)
+        except TooLarge:
+            raise
+        except BadResponse as error:
+            raise _Again(error) from None
+        self._has_answered = True
+        return answer
+
+    def _checked(self, answer: Answer, is_batch: bool) -> Answer:
+        """The answer, unless its status says enough whatever the body is."""
         status, seen = answer.status, f"HTTP {answer.status}"
         if status == TOO_MANY_REQUESTS:
             raise _Again(RateLimited(self.label, 1), retry_after_ms(answer.headers.get("Retry-After")))
@@ -169,6 +194,7 @@ class HttpTransport:
                 raise NodeUnreachable(self.label, seen)
             why = " (is the key valid?)" if status in NOT_ALLOWED else ""
             raise BadResponse(self.label, f"{seen}{why}")
+        return answer
 
     def _parse(self, answer: Answer) -> Json:
         try:
@@ -215,10 +241,6 @@ class HttpTransport:
             self._endpoint.scrub(message if isinstance(message, str) else "", LONGEST_REASON),
             error.get("data"),
         )
-
-
-def _is_rate_limited(reply: Reply) -> bool:
-    return reply.failure is not None and means_rate_limit(reply.failure)
 
 
 def _is_about_batch(reply: Reply) -> bool:

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import re
 
+from defiliq.chain.quantity import QUANTITY
 from defiliq.chain.transport import Failure, Json
+
+KILO = 1_000
 
 
 def _any_of(*wordings: str) -> re.Pattern[str]:
@@ -17,85 +20,71 @@ def _any_of(*wordings: str) -> re.Pattern[str]:
 
 RATE = _any_of(
     r"too many requests(?! in)",
-    r"\brate[- ]?limit",
-    r"\brequest rate\b",
-    r"(request|call|credit|compute|throughput|query)s? (rate )?(limit|capacity|quota) "
+    r"\brate[- ]?limit|\brate exceeded|\brequest rate\b|\brps\b",
+    r"(request|call|credit|compute|throughput|capacity|quota)s? (limit |quota )?(is |was |has been )?"
+    r"(reached|exceeded|exhausted)",
+    r"exceeded (its|your|the) (compute|throughput|concurrent|request|rps|quota|capacity)",
+    r"requests? (are )?limited to (?!.*block)",
+    r"(compute units|requests?|calls?|credits?)( limit)?( |/)*(per|/) ?(second|sec\b|s\b|minute|min\b|day)",
+    r"\d/(second|sec|minute|min|day) request limit",
+    r"(daily|monthly|project|free tier|plan).{0,12} (request |usage |capacity )?(count|limit|quota)s? "
     r"(is |was |has been )?(reached|exceeded)",
-    r"exceeded its (compute units|throughput|concurrent)",
-    r"compute units per second",
-    r"(requests?|calls?|credits?)(?: limit)?(?: |/)*(?:per|/) ?(second|sec\b|s\b|minute|min\b|day)",
-    r"(daily|monthly|project|capacity|plan) (request |usage )?(count |limit |quota )+(reached|exceeded)",
-    r"daily request count exceeded",
-    r"limit exceeded, (request rate|retry in)",
-    r"back ?off and retry|slow down",
+    r"(reached|exceeded) the (free tier|quota)",
+    r"retry (in|after) \d|back ?off and retry|slow down",
+)
+BUSY = _any_of(
+    r"no backend is (currently )?(healthy|available)",
+    r"(service|server|backend|upstream)s? (is |are )?(currently |temporarily )?(unavailable|busy|overloaded)",
+    r"temporar(y|ily)|try again|under too much load|cannot fulfill request",
 )
 RANGE = _any_of(
-    r"query returned more than",
-    r"(exceeds?|exceeded|over) (the )?max(imum)? (results|logs|block range|range)",
-    r"max(imum)? (allowed )?(block )?range",
-    r"max(imum)? (number of )?(logs|results)",
-    r"block ?range (is )?(too|limit|exceed|greater|larger|is limited|must|should|extends)",
-    r"block range limit",
-    r"(block )?range (is )?too (large|wide|big|long|high)",
-    r"(large|wide|big) (block )?range",
-    r"\brange \d+ (is bigger|exceeds?|is greater|is larger|>)",
-    r"(is|are) limited to (a |an |0 ?- ?)?[\d,. k]+( ?blocks?| ?block range| range)?",
-    r"block range .{0,20}limited to",
-    r"up to (a )?[\d,]+k? (block|blocks)",
-    r"(exceeds?|exceeded|exceeding|more than|over|within|max(imum)?) .{0,24}[\d,]+ ?k? (blocks|block range)",
-    r"too many (requested )?blocks|requested too many blocks|too many blocks|many blocks requested",
+    r"returned more than|more than \d+ (logs|results|events)",
+    r"too many (logs|results|events|records|blocks|requested blocks)",
+    r"max(imum)? (allowed )?(number of )?(requested )?(logs|results|blocks|block range|range)",
+    r"max(imum)? \[from, ?to\] blocks",
+    r"range:? (is |of |limit )?(too|exceed|greater|larger|bigger|is limited|limit)",
+    r"(too|larger?|wide|big) (wide |large |big )?(blocks? )?range",
+    r"\brange (\d+ - )?\d+ (is |exceeds?|>)",
+    r"exceeds? (the )?(max(imum)? )?(allowed |configured )?(block )?range|range allowed|allowed range",
+    r"limited to .{0,24}(block|range)|block range .{0,20}limited to",
+    r"(up to|at most|over|exceed(s|ed|ing)?|more than|within|max(imum)?) .{0,24}\d ?k? block",
     r"blocks? (distance|difference|span|count) .{0,24}(exceed|too|large|greater|limit)",
-    r"(response|result|log response|logs) (size|set|count) (is |was )?(exceed|too|larger|over|should)",
-    r"response is too (big|large)|response too (big|large)|result(s)? too (big|large)",
-    r"too many (logs|results|events|records)",
-    r"more than \d+ (logs|results|events)",
-    r"(logs|results|events) (limit|exceed)",
-    r"query (timeout|timed out|exceeds|took too long)",
-    r"(request|query|execution|operation|getlogs|filter) (timed out|timeout|aborted)",
-    r"context deadline exceeded",
-    r"limit(ed)? your query to",
-    r"narrow (your|the) (filter|query|range)|(specify|use|try) (a )?(smaller|fewer|narrower)",
-    r"reduce (the |your )?(block |query )?(range|number of blocks)",
-    r"retry with (the )?(block )?range|try with this block range|this block range should work",
-    r"eth_getlogs .{0,40}(limit|range|exceed)",
-    r"^limit exceeded\W*$|query limit exceeded|exceed(s|ed)? (the )?(query |log )?limit",
-    r"allowed range|range exceeds|exceeds? (the |allowed |configured )?(block )?range",
-    r"from(_)?block .{0,40}(limit|range|exceed|blocks)",
-    r"request entity too large|backend response too large|body (is )?too large",
+    r"(response|results?|logs?) (size )?(is |was )?(exceed|too (big|large)|larger|over|should not)",
+    r"(logs|results|events|records)( matched by query)? (limit|exceeds?)|query exceeds? (the )?limit",
+    r"timed? ?out|deadline exceeded|took too long|execution aborted",
+    r"limit (your|the) query|narrow (your|the) |(specify|use|try) (a )?(smaller|fewer|narrower)",
+    r"reduc(e|ing) (the |your )?(block |query )?(range|number of blocks)",
+    r"retry with the range|try with this block range|this block range should work|try paginating",
+    r"must be smaller than size|entity too large|body (is )?too large",
+    r"^(query )?limit exceeded\W*$",
 )
 REVERT = _any_of(
     r"revert",
-    r"invalid ?(fe ?)?opcode|opcode 0x\w+ not defined|InvalidFEOpcode|bad instruction",
-    r"invalid ?jump|bad jump|stack ?(underflow|overflow)",
-    r"vm execution error",
+    r"invalid ?(fe ?)?opcode|opcode 0x\w+ not defined|bad instruction",
+    r"invalid ?jump|bad jump|stack ?(underflow|overflow|limit)",
+    r"out ?of ?gas(?! cap)|vm execution error|vm exception",
 )
 HISTORY = _any_of(
     r"missing trie node",
-    r"(historical|requested|required|block) state .{0,40}"
-    r"(unavailable|not available|missing|not found|pruned)",
-    r"state (is )?(not available|unavailable|not found|already pruned|has been pruned|histories)",
-    r"state .{0,60}is not available",
-    r"pruned|prunned",
+    r"state .{0,90}(is )?(not available|unavailable|not found|pruned)",
+    r"state histor(y|ies) .{0,40}(not|n't)",
+    r"pruned|pruning|\barchiv(e|al)\b",
     r"no state (available|found)|missing state|cannot (find|query) state",
-    r"archive (node|data|state|request|access|mode|rpc|plan)|archival (node|state|data)",
-    r"block is (too old|not in range)|distance to target block exceeds",
-    r"world ?state (unavailable|not found|missing)",
-    r"old data not available|history (is )?not available|historical (data|blocks?) .{0,30}(not|unavailable)",
-    r"exceeds the available history|last \d+ blocks",
+    r"block is too old|distance to target block exceeds",
+    r"old data not available|histor(y|ical (data|blocks?)) .{0,30}(not available|unavailable)",
 )
 NO_BLOCK = _any_of(
-    r"header (not found|for hash not found)",
+    r"header (for hash )?not found",
     r"(unknown|missing|invalid|future) block\b(?! range)",
-    r"(finalized|safe|earliest|pending|latest) block not found",
-    r"block .{0,80}not (be )?found|block not (found|available|indexed)",
-    r"could not find block|cannot find block",
+    r"block .{0,80}not (be )?(found|available|indexed)",
+    r"(cannot|could not|can't) (be found|find (the )?block)|one of the blocks specified in filter",
     r"BlockOutOfRange|block (height|number) .{0,40}(beyond|greater|higher|ahead|out of range)",
-    r"block is out of range|after last accepted block|beyond (current )?head",
-    r"requested block .{0,30}future",
+    r"block is out of range|after last accepted block|beyond (the )?(current )?head|block .{0,30}future",
 )
 TOO_MUCH = _any_of(
-    r"out ?of ?gas|gas (limit|uint64 overflow|too (low|high)|required exceeds|exhausted)|exceeds .{0,20}gas",
-    r"execution (aborted|timeout)|(request|call|execution) timed? ?out|timeout|deadline exceeded",
+    r"out ?of ?gas|gas (uint64 overflow|too (low|high)|required exceeds)",
+    r"gas .{0,20}exceeds|exceeds .{0,20}gas",
+    r"timed? ?out|deadline exceeded|execution aborted|took too long",
     r"(response|result|request|payload|body|content|entity|call ?data|input|initcode)( size| length)?"
     r" .{0,20}(too (large|big|long)|exceed|limit)",
     r"too (large|big|long)\b|size limit",
@@ -123,6 +112,11 @@ def means_rate_limit(failure: Failure) -> bool:
     if failure.code in RATE_CODES:
         return True
     return not means_revert(failure) and RATE.search(_words(failure)) is not None
+
+
+def means_busy(failure: Failure) -> bool:
+    """Whether the provider is in trouble that has nothing to do with the request."""
+    return not means_revert(failure) and BUSY.search(_words(failure)) is not None
 
 
 def means_range(failure: Failure) -> bool:
@@ -164,31 +158,45 @@ def revert_data(data: Json) -> bytes:
     return b""
 
 
-HEX_RANGE = re.compile(r"\[?\s*(0x[0-9a-fA-F]{1,16})\s*(?:,|-|to|\.\.)\s*(0x[0-9a-fA-F]{1,16})\s*\]?")
-DECIMAL_RANGE = re.compile(r"range:?\s*\[?(\d{1,12})\s*(?:-|,|to|\.\.)\s*(\d{1,12})\b", re.IGNORECASE)
-BLOCKS = re.compile(
-    r"(\d[\d,_]*)(k?)\s*-?\s*(?:blocks?\b|range\b)|"
-    r"(?:limit(?:ed)?|range|max(?:imum)?|allowed)\b[^\d]{0,30}?(\d[\d,_]*)(k?)\b(?!\s*(?:results|logs|events|mb|kb|s\b|bytes))",
+PAIR = re.compile(
+    r"(0x[0-9a-fA-F]{1,16})\s*(?:,|-|to|\.\.)\s*(0x[0-9a-fA-F]{1,16})|"
+    r"range:?\s*\[?(\d{1,12})\s*(?:,|-|to|\.\.)\s*(\d{1,12})\b",
     re.IGNORECASE,
 )
+"""Two block numbers: a range that the message names."""
+ABOUT_LOGS = re.compile(r"\b(results?|logs|events|records)\b(?!.*\bblocks?\b)", re.IGNORECASE)
+"""The limit is one of answers, so the numbers in the message are no numbers of blocks."""
+SPAN = re.compile(
+    r"(?:(?<![\w.])(\d[\d,_.]*)(k?)[ -]*(?:blocks?\b|(?:block )?range\b|max\b))|"
+    r"(?:(?:limit(?:ed)?|range|max(?:imum)?|allowed|size|distance)\b[^\d]{0,40}?|> ?)(\d[\d,_.]*)(k?)\b"
+    r"(?! ?(?:results|logs|events|[mk]b\b|s\b|sec|bytes))",
+    re.IGNORECASE,
+)
+"""A number of blocks: `10,000 block range`, `limited to 2k`, `max range: 800`, `5000 > 500`."""
 
 
 def suggested_last(failure: Failure, first: int, last: int) -> int | None:
     """The last block that a message suggests for a range from `first`; None where it suggests nothing useful.
 
-    Only a last block below `last` counts: some nodes suggest the very range that they refused.
+    Only fewer blocks than were asked for are useful: some nodes suggest the very range that they refused.
     """
-    words = _words(failure)
-    for pattern, base in ((HEX_RANGE, 16), (DECIMAL_RANGE, 10)):
-        for match in pattern.finditer(words):
-            start, end = int(match.group(1), base), int(match.group(2), base)
-            if start == first and first <= end < last:
-                return end
-    if re.search(r"(results|logs|events)\b(?! .*block)", words, re.IGNORECASE):
+    words, asked = _words(failure), last - first + 1
+    pairs = [[number for number in match.groups() if number] for match in PAIR.finditer(words)]
+    if isinstance(failure.data, dict):
+        bounds = [failure.data.get(name) for name in ("from", "to")]
+        pairs.append([bound for bound in bounds if isinstance(bound, str) and QUANTITY.fullmatch(bound)])
+    spans = [_number(pair[1]) - _number(pair[0]) + 1 for pair in pairs if len(pair) == 2]
+    useful = [span for span in spans if 1 <= span < asked]
+    if useful:
+        return first + useful[-1] - 1
+    if ABOUT_LOGS.search(words):
         return None
-    spans = []
-    for match in BLOCKS.finditer(words):
-        digits, kilo = match.group(1) or match.group(3), match.group(2) or match.group(4)
-        spans.append(int(re.sub(r"\D", "", digits)) * (1000 if kilo else 1))
-    useful = [span for span in spans if 1 <= span <= last - first]
-    return first + max(useful) - 1 if useful else None
+    for match in SPAN.finditer(words):
+        digits = re.sub(r"\D", "", match.group(1) or match.group(3))
+        spans.append(int(digits) * (KILO if match.group(2) or match.group(4) else 1))
+    useful = [span for span in spans if 1 <= span < asked]
+    return first + min(useful) - 1 if useful else None
+
+
+def _number(text: str) -> int:
+    return int(text, 16) if text[:2].lower() == "0x" else int(text)
