@@ -42,7 +42,9 @@ def deploy(chain: Chain) -> Market:
     rates = chain.deploy(compiled["DefaultReserveInterestRateStrategyV2"], provider.address)
     pool, configurator = _deploy_pool(chain, provider, rates)
     tokens = {
-        reserve.symbol: chain.deploy(compiled["MintableERC20"], reserve.symbol, reserve.symbol, reserve.decimals)
+        reserve.symbol: chain.deploy(
+            compiled["MintableERC20"], reserve.symbol, reserve.symbol, reserve.decimals
+        )
         for reserve in RESERVES
     }
     feeds, ratio, sequencer = deploy_feeds(chain, "falling")
@@ -65,7 +67,18 @@ def deploy(chain: Chain) -> Market:
     a_tokens = of_each("getReserveAToken", "ATokenInstance")
     debt_tokens = of_each("getReserveVariableDebtToken", "VariableDebtTokenInstance")
     return Market(
-        "v3.6", provider, pool, configurator, oracle, tokens, a_tokens, debt_tokens, {}, feeds, ratio, sequencer
+        "v3.6",
+        provider,
+        pool,
+        configurator,
+        oracle,
+        tokens,
+        a_tokens,
+        debt_tokens,
+        {},
+        feeds,
+        ratio,
+        sequencer,
     )
 
 
@@ -119,7 +132,9 @@ def _list_reserves(chain: Chain, pool: Contract, configurator: Contract, tokens:
 
 def _define_emodes(chain: Chain, configurator: Contract, tokens: dict[str, Contract]) -> None:
     for mode in EMODES:
-        chain.send(configurator, "setEModeCategory", mode.id, mode.ltv, mode.threshold, mode.bonus, mode.label)
+        chain.send(
+            configurator, "setEModeCategory", mode.id, mode.ltv, mode.threshold, mode.bonus, mode.label
+        )
         for symbol in mode.collaterals:
             chain.send(configurator, "setAssetCollateralInEMode", tokens[symbol].address, mode.id, True)
         for symbol in mode.borrowables:

@@ -95,7 +95,8 @@ class Chain:
         """One view function with many argument lists, at the latest block."""
         function = contract.functions[name]
         requests = [
-            ("eth_call", ({"to": contract.address, "data": function.data(arguments)}, "latest")) for arguments in calls
+            ("eth_call", ({"to": contract.address, "data": function.data(arguments)}, "latest"))
+            for arguments in calls
         ]
         answers: list[Any] = []
         for start in range(0, len(requests), BATCH):
@@ -116,15 +117,27 @@ class Chain:
             if receipt is None:
                 raise LabError(f"{tx.function} from {tx.sender} was not mined")
             if int(receipt["status"], 16) != 1:
-                raise LabError(f"{tx.function}{tx.arguments} from {tx.sender} reverted: {self.reason(request)}")
+                raise LabError(
+                    f"{tx.function}{tx.arguments} from {tx.sender} reverted: {self.reason(request)}"
+                )
 
-    def batches(self, transactions: Sequence[Tx]) -> Iterator[None]:
-        """Send many transactions, a block's worth at each step."""
+    def mine_one(self, request: Mapping[str, object], at: int) -> dict[str, Any]:
+        """One raw transaction in a block of exactly this timestamp; its receipt, successful or not."""
+        self.rpc("evm_setAutomine", False)
+        self.rpc("evm_setNextBlockTimestamp", at)
+        sent = self.rpc("eth_sendTransaction", dict(request))
+        self.rpc("evm_mine")
+        receipt: dict[str, Any] = self.rpc("eth_getTransactionReceipt", sent)
+        self.rpc("evm_setAutomine", True)
+        return receipt
+
+    def send_in_blocks(self, transactions: Sequence[Tx]) -> None:
+        """Many transactions, as many blocks as they need."""
         for start in range(0, len(transactions), BATCH):
-            yield self.send_all(transactions[start : start + BATCH])
+            self.send_all(transactions[start : start + BATCH])
 
     def through_multicall(self, calls: Sequence[tuple[Contract, str, tuple[object, ...]]]) -> None:
-        """Many calls with Multicall3 as their sender, some per transaction: quick where the sender is free."""
+        """Many calls with Multicall3 as their sender, some per transaction."""
         packed = [
             (contract.address, False, bytes.fromhex(contract.data(name, *arguments)[2:]))
             for contract, name, arguments in calls
@@ -132,10 +145,17 @@ class Chain:
         parts = [packed[start : start + 50] for start in range(0, len(packed), 50)]
         self.send_all([Tx(DEPLOYER, self.multicall, "aggregate3", (part,)) for part in parts])
 
-    def deploy(self, artifact: Artifact, *arguments: object, libraries: Mapping[str, str] | None = None) -> Contract:
+    def deploy(
+        self, artifact: Artifact, *arguments: object, libraries: Mapping[str, str] | None = None
+    ) -> Contract:
         """Deploy a contract in a block of its own."""
         code = artifact.creation_code(arguments, {} if libraries is None else libraries)
-        request = {"from": DEPLOYER, "data": "0x" + code.hex(), "gas": hex(GAS), "nonce": self._nonce(DEPLOYER)}
+        request = {
+            "from": DEPLOYER,
+            "data": "0x" + code.hex(),
+            "gas": hex(GAS),
+            "nonce": self._nonce(DEPLOYER),
+        }
         sent = self.rpc("eth_sendTransaction", request)
         self.mine()
         receipt = self.rpc("eth_getTransactionReceipt", sent)
@@ -144,7 +164,7 @@ class Chain:
         return Contract(receipt["contractAddress"], artifact.abi)
 
     def reason(self, request: Mapping[str, object], timestamp: int | None = None) -> str:
-        """What a transaction would revert with: a text, or the error's selector; empty if it would succeed."""
+        """What a transaction would revert with: a text, or an error's selector; empty if it succeeds."""
         tries = {key: value for key, value in request.items() if key != "nonce"}
         time = [] if timestamp is None else [{}, {"time": hex(timestamp)}]
         try:

@@ -1,4 +1,4 @@
-"""Compile Solidity with npm's solc, once: the answer is kept in the cache under a hash of all that went in."""
+"""Compile Solidity with npm's solc, once: the answer is kept under a hash of all that went in."""
 
 from __future__ import annotations
 
@@ -72,7 +72,9 @@ def _sources(entries: Sequence[str], roots: Mapping[str, Path]) -> dict[str, dic
         found[unit] = {"content": text}
         for path in IMPORT.findall(text):
             inside = path.startswith(".")
-            waiting.append(posixpath.normpath(posixpath.join(posixpath.dirname(unit), path)) if inside else path)
+            waiting.append(
+                posixpath.normpath(posixpath.join(posixpath.dirname(unit), path)) if inside else path
+            )
     return found
 
 

@@ -36,7 +36,9 @@ class Artifact:
                 address = bytes.fromhex(libraries[library][2:])
                 for place in places:
                     code[place["start"] : place["start"] + 20] = address
-        types = [_type(entry) for item in self.abi if item["type"] == "constructor" for entry in item["inputs"]]
+        types = [
+            _type(entry) for item in self.abi if item["type"] == "constructor" for entry in item["inputs"]
+        ]
         return bytes(code) + encode(types, arguments)
 
 
@@ -69,7 +71,7 @@ class Contract:
     """A deployed contract: an address and how to speak to it."""
 
     def __init__(self, address: str, abi: Sequence[Mapping[str, Any]]) -> None:
-        self.address = to_checksum_address(address)
+        self.address = str(to_checksum_address(address))
         self.abi = tuple(abi)
 
     @cached_property

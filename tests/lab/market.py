@@ -32,7 +32,7 @@ class Market:
     stable_debt_tokens: Mapping[str, Contract]
     """Empty from v3.2 on."""
     feeds: Mapping[str, Contract]
-    """What the oracle asks; beside the reserves', `eMode USD` where an eMode has a price source of its own."""
+    """What the oracle asks; beside the reserves', `eMode` where an eMode has a price source of its own."""
     ratio: Contract
     """What the staked token's feed multiplies the ETH price with."""
     sequencer: Contract
@@ -61,10 +61,18 @@ def from_plain(kept: Mapping[str, Any], code: Mapping[str, Artifact]) -> Market:
         return {symbol: Contract(address, code[name].abi) for symbol, address in kept[name].items()}
 
     return Market(
-        kept["version"],
-        *(one(name) for name in ("provider", "pool", "configurator", "oracle")),
-        *(many(name) for name in ("tokens", "a_tokens", "debt_tokens", "stable_debt_tokens", "feeds")),
-        *(one(name) for name in ("ratio", "sequencer")),
+        version=kept["version"],
+        provider=one("provider"),
+        pool=one("pool"),
+        configurator=one("configurator"),
+        oracle=one("oracle"),
+        tokens=many("tokens"),
+        a_tokens=many("a_tokens"),
+        debt_tokens=many("debt_tokens"),
+        stable_debt_tokens=many("stable_debt_tokens"),
+        feeds=many("feeds"),
+        ratio=one("ratio"),
+        sequencer=one("sequencer"),
     )
 
 

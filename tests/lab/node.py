@@ -78,12 +78,12 @@ class Rpc:
 class Anvil:
     """A running node; leaving the context, or the program, ends its process."""
 
-    def __init__(self, binary: Path, *, port: int | None = None, state: Path | None = None) -> None:
+    def __init__(self, binary: Path, *, port: int | None = None) -> None:
         self.port = _free_port() if port is None else port
         self.url = f"http://{HOST}:{self.port}"
-        self._stderr: IO[bytes] = tempfile.TemporaryFile()
+        self._stderr: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 (it lives as long as the node)
         self._process = subprocess.Popen(
-            _command(binary, self.port, state), stdout=subprocess.DEVNULL, stderr=self._stderr
+            _command(binary, self.port), stdout=subprocess.DEVNULL, stderr=self._stderr
         )
         atexit.register(self.stop)
         self.rpc = Rpc(self.port)
@@ -123,11 +123,13 @@ class Anvil:
             except (OSError, http.client.HTTPException, ValueError) as error:
                 self.rpc.close()
                 if time.monotonic() > deadline:
-                    raise LabError(f"the local node did not answer within {START_TIMEOUT_S} s: {error}") from error
+                    raise LabError(
+                        f"the local node did not answer within {START_TIMEOUT_S} s: {error}"
+                    ) from error
                 time.sleep(0.01)
 
 
-def _command(binary: Path, port: int, state: Path | None) -> list[str]:
+def _command(binary: Path, port: int) -> list[str]:
     options = {
         "--host": HOST,
         "--port": str(port),
@@ -135,10 +137,10 @@ def _command(binary: Path, port: int, state: Path | None) -> list[str]:
         "--gas-limit": str(10**10),
         "--timestamp": str(GENESIS_AT),
         "--order": "fifo",
+        "--slots-in-an-epoch": "0",  # `finalized` is `latest`
     }
     switches = ["--silent", "--auto-impersonate", "--no-request-size-limit", "--disable-code-size-limit"]
-    loaded = [] if state is None else ["--load-state", str(state)]
-    return [str(binary), *(part for option in options.items() for part in option), *switches, *loaded]
+    return [str(binary), *(part for option in options.items() for part in option), *switches]
 
 
 def _free_port() -> int:

@@ -120,7 +120,9 @@ def _npm_pack(packages: list[Package], into: Path) -> None:
     if done.returncode != 0:
         said = [line for line in done.stderr.splitlines() if "npm error" in line or "ERR!" in line]
         reason = said[0] if said else f"exit code {done.returncode}"
-        raise LabError(f"npm could not fetch {', '.join(specs)} ({reason}): check the network, then run again")
+        raise LabError(
+            f"npm could not fetch {', '.join(specs)} ({reason}): check the network, then run again"
+        )
 
 
 def _check(package: Package, tarball: Path) -> None:

@@ -32,6 +32,11 @@ class ReserveSpec:
     """Optimal usage, base rate, slope below it, slope above it; in basis points."""
     emode: int = 0
 
+    @property
+    def unit(self) -> int:
+        """Base units in one whole token."""
+        return int(10**self.decimals)
+
     def price(self, stage: Stage) -> int:
         """The feed's answer in one stage of the population's life."""
         return {"falling": self.falling, "rising": self.rising, "final": self.final}[stage]
@@ -54,7 +59,11 @@ def _usd(price: float) -> int:
     return round(price * DOLLAR)
 
 
-RATIO_FALLING, RATIO_RISING, RATIO_FINAL = 1_248_000_000_000_000_000, 1_190_000_000_000_000_000, 1_193_371_824_550_718_263
+RATIO_FALLING, RATIO_RISING, RATIO_FINAL = (
+    1_248_000_000_000_000_000,
+    1_190_000_000_000_000_000,
+    1_193_371_824_550_718_263,
+)
 
 RESERVES = (
     ReserveSpec(

@@ -1,0 +1,74 @@
+"""`python -m tests.lab`: run the local chain for people, or only prepare the cache."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import sys
+import time
+from pathlib import Path
+
+from tests.lab import LabError, start_lab
+from tests.lab import compile as solidity
+from tests.lab.build import VERSIONS
+from tests.lab.packages import anvil
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Parse, start, wait for Ctrl-C. What a program may want goes to stdout as one JSON line."""
+    options = _parser().parse_args(arguments)
+    try:
+        if options.fetch:
+            return _fetch()
+        return _serve(options)
+    except LabError as error:
+        _say(f"Error: {error}")
+        return 1
+    except KeyboardInterrupt:
+        return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m tests.lab", description=__doc__)
+    parser.add_argument("--fetch", action="store_true", help="only fetch packages and compile, then stop")
+    parser.add_argument("--version", choices=sorted(VERSIONS), default="v3.6", help="which Aave")
+    parser.add_argument("--users", type=int, default=300, help="how many accounts (20 to 5000)")
+    parser.add_argument("--seed", type=int, default=7, help="what the population is drawn from")
+    parser.add_argument("--port", type=int, help="port of the node; a free one if left out")
+    parser.add_argument("--market-file", type=Path, help="write defiliq's market file here")
+    return parser
+
+
+def _fetch() -> int:
+    started = time.monotonic()
+    _say("Fetching packages (once, some 35 MB) ...")
+    binary = anvil()
+    _say(f"  node: {binary}")
+    _say("Compiling Aave v3.6 (once, some 20 s) ...")
+    solidity.aave_v36()
+    solidity.own()
+    _say(f"The lab is ready, after {time.monotonic() - started:.0f} s.")
+    return 0
+
+
+def _serve(options: argparse.Namespace) -> int:
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    started = time.monotonic()
+    _say(f"Starting Aave {options.version} with {options.users} accounts ...")
+    with start_lab(options.version, users=options.users, seed=options.seed, port=options.port) as lab:
+        said = {"url": lab.url, "chain_id": lab.chain_id, "pool": lab.pool, "block": lab.chain.height()}
+        if options.market_file is not None:
+            said["market_file"] = str(lab.market_file(options.market_file))
+        print(json.dumps(said), flush=True)
+        _say(f"Ready after {time.monotonic() - started:.1f} s. Ctrl-C ends it.")
+        while True:
+            signal.pause()
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

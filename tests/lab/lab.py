@@ -1,0 +1,245 @@
+"""A market with a population, ready to be asked."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import TracebackType
+from typing import NamedTuple, Self
+
+from tests.lab.build import VERSIONS, start, word
+from tests.lab.chain import GAS, MAX_UINT256, Overrides
+from tests.lab.liquidation import LIQUIDATOR, Outcome, outcome
+from tests.lab.node import CHAIN_ID, Rpc
+from tests.lab.plan import Plan
+
+ANSWER_FROM_SLOT_0 = "0x5f545f5260205ff3"
+"""Runtime code that answers every call with storage word 0: what stands in for a feed that computes."""
+COMPUTED = frozenset({"wstETH"})
+
+
+class AccountData(NamedTuple):
+    """What Pool.getUserAccountData says."""
+
+    collateral_base: int
+    debt_base: int
+    available_borrows_base: int
+    threshold_bps: int
+    ltv_bps: int
+    factor_wad: int
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """One account of the population."""
+
+    owner: str
+    shape: str
+    """What it is an example of: see `plan.SHAPES`."""
+    borrowed: bool
+    """Whether a Borrow event names it, repaid or not."""
+    emode: int
+
+
+class Lab:
+    """A running node with a market and its population. Close it, or use it as a context."""
+
+    def __init__(self, version: str, users: int, seed: int, port: int | None) -> None:
+        self._node, self.chain, self.market, plans = start(version, users, seed, port)
+        self.version = version
+        self.revision = VERSIONS[version].revision
+        self.chain_id = CHAIN_ID
+        self.users = tuple(_user(plan) for plan in plans)
+
+    @property
+    def url(self) -> str:
+        """Where the node listens."""
+        return self._node.url
+
+    @property
+    def rpc(self) -> Rpc:
+        """Raw JSON-RPC: `lab.rpc("eth_blockNumber")`, `lab.rpc.batch([("eth_call", (what, "latest"))])`."""
+        return self._node.rpc
+
+    @property
+    def provider(self) -> str:
+        """The PoolAddressesProvider, which is all that a market file names."""
+        return self.market.provider.address
+
+    @property
+    def pool(self) -> str:
+        """The Pool's address."""
+        return self.market.pool.address
+
+    @property
+    def oracle(self) -> str:
+        """The AaveOracle's address."""
+        return self.market.oracle.address
+
+    @property
+    def tokens(self) -> dict[str, str]:
+        """Underlying tokens by symbol."""
+        return {symbol: contract.address for symbol, contract in self.market.tokens.items()}
+
+    @property
+    def feeds(self) -> dict[str, str]:
+        """Price sources by symbol."""
+        return {symbol: contract.address for symbol, contract in self.market.feeds.items()}
+
+    @property
+    def owners(self) -> tuple[str, ...]:
+        """Every account of the population, EIP-55."""
+        return tuple(user.owner for user in self.users)
+
+    @property
+    def borrowers(self) -> tuple[str, ...]:
+        """The accounts that discovery must find."""
+        return tuple(user.owner for user in self.users if user.borrowed)
+
+    def of_shape(self, shape: str) -> tuple[User, ...]:
+        """The users of one shape."""
+        return tuple(user for user in self.users if user.shape == shape)
+
+    def market_file(self, path: Path | str) -> Path:
+        """Write the file that names this market to defiliq."""
+        listing = {
+            "protocol": "aave-v3",
+            "name": f"Local {self.version}",
+            "chain_id": CHAIN_ID,
+            "from_block": 0,
+            "addresses": {"pool_addresses_provider": self.provider},
+        }
+        Path(path).write_text(json.dumps(listing, indent=2) + "\n")
+        return Path(path)
+
+    def price(self, symbol: str, block: int | str = "latest") -> int:
+        """What the oracle says an asset costs."""
+        return int(self.chain.call(self.market.oracle, "getAssetPrice", self.tokens[symbol], block=block))
+
+    def account_data(
+        self,
+        owner: str,
+        *,
+        timestamp: int | None = None,
+        prices: Mapping[str, int] | None = None,
+        block: int | str = "latest",
+    ) -> AccountData:
+        """The contract's own answer, by state override at other prices and by block override at another time.
+
+        `prices` maps symbols, or feed addresses, to oracle integers.
+        """
+        overrides = None if prices is None else self._pinned(prices)
+        at = int(self.rpc("eth_getBlockByNumber", _tag(block), False)["timestamp"], 16)
+        return AccountData(
+            *self.chain.call(
+                self.market.pool,
+                "getUserAccountData",
+                owner,
+                block=block,
+                overrides=overrides,
+                timestamp=at if timestamp is None else timestamp,
+            )
+        )
+
+    def all_account_data(self) -> list[AccountData]:
+        """Everybody's answer at the latest block, in `users` order."""
+        answers = self.chain.call_many(
+            self.market.pool, "getUserAccountData", [[owner] for owner in self.owners]
+        )
+        return [AccountData(*answer) for answer in answers]
+
+    def set_price(self, symbol: str, price: int) -> None:
+        """Write a feed's answer into its storage: no block is mined.
+
+        A feed that computes (wstETH) is replaced by one that does not, so it follows nothing any more; use it
+        inside `rewinding`, or move `set_ratio` or WETH instead.
+        """
+        feed = self._feed(symbol)
+        if feed in {self.feeds[computed] for computed in COMPUTED}:
+            self.rpc("anvil_setCode", feed, ANSWER_FROM_SLOT_0)
+        self.rpc("anvil_setStorageAt", feed, word(0), word(price))
+
+    def set_ratio(self, ratio: int) -> None:
+        """Set what the staked token's feed multiplies the ETH price with, 18 decimals: no block is mined."""
+        self.rpc("anvil_setStorageAt", self.market.ratio.address, word(0), word(ratio))
+
+    @contextmanager
+    def rewinding(self) -> Iterator[None]:
+        """Whatever happens to the chain inside is undone at the end."""
+        with self.chain.rewinding():
+            yield
+
+    def liquidate(
+        self,
+        owner: str,
+        *,
+        collateral: str,
+        debt: str,
+        debt_to_cover: int = MAX_UINT256,
+        timestamp: int | None = None,
+        prices: Mapping[str, int] | None = None,
+        takes_a_token: bool = False,
+    ) -> Outcome:
+        """Send a real liquidationCall in a block of exactly `timestamp`, say what it did, and undo it."""
+        at = self.chain.now() + 1 if timestamp is None else timestamp
+        market = self.market
+        with self.rewinding():
+            for symbol, price in {} if prices is None else prices.items():
+                self.set_price(symbol, price)
+            tokens = market.tokens[collateral].address, market.tokens[debt].address
+            request = {
+                "from": LIQUIDATOR,
+                "to": market.pool.address,
+                "data": market.pool.data("liquidationCall", *tokens, owner, debt_to_cover, takes_a_token),
+                "gas": hex(GAS),
+            }
+            error = self.chain.reason(request, at)
+            receipt = self.chain.mine_one(request, at)
+            done = outcome(market, receipt, self.chain.now(), error, collateral)
+            after = self.chain.call(market.pool, "getUserAccountData", owner)
+        return replace(done, account_after=tuple(after))
+
+    def close(self) -> None:
+        """Stop the node."""
+        self._node.stop()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _feed(self, name: str) -> str:
+        return name if name.startswith("0x") else self.feeds[name]
+
+    def _pinned(self, prices: Mapping[str, int]) -> Overrides:
+        computed = {self.feeds[symbol] for symbol in COMPUTED}
+        pinned: dict[str, dict[str, object]] = {}
+        for name, price in prices.items():
+            feed = self._feed(name)
+            pinned[feed] = {"stateDiff": {word(0): word(price)}}
+            if feed in computed:
+                pinned[feed]["code"] = ANSWER_FROM_SLOT_0
+        return pinned
+
+
+def start_lab(version: str, *, users: int = 300, seed: int = 7, port: int | None = None) -> Lab:
+    """Start a node with the real market of a version ("v3.6") and its population.
+
+    The first start of a version fetches and compiles; the first of a size and seed sends the transactions;
+    all later ones load what was kept, in about half a second.
+    """
+    return Lab(version, users, seed, port)
+
+
+def _user(plan: Plan) -> User:
+    return User(plan.owner, plan.shape, bool(plan.debts), plan.emode)
+
+
+def _tag(block: int | str) -> str:
+    return block if isinstance(block, str) else hex(block)
