@@ -7,7 +7,7 @@ transaction, so the file never claims a block whose accounts it lacks, whatever 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from defiliq.chain.logs import scan_logs
-from defiliq.chain.node import LogFilter, Logs, Node
-from defiliq.errors import BadFile, BlockChanged, BlockNotFound
+from defiliq.chain.node import Call, LogFilter, Logs, Node, Override
+from defiliq.errors import BadFile, BlockChanged, BlockNotFound, CallReverted
 from defiliq.types import Block
 
 OwnerOf: TypeAlias = Callable[[Logs], NDArray[np.uint8]]
@@ -246,17 +246,60 @@ def discover(
     first = from_block if covered is None else covered + 1
     if first <= at.number:
         found = index.count(scan)
+        settled = _Settled(node, at)
 
         def keep(begin: int, end: int, logs: Logs) -> None:
             nonlocal found
-            last = at if end == at.number else node.block(end)
-            found += index.commit(scan, begin, last, owner_of(logs), logs.blocks)
+            found += index.commit(scan, begin, settled.end, owner_of(logs), logs.blocks)
             if on_progress is not None:
                 on_progress(end, first, at.number, found)
 
-        scan_logs(node, wanted, first, at.number, on_range=keep)
-        _require_unchanged(node, index, scan, at)
+        scan_logs(settled, wanted, first, at.number, on_range=keep)
     return index.known(node.chain_id, wanted, at.number).owners
+
+
+class _Settled:
+    """A node whose logs belong to the block that ends their range: its hash is the same before and after.
+
+    Otherwise logs of a chain that is gone could be stored under a hash of the one that replaced it, and no
+    later look at that hash would tell.
+    """
+
+    def __init__(self, node: Node, at: Block) -> None:
+        self._node, self._at = node, at
+        self.end = at
+        """The last block of the range that `logs` answered last."""
+
+    @property
+    def chain_id(self) -> int:
+        return self._node.chain_id
+
+    @property
+    def label(self) -> str:
+        return self._node.label
+
+    def block(self, tag: int | str) -> Block:
+        return self._node.block(tag)
+
+    def call(
+        self,
+        calls: Sequence[Call],
+        at: Block,
+        *,
+        overrides: Mapping[str, Override] | None = None,
+        timestamp: int | None = None,
+    ) -> list[bytes | CallReverted]:
+        return self._node.call(calls, at, overrides=overrides, timestamp=timestamp)
+
+    def logs(self, wanted: LogFilter, first: int, last: int) -> Logs:
+        """The logs, or BlockChanged."""
+        before = self._at if last == self._at.number else self._node.block(last)
+        found = self._node.logs(wanted, first, last)
+        after = self._node.block(last)
+        if after.hash != before.hash:
+            raise BlockChanged(last, before.hash, after.hash)
+        self.end = after
+        return found
 
 
 def _step_back(node: Node, index: Index, scan: int) -> int | None:
@@ -277,22 +320,6 @@ def _hash_of(node: Node, number: int) -> str | None:
         return node.block(number).hash
     except BlockNotFound:
         return None
-
-
-def _require_unchanged(node: Node, index: Index, scan: int, at: Block) -> None:
-    """Refuse to answer when `at` was replaced during the scan.
-
-    Logs of the old chain may then stand under a hash of the new one, in the range that was being read: one
-    checkpoint more than those that differ is dropped.
-    """
-    seen = _hash_of(node, at.number)
-    if seen == at.hash:
-        return
-    _step_back(node, index, scan)
-    remaining = index.checkpoints(scan)
-    if remaining:
-        index.forget(scan, after=remaining[1][0] if len(remaining) > 1 else -1)
-    raise BlockChanged(at.number, at.hash, "none" if seen is None else seen)
 
 
 def _raw(address: str) -> bytes:
