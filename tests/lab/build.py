@@ -8,19 +8,21 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.lab import aave_v36
+from tests.lab import aave_v30, aave_v36
 from tests.lab.cache import LabError, cache_dir, locked, write_atomic
 from tests.lab.chain import DEPLOYER, Chain, Overrides, Tx, install_multicall3
 from tests.lab.contract import Artifact
 from tests.lab.liquidation import LIQUIDATOR
-from tests.lab.market import Market, from_plain, set_stage, to_plain
+from tests.lab.market import EMODE_FEED, Market, from_plain, set_stage, to_plain
 from tests.lab.node import BLOCK_SECONDS, Anvil
 from tests.lab.packages import anvil, node_modules
-from tests.lab.plan import SHAPES, Draft, Plan, draw
+from tests.lab.plan import SHAPES, STABLE_RATE_SHAPES, Draft, Plan, draw
 from tests.lab.population import cut_ltv, fund, populate
 from tests.lab.reserves import BY_SYMBOL, LATER_LTV_ZERO, STABLE_MODE
 
 WAD = 10**18
+EMODE_PRICE = 99_871_234
+"""What the stablecoins' eMode says a dollar is worth in the end, where it has a price of its own (v3.0)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,9 @@ class Version:
 
 
 VERSIONS = {
+    "v3.0": Version(
+        "v3.0", aave_v30.REVISION, aave_v30.deploy, aave_v30.code, {**SHAPES, **STABLE_RATE_SHAPES}
+    ),
     "v3.6": Version("v3.6", aave_v36.REVISION, aave_v36.deploy, aave_v36.code, SHAPES),
 }
 
@@ -83,7 +88,9 @@ def _finish(chain: Chain, market: Market, plans: list[Plan]) -> None:
     chain.wait(BLOCK_SECONDS)
     set_stage(chain, market, "final")
     cut_ltv(chain, market, LATER_LTV_ZERO)
-    if market.version != "v3.0":
+    if EMODE_FEED in market.feeds:
+        chain.send(market.feeds[EMODE_FEED], "setAnswer", EMODE_PRICE)
+    else:
         asset = market.tokens["USDT"].address
         chain.send(market.configurator, "setAssetLtvzeroInEMode", asset, STABLE_MODE.id, True)
     exact = next((plan for plan in plans if plan.shape == "exact"), None)

@@ -13,6 +13,8 @@ from tests.lab.reserves import RESERVES, Stage
 
 TREASURY = "0x7777777777777777777777777777777777777777"
 ZERO = "0x0000000000000000000000000000000000000000"
+EMODE_FEED = "eMode"
+"""The key of a feed that only an eMode asks (v3.0)."""
 ROLES = ("addPoolAdmin", "addRiskAdmin", "addAssetListingAdmin", "addEmergencyAdmin")
 
 

@@ -97,8 +97,9 @@ def _liquidity(plans: Sequence[Plan], rnd: random.Random) -> dict[str, int]:
         largest = max((plan.debts.get(reserve.symbol, 0) for plan in plans), default=0)
         received = sum(plan.supplies[reserve.symbol] for plan in plans if reserve.symbol in plan.received)
         floor = 10**6 * reserve.unit * 10**8 // dollars(reserve.symbol, "final")
+        stable = max((plan.debts.get(reserve.symbol, 0) for plan in plans if plan.stable_rate), default=0)
         gap = lent[reserve.symbol] * 10_000 // usage - supplied[reserve.symbol]
-        found[reserve.symbol] = max(gap, largest // 10, 2 * received, floor)
+        found[reserve.symbol] = max(gap, largest // 10, 6 * stable, 2 * received, floor)
     return found
 
 
@@ -118,6 +119,14 @@ def _choose_modes(chain: Chain, market: Market, plans: Sequence[Plan]) -> None:
 
 
 def _borrow(chain: Chain, market: Market, plans: Sequence[Plan], rnd: random.Random) -> None:
+    for plan in plans:
+        if (
+            plan.stable_rate
+        ):  # first, while much can be lent; one by one, since each moves the rate of the next
+            for symbol, amount in plan.debts.items():
+                asset = market.tokens[symbol].address
+                chain.send(market.pool, "borrow", asset, amount, STABLE, 0, plan.owner, sender=plan.owner)
+            chain.wait(rnd.choice(STEPS_S))
     delegated = [plan for plan in plans if plan.delegated]
     _send(
         chain,
@@ -139,12 +148,6 @@ def _borrow(chain: Chain, market: Market, plans: Sequence[Plan], rnd: random.Ran
             )
         ),
     )
-    for plan in plans:
-        if plan.stable_rate:  # one by one: each takes the rate that the one before it left
-            for symbol, amount in plan.debts.items():
-                asset = market.tokens[symbol].address
-                chain.send(market.pool, "borrow", asset, amount, STABLE, 0, plan.owner, sender=plan.owner)
-            chain.wait(rnd.choice(STEPS_S))
 
 
 def _delegation(market: Market, plan: Plan, symbol: str, amount: int) -> Tx:
