@@ -1,0 +1,45 @@
+"""Print the speed tables. Run it through scripts/bench."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+
+from tests.bench.levels import bench_levels
+from tests.bench.report import Missing, Report, machine, render
+from tests.bench.verdicts import SAMPLE, bench_verdicts
+
+PARTS = ("verdicts", "reading", "levels")
+
+
+def main() -> int:
+    """Run the chosen parts. 1 where ways that must agree do not; a ratio that is short only says so."""
+    parser = argparse.ArgumentParser(
+        prog="scripts/bench", description="Measure defiliq against other ways of doing the same, in one run."
+    )
+    parser.add_argument("--accounts", type=int, default=1_000_000, help="accounts whose verdicts are timed")
+    parser.add_argument("--users", type=int, default=2_000, help="accounts on the local node that are read")
+    parser.add_argument("--levels", type=int, default=20_000, help="accounts whose levels are solved")
+    parser.add_argument("--only", choices=PARTS, help="run one part")
+    args = parser.parse_args()
+    parts: dict[str, Callable[[], Report]] = {
+        "verdicts": lambda: bench_verdicts(args.accounts, sample=SAMPLE),
+        "levels": lambda: bench_levels(args.levels),
+    }
+    sys.stdout.write(f"{machine()}\n")
+    wrong = 0
+    for name in PARTS if args.only is None else (args.only,):
+        try:
+            report = parts[name]()
+        except Missing as error:
+            sys.stdout.write(f"\n{name}: not run. {error}\n")
+        else:
+            sys.stdout.write(f"\n{render(report)}\n")
+            wrong += report.is_wrong
+        sys.stdout.flush()
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
