@@ -89,8 +89,15 @@ class Book(Generic[M]):
         return checksum(self.owners[i].tobytes())
 
     def account(self, i: int) -> Account:
-        """Account `i` as exact ints, for the law."""
-        legs = tuple(
+        """Account `i` as exact ints."""
+        return Account(self.owner(i), int(self.modes[i]), self._legs_of(i))
+
+    def nameless(self, i: int) -> Account:
+        """Account `i` without its owner, whom no law asks for: to spell one costs more than to judge one."""
+        return Account("", int(self.modes[i]), self._legs_of(i))
+
+    def _legs_of(self, i: int) -> tuple[Leg, ...]:
+        return tuple(
             Leg(
                 int(self.reserves[k]),
                 self.collateral[k],
@@ -100,7 +107,6 @@ class Book(Generic[M]):
             )
             for k in range(int(self.first_leg[i]), int(self.first_leg[i + 1]))
         )
-        return Account(self.owner(i), int(self.modes[i]), legs)
 
     def accounts(self) -> Iterator[Account]:
         """All accounts, in order."""

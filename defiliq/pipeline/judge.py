@@ -79,7 +79,7 @@ def liquidatable(book: Book[Any]) -> NDArray[np.bool_]:
     return screen.liquidatable(
         protocol.margin(book),
         book.market.prices,
-        lambda i: protocol.rule(book.account(i), book.market),
+        lambda i: protocol.rule(book.nameless(i), book.market),
     )
 
 
