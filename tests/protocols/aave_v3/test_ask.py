@@ -1,0 +1,108 @@
+"""The pool's own word in pretended worlds: other prices, other times."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+
+import pytest
+
+from defiliq.chain.node import Call, Override
+from defiliq.errors import BadResponse, CallReverted, UnsupportedReserve
+from defiliq.protocols.aave_v3 import AaveMarket, Answer, ask, ask_many, health
+from defiliq.protocols.aave_v3.ask import constant_code, pins
+from defiliq.types import Block, Feed
+from tests.protocols.aave_v3.conftest import Scene
+
+pytestmark = pytest.mark.lab
+FIELDS = tuple(Answer.__dataclass_fields__)
+
+
+def same(answer: Answer | CallReverted, ours: object) -> bool:
+    return isinstance(answer, Answer) and all(getattr(answer, name) == getattr(ours, name) for name in FIELDS)
+
+
+def test_as_the_chain_has_it(scene: Scene) -> None:
+    book = scene.book()
+    answers = ask(scene.node, book.market, book.owners, book.market)
+    assert answers == [Answer(*said) for said in scene.lab.all_account_data()]
+    assert any(isinstance(answer, Answer) and answer.liquidatable for answer in answers)
+
+
+def test_at_other_prices_and_times_the_law_agrees(scene: Scene) -> None:
+    """WETH's feed is read by wstETH's: here only WETH moves, so wstETH must be held."""
+    book = scene.book()
+    draw = random.Random(4)
+    for _ in range(3):
+        prices = tuple(price * draw.randint(700, 1300) // 1000 for price in book.market.prices)
+        moved = replace(book.market, prices=prices).at_time(book.market.timestamp + draw.randint(0, 10**7))
+        for i, answer in enumerate(ask(scene.node, moved, book.owners, book.market)):
+            assert same(answer, health(book.account(i), moved)), book.owner(i)
+    weth = next(r.feed for r in book.market.reserves if r.symbol == "WETH")
+    moved = book.market.at_prices({weth: book.market.prices[weth] * 9 // 10})
+    for i, answer in enumerate(ask(scene.node, moved, book.owners, book.market)):
+        assert same(answer, health(book.account(i), moved)), book.owner(i)
+
+
+def test_later_at_the_same_prices(scene: Scene) -> None:
+    book = scene.book()
+    later = book.market.at_time(book.market.timestamp + 12)
+    for i, answer in enumerate(ask(scene.node, later, book.owners, book.market)):
+        assert same(answer, health(book.account(i), later))
+
+
+def test_many_worlds_keep_their_order(scene: Scene) -> None:
+    book = scene.book()
+    draw = random.Random(5)
+    asked: list[tuple[AaveMarket, str]] = []
+    expected = []
+    for _ in range(60):
+        i = draw.randrange(len(book))
+        prices = tuple(price * draw.choice([900, 1000]) // 1000 for price in book.market.prices)
+        moved = replace(book.market, prices=prices)
+        asked.append((moved, book.owner(i)))
+        expected.append(health(book.account(i), moved))
+    answers = ask_many(scene.node, asked, book.market)
+    assert all(same(answer, ours) for answer, ours in zip(answers, expected, strict=True))
+
+
+def test_nobody_asked(scene: Scene) -> None:
+    book = scene.book()
+    assert ask(scene.node, book.market, book.owners[:0], book.market) == []
+
+
+def test_what_cannot_be_pinned_is_refused(scene: Scene) -> None:
+    market = scene.book().market
+    assert pins(market, market) is None
+    orphan = replace(market, feeds=(Feed("lost", "0x" + "0" * 40), *market.feeds[1:]))
+    moved = orphan.at_prices({0: 1})
+    with pytest.raises(UnsupportedReserve, match="no source"):
+        pins(moved, orphan)
+    twins = replace(market, feeds=(market.feeds[0], replace(market.feeds[0], name="twin"), *market.feeds[2:]))
+    with pytest.raises(UnsupportedReserve, match="two prices"):
+        pins(twins.at_prices({0: 5, 1: 6}), twins)
+
+
+def test_constant_code_runs_without_push0() -> None:
+    assert constant_code(7).hex() == "7f" + "0" * 63 + "7" + "60005260206000f3"
+
+
+def test_a_node_that_ignores_overrides_is_noticed(scene: Scene) -> None:
+    class Deaf:
+        label = "deaf"
+        chain_id = scene.node.chain_id
+
+        def call(
+            self,
+            calls: list[Call],
+            at: Block,
+            *,
+            overrides: dict[str, Override] | None = None,
+            timestamp: int | None = None,
+        ) -> list[bytes | CallReverted]:
+            return scene.node.call(calls, at)
+
+    book = scene.book()
+    moved = book.market.at_prices({0: 1})
+    with pytest.raises(BadResponse, match="ignores"):
+        ask(Deaf(), moved, book.owners, book.market)  # type: ignore[arg-type]
