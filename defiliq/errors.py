@@ -22,6 +22,7 @@ DefiliqError                       exit code 1
 │   ├── UnsupportedRevision        an arithmetic version that has not been ported
 │   ├── UnsupportedReserve         a reserve whose own arithmetic has not been ported
 │   └── MissingPrice               a reserve without a positive oracle price
+├── UnresolvedLevel                rounding alone decides an account's level; counted, never guessed
 └── InputError                     exit code 2: what the user gave cannot be used
     ├── UnknownMarket
     ├── UnknownDriver
@@ -220,6 +221,17 @@ class MissingPrice(ReadError):
         super().__init__(
             f"the oracle has no price for {symbol} ({asset}): {seen}. "
             "No verdict is possible at this block; choose another --block."
+        )
+
+
+class UnresolvedLevel(DefiliqError):
+    """An account whose verdict flickers with rounding over more prices than can be searched."""
+
+    def __init__(self, driver: str, looks: int) -> None:
+        self.driver, self.looks = driver, looks
+        super().__init__(
+            f"no exact level on {driver} after {looks} looks: collateral and debt cancel, so rounding alone decides. "
+            "Judge the account at single prices instead."
         )
 
 

@@ -51,6 +51,8 @@ class Listing:
     addresses: Mapping[str, str]
     version: str = ""
     """The protocol version as far as it is known without asking; the chain decides."""
+    chain: str = ""
+    """The chain's short name; empty where only its id is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,8 +234,8 @@ class Driver:
 
     @property
     def bend(self) -> int:
-        """0 where every feed is the driver itself, 1 where a ratio is rounded down."""
-        return 0 if all(move.is_identity for move in self.moves) else 1
+        """0 where no ratio needs rounding, 1 where one is rounded down."""
+        return 0 if all(move.numerator % move.denominator == 0 for move in self.moves) else 1
 
     @property
     def lowest(self) -> int:

@@ -10,8 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from defiliq.errors import UnresolvedLevel
 from defiliq.types import Driver, Level, Rule, Side
 
+MOST_LOOKS = 200_000
+"""Where collateral and debt in one asset nearly cancel, rounding flips the verdict over millions of prices; the
+search then gives up by name instead of answering nearly."""
 _CUTS = (1 << 30, 1 << 18, 1 << 10, 1 << 4, 1)
 """Distances from the guess at which the range is cut, in driver integers."""
 
@@ -59,6 +63,7 @@ class _Search:
 
     def __init__(self, rule: Rule, prices: Sequence[int], driver: Driver) -> None:
         self._rule, self._prices, self._driver = rule, prices, driver
+        self._looks_left = MOST_LOOKS
 
     def nearest(self, near: int, far: int, *, wanted: bool) -> int | None:
         """The integer nearest to `near`, on the way to `far`, whose verdict is `wanted`."""
@@ -85,6 +90,9 @@ class _Search:
         return None if safe is None else safe + step
 
     def _verdict_over(self, start: int, end: int) -> bool | None:
+        if self._looks_left == 0:
+            raise UnresolvedLevel(self._driver.name, MOST_LOOKS)
+        self._looks_left -= 1
         lead, prices = self._driver.lead, self._prices
         return self._rule.verdict_over(lead(prices, start), lead(prices, end), self._driver.bend)
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from defiliq.protocols.aave_v3.accrual import stable_balance
 from defiliq.protocols.aave_v3.market import AaveMarket, AaveReserve, EMode
 from defiliq.types import Account, Leg
-from defiliq.units import ray_mul_down, ray_mul_half_up, ray_mul_up
+from defiliq.units import mul_div_up, ray_mul_down, ray_mul_half_up, ray_mul_up
 
 FIRST_DIRECTED_REVISION = 9
 """v3.5: balances round against the account, supply down and debt up."""
@@ -99,3 +99,13 @@ def counted_legs(account: Account, market: AaveMarket) -> tuple[Counted, ...]:
             )
         )
     return tuple(legs)
+
+
+def value_bend(balance: int, unit: int, bend: int) -> int:
+    """How far balance * price / unit, rounded, may lie from a straight line between two of its values.
+
+    Less than 1 for the rounding, nothing where the balance is whole tokens, and less than the balance for
+    each integer that the price itself may `bend`.
+    """
+    rounding = 0 if balance % unit == 0 else 1
+    return rounding + bend * mul_div_up(balance, 1, unit)

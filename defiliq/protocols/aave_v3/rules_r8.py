@@ -11,10 +11,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from defiliq.protocols.aave_v3.legs import Counted, counted_legs
+from defiliq.protocols.aave_v3.legs import Counted, counted_legs, value_bend
 from defiliq.protocols.aave_v3.market import AaveMarket
 from defiliq.types import NO_DEBT_FACTOR, Account, Health
-from defiliq.units import BPS, HALF_BPS, WAD, mul_div_down, mul_div_up, percent_mul_half_up, wad_div_half_up
+from defiliq.units import BPS, HALF_BPS, WAD, mul_div_down, percent_mul_half_up, wad_div_half_up
 
 _CREDIT = 2 * WAD
 _DEBIT = 2 * WAD - 1
@@ -116,10 +116,8 @@ class Rule:
         collateral_bend = debt_bend = 0
         for _, feed, unit, supplied, owed, _, _ in self.legs:
             if start[feed] != end[feed]:
-                if supplied:
-                    collateral_bend += 1 + bend * mul_div_up(supplied, 1, unit)
-                if owed:
-                    debt_bend += 1 + bend * mul_div_up(owed, 1, unit)
+                collateral_bend += value_bend(supplied, unit, bend)
+                debt_bend += value_bend(owed, unit, bend)
         return collateral_bend, debt_bend
 
     def _average_over(
@@ -161,7 +159,7 @@ class Rule:
             lowest += min(term_a, term_b)
             highest += max(term_a, term_b)
             if start[feed] != end[feed]:
-                slack += abs(over) * (1 + bend * mul_div_up(supplied, 1, unit))
+                slack += abs(over) * value_bend(supplied, unit, bend)
         return (
             max(lowest, min(excess_a, excess_b) - slack),
             min(highest, max(excess_a, excess_b) + slack),

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from defiliq.protocols.aave_v3.legs import Counted, counted_legs
+from defiliq.protocols.aave_v3.legs import Counted, counted_legs, value_bend
 from defiliq.protocols.aave_v3.market import AaveMarket
 from defiliq.types import NO_DEBT_FACTOR, Account, Health
 from defiliq.units import BPS, WAD, mul_div_down, mul_div_up, percent_mul_down, wad_div_half_up
@@ -86,8 +86,7 @@ class Rule:
 
         Two bounds, either may decide. Values move one way with the driver, so the worst case joins the
         lowest collateral with the highest debt. And between the ends the surplus stays within `slack` of
-        the straight line: a value differs from its own line by less than 1 for its rounding, and by less
-        than the balance for each integer that its price may bend.
+        the straight line, by what `value_bend` allows each value.
         """
         weighted_a, debt_a = self._values(start)
         weighted_b, debt_b = self._values(end)
@@ -98,10 +97,8 @@ class Rule:
         slack = 0
         for _, feed, unit, supplied, owed, threshold_bps, _ in self.legs:
             if start[feed] != end[feed]:
-                if supplied:
-                    slack += _CREDIT * threshold_bps * (1 + bend * mul_div_up(supplied, 1, unit))
-                if owed:
-                    slack += _DEBIT * (1 + bend * mul_div_up(owed, 1, unit))
+                slack += _CREDIT * threshold_bps * value_bend(supplied, unit, bend)
+                slack += _DEBIT * value_bend(owed, unit, bend)
         surplus_a, surplus_b = surplus(weighted_a, debt_a), surplus(weighted_b, debt_b)
         if min(surplus_a, surplus_b) >= slack:
             return False

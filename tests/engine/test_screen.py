@@ -1,0 +1,119 @@
+"""The screen and the law agree on every account, on books made to stand at the edge."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from defiliq.book import Book
+from defiliq.engine.screen import LIQUIDATABLE, SAFE, UNCLEAR, liquidatable, screen
+from defiliq.engine.solve import find_levels
+from defiliq.protocols.aave_v3.margin import margin
+from defiliq.protocols.aave_v3.market import AaveMarket
+from defiliq.protocols.aave_v3.rules import rule
+from defiliq.types import Account, Driver, Leg, Move, StableDebt
+from tests.protocols.aave_v3.states import accounts, markets
+
+SCENES = settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+WHALE = 2**100
+
+
+def assert_screen_agrees(book: Book[AaveMarket]) -> tuple[int, int]:
+    """Every sure verdict is the law's; the share that is sure."""
+    prices = book.market.prices
+    rules = [rule(book.account(i), book.market) for i in range(len(book))]
+    law = np.array([law.liquidatable(prices) for law in rules], dtype=np.bool_)
+    terms = margin(book)
+    verdicts = screen(terms, prices)
+    assert not (law & (verdicts == SAFE)).any()
+    assert not (~law & (verdicts == LIQUIDATABLE)).any()
+    assert (liquidatable(terms, prices, rules.__getitem__) == law).all()
+    return int((verdicts != UNCLEAR).sum()), len(book)
+
+
+@st.composite
+def books(draw: st.DrawFn) -> Book[AaveMarket]:
+    market = draw(markets())
+    rows = draw(st.lists(accounts(market, most=WHALE), max_size=12))
+    return Book.build(market, rows)
+
+
+@SCENES
+@given(books())
+def test_the_screen_never_contradicts_the_law(book: Book[AaveMarket]) -> None:
+    assert_screen_agrees(book)
+
+
+@SCENES
+@given(st.data())
+def test_at_the_exact_boundary_the_law_decides(data: st.DataObject) -> None:
+    """Every account at its own liquidation price, and up to two integers to either side of it."""
+    market = data.draw(markets())
+    account = data.draw(accounts(market, most=WHALE))
+    feed = data.draw(st.integers(0, len(market.feeds) - 1))
+    driver = Driver("drawn", market.prices[feed], 1, (Move(feed),))
+    for level in find_levels(rule(account, market), 0, market.prices, driver):
+        if level.outcome == "price" and level.price is not None:
+            for off in (-2, -1, 0, 1, 2):
+                if level.price + off > 0:
+                    moved = market.at_prices({feed: level.price + off})
+                    assert_screen_agrees(Book.build(moved, [account]))
+
+
+@SCENES
+@given(st.data())
+def test_two_base_units_around_a_factor_of_one(data: st.DataObject) -> None:
+    """Debt in a coin worth one base unit each, so that debt can be set to the backing to the unit."""
+    market = data.draw(markets(prices=st.just(10**8)))
+    coin = replace(
+        market.reserves[-1], decimals=0, variable_borrow_rate_ray=0, variable_borrow_index_ray=10**27
+    )
+    prices = (*market.prices[:-1], 1)
+    market = replace(market, reserves=(*market.reserves[:-1], coin), prices=prices).at_time(market.timestamp)
+    account = data.draw(accounts(market, most=WHALE))
+    legs = [replace(leg, debt=0) for leg in account.legs[:-1]]
+    backing = rule(replace(account, legs=tuple(legs)), market).margin(prices) // 10_000
+    rows = [
+        replace(account, legs=(*legs, Leg(len(legs), 0, backing + off, False)))
+        for off in (-2, -1, 0, 1, 2)
+        if backing + off > 0
+    ]
+    assert_screen_agrees(Book.build(market, rows))
+
+
+def test_clear_accounts_do_not_need_the_law() -> None:
+    """Two thousand ordinary accounts of one drawn market: nearly all are decided by the screen."""
+    sure, count = assert_screen_agrees(ordinary_book(2000))
+    assert count == 2000
+    assert sure > 0.99 * count
+
+
+def test_no_debt_is_safe_and_stable_debt_goes_to_the_law() -> None:
+    book = ordinary_book(1)
+    legs = book.account(0).legs
+    free = Account("0x" + "33" * 20, 0, (Leg(0, 10**18, 0, True),))
+    stable = Account("0x" + "44" * 20, 0, (legs[0], replace(legs[1], stable=StableDebt(10**6, 0, 0))))
+    averaged = replace(book.market, revision=4)
+    verdicts = screen(margin(Book.build(averaged, [free, stable])), averaged.prices)
+    assert verdicts.tolist() == [SAFE, UNCLEAR]
+    assert_screen_agrees(Book.build(averaged, [free, stable]))
+
+
+def ordinary_book(count: int) -> Book[AaveMarket]:
+    """Accounts with 1 ETH-like collateral and a dollar debt that gives factors from 0.5 to 10."""
+    from tests.protocols.aave_v3.witness import witness
+
+    market, _, _ = witness(revision=10)
+    rng = np.random.default_rng(5)
+    rows = [
+        Account(
+            f"0x{i + 1:040x}",
+            0,
+            (Leg(0, 10**18, 0, True), Leg(2, 0, int(2075 * 10**6 / factor), False)),
+        )
+        for i, factor in enumerate(rng.uniform(0.5, 10, count))
+    ]
+    return Book.build(market, rows)

@@ -1,0 +1,163 @@
+"""The exact solver against brute force over every integer, on states where rounding is large."""
+
+from __future__ import annotations
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from defiliq.engine.solve import find_levels
+from defiliq.protocols.aave_v3.market import AaveMarket
+from defiliq.protocols.aave_v3.rules import rule
+from defiliq.types import Account, Driver, Level, Rule
+from tests.protocols.aave_v3.states import (
+    ALL_REVISIONS,
+    AVERAGING_REVISIONS,
+    DIRECT_REVISIONS,
+    accounts,
+    drivers,
+    markets,
+)
+
+COARSE = st.sampled_from([0, 1, 2])
+SCENES = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+@st.composite
+def scenes(
+    draw: st.DrawFn, revisions: tuple[int, ...] = ALL_REVISIONS, *, coarse: bool = True
+) -> tuple[AaveMarket, Account, Driver]:
+    """A market, an account and a driver; coarse ones have prices and balances of a few integers."""
+    if coarse:
+        market = draw(markets(revisions, decimals=COARSE, prices=st.integers(1, 120)))
+        account = draw(accounts(market, most=2000))
+    else:
+        market = draw(markets(revisions))
+        account = draw(accounts(market))
+    return market, account, draw(drivers(market))
+
+
+def brute_force(law: Rule, market: AaveMarket, driver: Driver, walk: range) -> tuple[int | None, int | None]:
+    """Where the first liquidatable stretch of `walk` starts, and the last one if that is another."""
+    verdicts = [law.liquidatable(driver.lead(market.prices, at)) for at in walk]
+    starts = [k for k, bad in enumerate(verdicts) if bad and (k == 0 or not verdicts[k - 1])]
+    if not starts:
+        return None, None
+    return walk[starts[0]], walk[starts[-1]] if len(starts) > 1 else None
+
+
+def on_side(levels: list[Level], side: str) -> Level | None:
+    found = [level for level in levels if level.side == side and level.outcome == "price"]
+    return found[0] if found else None
+
+
+@SCENES
+@given(scenes())
+def test_levels_below_spot_equal_brute_force(scene: tuple[AaveMarket, Account, Driver]) -> None:
+    market, account, driver = scene
+    law = rule(account, market)
+    levels = find_levels(law, 7, market.prices, driver)
+    if law.liquidatable(driver.lead(market.prices, driver.spot)):
+        assert [level.outcome for level in levels] == ["already"]
+        assert levels[0].price == driver.spot
+        return
+    found = on_side(levels, "long")
+    price, band = brute_force(law, market, driver, range(driver.spot - 1, driver.lowest - 1, -1))
+    assert (None, None) if found is None else (found.price, found.band) == (price, band)
+    assert (found is None) == (price is None)
+    assert all(level.account == 7 for level in levels)
+
+
+@SCENES
+@given(scenes())
+def test_levels_above_spot_equal_brute_force(scene: tuple[AaveMarket, Account, Driver]) -> None:
+    market, account, driver = scene
+    law = rule(account, market)
+    levels = find_levels(law, 0, market.prices, driver)
+    if levels[0].outcome == "already":
+        return
+    found = on_side(levels, "short")
+    horizon = driver.spot + 2000
+    price, _ = brute_force(law, market, driver, range(driver.spot + 1, horizon))
+    if price is not None:
+        assert found is not None
+        assert found.price == price
+    elif found is not None:
+        assert found.price is not None
+        assert found.price >= horizon
+
+
+@SCENES
+@given(scenes(), st.integers(1, 400), st.integers(0, 60))
+def test_a_verdict_over_a_stretch_holds_at_each_of_its_integers(
+    scene: tuple[AaveMarket, Account, Driver], start: int, width: int
+) -> None:
+    market, account, driver = scene
+    law = rule(account, market)
+    walk = range(max(start, driver.lowest), max(start, driver.lowest) + width + 1)
+    ends = driver.lead(market.prices, walk[0]), driver.lead(market.prices, walk[-1])
+    verdicts = {law.liquidatable(driver.lead(market.prices, at)) for at in walk}
+    for verdict in (
+        law.verdict_over(ends[0], ends[1], driver.bend),
+        law.verdict_over(ends[1], ends[0], driver.bend),
+    ):
+        assert verdict is None or verdicts == {verdict}
+        assert verdict is not None or len(walk) > 1
+
+
+@SCENES
+@given(scenes(coarse=False))
+def test_real_sized_levels_hold_at_the_price_and_not_before(
+    scene: tuple[AaveMarket, Account, Driver],
+) -> None:
+    market, account, driver = scene
+    law = rule(account, market)
+    for level in find_levels(law, 0, market.prices, driver):
+        if level.outcome == "price" and level.price is not None:
+            toward_spot = 1 if level.side == "long" else -1
+            assert law.liquidatable(driver.lead(market.prices, level.price))
+            assert not law.liquidatable(driver.lead(market.prices, level.price + toward_spot))
+            if level.band is not None:
+                assert law.liquidatable(driver.lead(market.prices, level.band))
+                assert not law.liquidatable(driver.lead(market.prices, level.band + toward_spot))
+
+
+@st.composite
+def one_sided(draw: st.DrawFn, revisions: tuple[int, ...]) -> tuple[AaveMarket, Account, int]:
+    market = draw(markets(revisions))
+    return market, draw(accounts(market, both=False)), draw(st.integers(0, len(market.feeds) - 1))
+
+
+@SCENES
+@given(one_sided(DIRECT_REVISIONS), st.integers(1, 10**14), st.integers(1, 10**14))
+def test_health_is_monotone_in_price_from_revision_9_on(
+    scene: tuple[AaveMarket, Account, int], one: int, other: int
+) -> None:
+    market, account, feed = scene
+    law = rule(account, market)
+    low = law.health(market.at_prices({feed: min(one, other)}).prices).factor_wad
+    high = law.health(market.at_prices({feed: max(one, other)}).prices).factor_wad
+    leg = account.legs[feed]
+    assert high >= low if leg.debt == 0 else high <= low
+
+
+def test_health_can_fall_when_a_collateral_rises_before_revision_9() -> None:
+    """The witness is found, not assumed: two collaterals of different thresholds, over a walk of prices."""
+    from tests.protocols.aave_v3.witness import witness
+
+    market, account, driver = witness(revision=8)
+    law = rule(account, market)
+    level = on_side(find_levels(law, 0, market.prices, driver), "long")
+    assert level is not None
+    assert level.price is not None
+    assert level.band is not None
+    assert level.band < level.price < driver.spot
+    at = [law.liquidatable(driver.lead(market.prices, price)) for price in (level.price, level.band + 1)]
+    assert at == [True, False], "below its first crossing the account is safe again, down to the band's end"
+    same, owner, _ = witness(revision=10)
+    modern = on_side(find_levels(rule(owner, same), 0, same.prices, driver), "long")
+    assert modern is not None
+    assert modern.band is None
+
+
+def test_averaging_and_direct_revisions_cover_all() -> None:
+    assert set(AVERAGING_REVISIONS) | set(DIRECT_REVISIONS) == set(ALL_REVISIONS)
