@@ -50,6 +50,7 @@ def ladder(
     with opened(source, talk) as markets:
         tables = [_rungs(market.book, axes, include_never, talk) for market in markets]
         incomplete = any(market.book.failed for market in markets)
+        incomplete |= any(table.attrs["unresolved"] for table in tables)
     import pandas as pd
 
     rungs = pd.concat(tables, ignore_index=True) if len(tables) > 1 else tables[0]
@@ -78,6 +79,13 @@ def _rungs(book: Book[Any], axes: Axes, include_never: bool, talk: Talk) -> pd.D
     never = sum(table.attrs["never"].values())
     names = ", ".join(table.attrs["never"])
     talk.say(f"{priced} rungs, {already} already liquidatable, {never} never, along {names}")
+    if table.attrs["unresolved"]:
+        account, driver = table.attrs["unresolved"][0]
+        missing = len(table.attrs["unresolved"])
+        talk.warn(
+            f"INCOMPLETE: {missing} levels are decided by rounding alone and are left out, "
+            f"such as {account} on {driver}"
+        )
     return table
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from defiliq.book import Book
 from defiliq.engine import screen, solve
-from defiliq.errors import InputError
+from defiliq.errors import InputError, UnresolvedLevel
 from defiliq.ladder import (
     HEALTH_COLUMNS,
     LEVEL_COLUMNS,
@@ -39,6 +39,8 @@ class Solved:
     levels: tuple[Level, ...]
     never: dict[str, int]
     """Driver name to the number of accounts that no price of it breaks on the asked sides."""
+    unresolved: tuple[tuple[str, str], ...]
+    """(account, driver) where rounding alone decides, over more prices than can be searched: no level is given."""
 
 
 def health(book: Book[Any]) -> pd.DataFrame:
@@ -107,15 +109,16 @@ def solve_book(
     wanted = range(len(book)) if rows is None else rows
     levels: list[Level] = []
     never = {driver.name: 0 for driver in chosen}
+    unresolved: list[tuple[str, str]] = []
     for done, i in enumerate(wanted):
-        for level in _account_levels(book, i, chosen, side):
+        for level in _account_levels(book, i, chosen, side, unresolved):
             if level.outcome == "never":
                 never[level.driver.name] += 1
             if include_never or level.outcome != "never":
                 levels.append(level)
         if on_progress is not None and (done % 64 == 63 or done + 1 == len(wanted)):
             on_progress(done + 1, len(wanted))
-    return Solved(tuple(levels), never)
+    return Solved(tuple(levels), never, tuple(unresolved))
 
 
 def levels(
@@ -141,7 +144,8 @@ def ladder(
 ) -> pd.DataFrame:
     """The rungs along one driver, some, or all: who breaks where, and what a liquidator can take there.
 
-    `attrs["never"]` counts, per driver, the accounts that no price of it breaks.
+    `attrs["never"]` counts, per driver, the accounts that no price of it breaks; `attrs["unresolved"]` names
+    (account, driver) where only rounding decides and no level is given.
     """
     _check_side(side)
     chosen = choose_drivers(book.market, _names(driver), groups)
@@ -149,6 +153,7 @@ def ladder(
     protocol = PROTOCOLS[book.market.protocol]
     table = build_ladder(book, solved.levels, protocol.take, protocol.health, include_never=include_never)
     table.attrs["never"] = solved.never
+    table.attrs["unresolved"] = [list(pair) for pair in solved.unresolved]
     return table
 
 
@@ -173,7 +178,9 @@ def _check_side(side: str) -> None:
         raise InputError(f"no side {side!r}. Use both, long or short.")
 
 
-def _account_levels(book: Book[Any], i: int, chosen: Sequence[Driver], side: Sides) -> Iterator[Level]:
+def _account_levels(
+    book: Book[Any], i: int, chosen: Sequence[Driver], side: Sides, unresolved: list[tuple[str, str]]
+) -> Iterator[Level]:
     """One account's levels on each driver; a driver that moves none of its feeds is not searched."""
     market, account = book.market, book.account(i)
     if not any(leg.debt or leg.stable is not None for leg in account.legs):
@@ -186,7 +193,11 @@ def _account_levels(book: Book[Any], i: int, chosen: Sequence[Driver], side: Sid
         if not broken and exposed.isdisjoint(move.feed for move in driver.moves):
             yield Level(i, driver, _one(side), "never", None)
             continue
-        found = solve.find_levels(rule, i, market.prices, driver)
+        try:
+            found = solve.find_levels(rule, i, market.prices, driver)
+        except UnresolvedLevel:
+            unresolved.append((account.owner, driver.name))
+            continue
         asked = [level for level in found if side in ("both", level.side) or level.outcome == "never"]
         if asked or broken:
             yield from asked
