@@ -6,7 +6,6 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from decimal import Decimal
 from typing import Any
 
 import pandas as pd
@@ -138,5 +137,5 @@ def _legs(account: Account, market: Market) -> pd.DataFrame:
 
 def amount_text(raw: int, decimals: int) -> str:
     """Base units as whole tokens, every digit kept and no more."""
-    shown = f"{Decimal(raw).scaleb(-decimals):f}"
-    return shown.rstrip("0").rstrip(".") if "." in shown else shown
+    whole, part = divmod(raw, 10**decimals)
+    return f"{whole}.{part:0{decimals}d}".rstrip("0").rstrip(".") if part else str(whole)

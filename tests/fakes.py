@@ -1,0 +1,121 @@
+"""A node that only names blocks, and a protocol that answers from the law instead of a chain."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from defiliq.book import Book
+from defiliq.chain.node import Call, LogFilter, Logs, Override
+from defiliq.errors import BlockNotFound, CallReverted, NodeUnreachable, NotAMarket
+from defiliq.protocols import aave_v3
+from defiliq.protocols.aave_v3.market import AaveMarket
+from defiliq.types import Block, Listing, checksum
+from tests.builders import BLOCK, address
+
+
+class FakeNode:
+    """A chain of `head` blocks, finalized up to `finalized`; one Borrow per block from block 10 on.
+
+    Logs after `breaks_after` can't be had.
+    """
+
+    label = "http://fake"
+
+    def __init__(
+        self, chain_id: int = 31337, head: int = 120, finalized: int = 120, breaks_after: int = 10**9
+    ) -> None:
+        self.chain_id = chain_id
+        self.head, self.finalized, self.breaks_after = head, finalized, breaks_after
+        self.closed = False
+
+    def block(self, tag: int | str) -> Block:
+        number = tag if isinstance(tag, int) else self.finalized if tag in ("finalized", "safe") else self.head
+        if number > self.head:
+            raise BlockNotFound(str(tag), self.head)
+        if number == BLOCK.number:
+            return replace(BLOCK, chain_id=self.chain_id)
+        return Block(self.chain_id, number, "0x" + f"{number:064x}", BLOCK.timestamp + 12 * (number - 120))
+
+    def call(
+        self,
+        calls: Sequence[Call],
+        at: Block,
+        *,
+        overrides: Mapping[str, Override] | None = None,
+        timestamp: int | None = None,
+    ) -> list[bytes | CallReverted]:
+        raise AssertionError("the fake protocol asks nothing")
+
+    def logs(self, wanted: LogFilter, first: int, last: int) -> Logs:
+        if last > self.breaks_after:
+            raise NodeUnreachable(self.label, "it went away.")
+        blocks = np.arange(max(first, 10), last + 1, dtype=np.int64)
+        topics = np.zeros((len(blocks), 4, 32), dtype=np.uint8)
+        topics[:, 2, 31] = (blocks % 8) + 1
+        return Logs(topics=topics, blocks=blocks, data=tuple(b"" for _ in blocks))
+
+    def close(self) -> None:
+        self.closed = True
+
+    def __enter__(self) -> FakeNode:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+LISTING = Listing("aave-v3", "Local", 31337, 5, {"pool_addresses_provider": address(0xE001)})
+
+
+def fake_protocol(
+    book: Book[AaveMarket],
+    *,
+    lies: Callable[[Any], Any] | None = None,
+    begins: int = 0,
+    failed: Mapping[str, str] | None = None,
+) -> Any:
+    """aave-v3 that reads `book` wherever it is asked, and answers with the law, or with what `lies` makes of it."""
+
+    def read(
+        node: Any,
+        listing: Listing,
+        owners: NDArray[np.uint8],
+        at: Block,
+        on_progress: Callable[[int, int], None] | None = None,
+        *,
+        uncounted: bool = False,
+    ) -> Book[AaveMarket]:
+        if at.number < begins:
+            raise NotAMarket(address(0xE001), "a PoolAddressesProvider", "no code")
+        wanted = {checksum(owner.tobytes()) for owner in owners}
+        accounts = [account for account in book.accounts() if account.owner in wanted]
+        if on_progress is not None:
+            on_progress(len(owners), len(owners))
+        market = replace(book.market, block=at, name=listing.name)
+        return Book.build(market, accounts, {} if failed is None else failed)
+
+    def ask_many(node: Any, asked: Sequence[tuple[Any, str]], spot: Any) -> list[Any]:
+        answers = []
+        for market, owner in asked:
+            row = book.find(owner)
+            assert row is not None
+            answer = aave_v3.health(book.account(row), market)
+            answers.append(answer if lies is None else lies(answer))
+        return answers
+
+    def ask(node: Any, market: Any, owners: NDArray[np.uint8], spot: Any) -> list[Any]:
+        return ask_many(node, [(market, checksum(owner.tobytes())) for owner in owners], spot)
+
+    def discovery(node: Any, listing: Listing, at: Block) -> Any:
+        wanted = LogFilter(address(0xE002), b"\x01" * 32)
+        return wanted, lambda logs: logs.topics[:, 2, 12:].copy()
+
+    kept = ("name", "market_type", "load_listings", "health", "rule", "margin", "take", "explain")
+    plain = {name: getattr(aave_v3, name) for name in kept}
+    return SimpleNamespace(**plain, read=read, ask=ask, ask_many=ask_many, discovery=discovery)
