@@ -114,10 +114,35 @@ def fetch_balances(
     s_tokens = abi.packed([abi.NOWHERE if token is None else token for token in stable_tokens])
     asked = [(has_supply, a_tokens, abi.SCALED_BALANCE_OF), (has_debt, v_tokens, abi.SCALED_BALANCE_OF)]
     asked += [(has_stable, s_tokens, signature) for signature in abi.STABLE_STATE]
+    columns, ok = _fetch_columns(node, flags.owners, account, reserve, asked, at, on_progress)
+    return Balances(
+        account=account,
+        reserve=reserve,
+        counted=counted[account, reserve],
+        collateral=columns[0],
+        debt=columns[1],
+        stable=columns[2:].swapaxes(0, 1),
+        ok=ok,
+    )
+
+
+def _fetch_columns(
+    node: Node,
+    owners: NDArray[np.uint8],
+    account: NDArray[np.intp],
+    reserve: NDArray[np.intp],
+    asked: list[tuple[NDArray[np.bool_], NDArray[np.uint8], str]],
+    at: Block,
+    on_progress: OnProgress | None,
+) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    """(column, leg, 32) words, and which legs have all of theirs.
+
+    `asked` says per column which legs it is for, each reserve's token, and the function to call.
+    """
     found = _fetch(
         node,
         np.concatenate([tokens[reserve[rows]] for rows, tokens, _ in asked]),
-        np.concatenate([abi.call_rows(said, flags.owners[account[rows]]) for rows, _, said in asked]),
+        np.concatenate([abi.call_rows(said, owners[account[rows]]) for rows, _, said in asked]),
         at,
         on_progress,
     )
@@ -129,15 +154,7 @@ def fetch_balances(
         columns[k, rows] = found.words[start:end, 0]
         ok[rows] &= found.ok[start:end]
         start = end
-    return Balances(
-        account=account,
-        reserve=reserve,
-        counted=counted[account, reserve],
-        collateral=columns[0],
-        debt=columns[1],
-        stable=columns[2:].swapaxes(0, 1),
-        ok=ok,
-    )
+    return columns, ok
 
 
 def build_book(market: AaveMarket, flags: Flags, balances: Balances) -> Book[AaveMarket]:

@@ -95,16 +95,7 @@ def decode_market(
     MissingPrice when no reserve is left.
     """
     symbols = unique_symbols(raw.symbols, raw.assets)
-    priced = [decode_price(raw.prices, raw.sources, row, symbols[row]) for row in range(len(raw.assets))]
-    dropped: list[Dropped] = []
-    kept: list[tuple[int, Priced]] = []
-    for row, price in enumerate(priced):
-        if isinstance(price, str):
-            dropped.append(Dropped(_reserve_id(raw, row), symbols[row], raw.assets[row], price))
-        else:
-            kept.append((row, price))
-    if not kept:
-        raise MissingPrice(dropped[0].symbol, dropped[0].asset, f"{dropped[0].seen}; nor any other reserve")
+    kept, dropped = _with_prices(raw, symbols)
     feeds, prices, feed_of = share_feeds([price for _, price in kept])
     reserves = tuple(
         decode_reserve(raw, row, symbols[row], feed, at) for (row, _), feed in zip(kept, feed_of, strict=True)
@@ -138,7 +129,24 @@ def decode_market(
         for (row, _), reserve in zip(kept, reserves, strict=True)
         if not Configuration.of(number(raw.data, row)).virtual_accounting
     )
-    return market.at_time(at.timestamp), tuple(dropped), discounted
+    return market.at_time(at.timestamp), dropped, discounted
+
+
+def _with_prices(
+    raw: RawMarket, symbols: Sequence[str]
+) -> tuple[list[tuple[int, Priced]], tuple[Dropped, ...]]:
+    """(rows with a price, reserves without). MissingPrice when none has one."""
+    dropped: list[Dropped] = []
+    kept: list[tuple[int, Priced]] = []
+    for row, symbol in enumerate(symbols):
+        price = decode_price(raw.prices, raw.sources, row, symbol)
+        if isinstance(price, str):
+            dropped.append(Dropped(_reserve_id(raw, row), symbol, raw.assets[row], price))
+        else:
+            kept.append((row, price))
+    if not kept:
+        raise MissingPrice(dropped[0].symbol, dropped[0].asset, f"{dropped[0].seen}; nor any other reserve")
+    return kept, tuple(dropped)
 
 
 def decode_sentinel(raw: RawMarket) -> bool:
@@ -202,12 +210,7 @@ def decode_reserve(raw: RawMarket, row: int, symbol: str, feed: int, at: Block) 
     what = f"{abi.GET_RESERVE_DATA} for {symbol}"
     if a_token is None or variable is None or (stable is None and not liquid):
         raise DecodeError(what, "words that are no token addresses")
-    if not all(0 < index <= MAX_UINT128 for index in (word[1], word[3])):
-        raise DecodeError(what, f"indices {word[1]} and {word[3]}")
-    if not all(rate <= MAX_UINT128 for rate in (word[2], word[4])) or config.decimals > MAX_DECIMALS:
-        raise DecodeError(what, f"rates {word[2]} and {word[4]}, {config.decimals} decimals")
-    if word[6] > at.timestamp:
-        raise DecodeError(what, f"last updated at {word[6]}, after the block's own {at.timestamp}")
+    _require_sane(what, word, config.decimals, at)
     if grace is not None and not grace.ok[row]:
         raise DecodeError(f"{abi.GET_LIQUIDATION_GRACE_PERIOD} for {symbol}", "no answer")
     return AaveReserve(
@@ -235,6 +238,16 @@ def decode_reserve(raw: RawMarket, row: int, symbol: str, feed: int, at: Block) 
         variable_borrow_rate_ray=word[4],
         updated_at=word[6],
     )
+
+
+def _require_sane(what: str, word: Sequence[int], decimals: int, at: Block) -> None:
+    """Refuse reserve data that no pool of Aave v3 can hold."""
+    if not all(0 < index <= MAX_UINT128 for index in (word[1], word[3])):
+        raise DecodeError(what, f"indices {word[1]} and {word[3]}")
+    if not all(rate <= MAX_UINT128 for rate in (word[2], word[4])) or decimals > MAX_DECIMALS:
+        raise DecodeError(what, f"rates {word[2]} and {word[4]}, {decimals} decimals")
+    if word[6] > at.timestamp:
+        raise DecodeError(what, f"last updated at {word[6]}, after the block's own {at.timestamp}")
 
 
 def _reserve_id(raw: RawMarket, row: int) -> int:

@@ -18,10 +18,10 @@ def discovery(
 ) -> tuple[LogFilter, Callable[[Logs], NDArray[np.uint8]]]:
     """The logs that name every account that ever owed something: the pool's Borrow events.
 
-    Complete, because whoever owes nothing yet can get debt tokens in one place only, BorrowLogic.executeBorrow,
-    which always emits Borrow with the debtor as `onBehalfOf`. A flash loan that is kept as debt passes through
-    it (FlashLoanLogic), and so do credit delegates and position managers. A change between stable and variable
-    rate mints too, but only to a debtor. Debt tokens refuse to be transferred.
+    Complete, because whoever owes nothing yet can get debt tokens in one place only: BorrowLogic's
+    executeBorrow, which always emits Borrow with the debtor as `onBehalfOf`. A flash loan that is kept as
+    debt passes through it (FlashLoanLogic), and so do credit delegates and position managers. A change
+    between stable and variable rate mints too, but only to a debtor. Debt tokens refuse to be transferred.
     Checked in the sources of v3.0 and v3.1 to v3.7.
     """
     pool = fetch_contracts(node, listing, at).pool
