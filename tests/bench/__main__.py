@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 
 from tests.bench.levels import bench_levels
+from tests.bench.reading import bench_reading
 from tests.bench.report import Missing, Report, machine, render
 from tests.bench.verdicts import SAMPLE, bench_verdicts
 
@@ -25,6 +26,7 @@ def main() -> int:
     args = parser.parse_args()
     parts: dict[str, Callable[[], Report]] = {
         "verdicts": lambda: bench_verdicts(args.accounts, sample=SAMPLE),
+        "reading": lambda: bench_reading(args.users),
         "levels": lambda: bench_levels(args.levels),
     }
     sys.stdout.write(f"{machine()}\n")
