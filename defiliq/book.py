@@ -37,7 +37,7 @@ class Amounts:
         return len(self.low)
 
     def __getitem__(self, leg: int) -> int:
-        return (int(self.high[leg]) << 64) | int(self.low[leg])
+        return (self.high.item(leg) << 64) | self.low.item(leg)
 
     def to_float(self) -> NDArray[np.float64]:
         """The nearest doubles, within two roundings (relative error at most 2**-52)."""
@@ -99,13 +99,13 @@ class Book(Generic[M]):
     def _legs_of(self, i: int) -> tuple[Leg, ...]:
         return tuple(
             Leg(
-                int(self.reserves[k]),
+                self.reserves.item(k),
                 self.collateral[k],
                 self.debt[k],
-                bool(self.counted[k]),
+                self.counted.item(k),
                 self.stable.get(k),
             )
-            for k in range(int(self.first_leg[i]), int(self.first_leg[i + 1]))
+            for k in range(self.first_leg.item(i), self.first_leg.item(i + 1))
         )
 
     def accounts(self) -> Iterator[Account]:
