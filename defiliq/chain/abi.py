@@ -33,7 +33,7 @@ def decode(types: Sequence[str], data: bytes, what: str) -> tuple[Any, ...]:
             what, f"{len(data)} bytes that are not ({','.join(types)}): {type(error).__name__}"
         ) from None
     if not is_exact:
-        raise DecodeError(what, f"{len(data)} bytes, more than ({','.join(types)}) takes")
+        raise DecodeError(what, f"{len(data)} bytes, not the length of ({','.join(types)})")
     return values
 
 

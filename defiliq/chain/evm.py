@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Final, Self
 
 from defiliq.chain.log_columns import decode_logs
 from defiliq.chain.node import Call, LogFilter, Logs, Override
-from defiliq.chain.quantity import hex_bytes, quantity
+from defiliq.chain.quantity import Malformed, hex_bytes, quantity
 from defiliq.chain.transport import Failure, Json, Reply, Request, Transport
 from defiliq.chain.wording import (
     means_lost_history,
@@ -21,10 +22,10 @@ from defiliq.chain.wording import (
     suggested_last,
 )
 from defiliq.errors import (
+    BadResponse,
     BlockChanged,
     BlockNotFound,
     CallReverted,
-    DecodeError,
     HistoryUnavailable,
     NodeError,
     NodeTimeout,
@@ -41,7 +42,6 @@ MAX_BATCH: Final = 64
 MAX_REQUEST_BYTES: Final = 384 * 1024
 HASH_LENGTH: Final = 66
 LONGEST_MESSAGE: Final = 300
-TAGS: Final = ("latest", "safe", "finalized", "earliest", "pending")
 
 
 def connect(
@@ -101,7 +101,8 @@ class EvmNode:
     def chain_id(self) -> int:
         """What eth_chainId says; asked once."""
         if self._chain_id is None:
-            self._chain_id = quantity(self._ask("eth_chainId"), "eth_chainId")
+            with self._decoding():
+                self._chain_id = quantity(self._ask("eth_chainId"), "chain id")
         return self._chain_id
 
     def expect_chain(self, chain_id: int) -> None:
@@ -112,6 +113,8 @@ class EvmNode:
     def block(self, tag: int | str) -> Block:
         """The block of a number, a tag (latest, safe, finalized, earliest) or a hash."""
         by_hash = isinstance(tag, str) and len(tag) == HASH_LENGTH
+        if isinstance(tag, int) and tag < 0:
+            raise BlockNotFound(str(tag), self._head())
         asked = hex(tag) if isinstance(tag, int) else tag
         method = "eth_getBlockByHash" if by_hash else "eth_getBlockByNumber"
         reply = self._send_one(Request(method, (asked, False)))
@@ -120,7 +123,8 @@ class EvmNode:
         header = self._result(method, reply)
         if header is None:
             raise BlockNotFound(str(tag), self._head())
-        return self._block(header, tag)
+        with self._decoding():
+            return self._block(header, tag)
 
     def check_block(self, block: Block) -> None:
         """Raise BlockChanged if the chain has meanwhile put another block at this height."""
@@ -133,7 +137,8 @@ class EvmNode:
         reply = self._send_one(Request("eth_getCode", (address, hex(at.number))))
         if reply.failure is not None:
             raise self._state_error("eth_getCode", reply.failure, at)
-        return hex_bytes(reply.result, "eth_getCode")
+        with self._decoding():
+            return hex_bytes(reply.result, "code")
 
     def call(
         self,
@@ -159,7 +164,8 @@ class EvmNode:
             for call in calls
         ]
         replies = self._send(requests, [len(call.data) for call in calls])
-        return [self._called(call.to, reply, at) for call, reply in zip(calls, replies, strict=True)]
+        with self._decoding():
+            return [self._called(call.to, reply, at) for call, reply in zip(calls, replies, strict=True)]
 
     def logs(self, wanted: LogFilter, first: int, last: int) -> Logs:
         """The logs of blocks `first` to `last`, both included, by one request; RangeTooLarge if refused.
@@ -182,7 +188,8 @@ class EvmNode:
             raise RangeTooLarge(first, last, error.seen) from None
         if reply.failure is not None:
             raise self._logs_error(reply.failure, first, last)
-        return decode_logs(reply.result, wanted, first, last)
+        with self._decoding():
+            return decode_logs(reply.result, wanted, first, last)
 
     def _logs_error(self, failure: Failure, first: int, last: int) -> NodeError:
         message = failure.message[:LONGEST_MESSAGE]
@@ -198,7 +205,7 @@ class EvmNode:
 
     def _called(self, to: str, reply: Reply, at: Block) -> bytes | CallReverted:
         if reply.failure is None:
-            return hex_bytes(reply.result, f"eth_call to {to}")
+            return hex_bytes(reply.result, "answer of a call")
         if means_revert(reply.failure):
             message = reply.failure.message[:LONGEST_MESSAGE]
             return CallReverted(to, revert_data(reply.failure.data), message)
@@ -217,21 +224,30 @@ class EvmNode:
         return RpcError(method, failure.code, message)
 
     def _block(self, header: Json, tag: int | str) -> Block:
-        what = f"block {tag}"
         if not isinstance(header, dict):
-            raise DecodeError(what, "no object")
-        number = quantity(header.get("number"), f"{what}, number")
-        block_hash = hex_bytes(header.get("hash"), f"{what}, hash")
-        if len(block_hash) != 32 or (isinstance(tag, int) and number != tag):
-            raise DecodeError(what, f"block {number} with a hash of {len(block_hash)} bytes")
-        timestamp = quantity(header.get("timestamp"), f"{what}, timestamp")
-        return Block(self.chain_id, number, f"0x{block_hash.hex()}", timestamp)
+            raise Malformed("a block that is no object")
+        number = quantity(header.get("number"), "block number")
+        block_hash = f"0x{hex_bytes(header.get('hash'), 'block hash').hex()}"
+        is_other = (
+            number != tag if isinstance(tag, int) else len(tag) == HASH_LENGTH and block_hash != tag.lower()
+        )
+        if is_other or len(block_hash) != HASH_LENGTH:
+            raise Malformed(f"block {number} with hash {block_hash} when asked for {tag}")
+        timestamp = quantity(header.get("timestamp"), "block timestamp")
+        return Block(self.chain_id, number, block_hash, timestamp)
 
     def _head(self) -> int | None:
         try:
-            return quantity(self._ask("eth_blockNumber"), "eth_blockNumber")
-        except (NodeError, DecodeError):
+            return quantity(self._ask("eth_blockNumber"), "block number")
+        except (NodeError, Malformed):
             return None
+
+    @contextmanager
+    def _decoding(self) -> Iterator[None]:
+        try:
+            yield
+        except Malformed as error:
+            raise BadResponse(self.label, str(error)) from None
 
     def _ask(self, method: str, *params: Json) -> Json:
         return self._result(method, self._send_one(Request(method, params)))

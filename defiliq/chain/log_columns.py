@@ -8,14 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from defiliq.chain.node import LogFilter, Logs
-from defiliq.chain.quantity import hex_bytes, quantity
+from defiliq.chain.quantity import Malformed, hex_bytes, quantity
 from defiliq.chain.transport import Json
-from defiliq.errors import DecodeError
 
 MAX_TOPICS: Final = 4
 WORD: Final = 32
 WORD_TEXT: Final = 2 + 2 * WORD
-WHAT: Final = "eth_getLogs"
 
 
 def no_logs() -> Logs:
@@ -24,9 +22,9 @@ def no_logs() -> Logs:
 
 
 def decode_logs(answer: Json, wanted: LogFilter, first: int, last: int) -> Logs:
-    """Columns in chain order; DecodeError if a log is malformed or is not one of those asked for."""
+    """Columns in chain order; Malformed if a log is malformed or is not one of those asked for."""
     if not isinstance(answer, list):
-        raise DecodeError(WHAT, "no list")
+        raise Malformed("no list of logs")
     if not answer:
         return no_logs()
     try:
@@ -37,17 +35,17 @@ def decode_logs(answer: Json, wanted: LogFilter, first: int, last: int) -> Logs:
         index_texts = [log["logIndex"] for log in answer]
         data_texts = [log["data"] for log in answer]
     except (KeyError, TypeError, AttributeError):
-        raise DecodeError(WHAT, "a log without address, topics, blockNumber, logIndex or data") from None
+        raise Malformed("a log without address, topics, blockNumber, logIndex or data") from None
     if addresses != {wanted.address.lower()}:
-        raise DecodeError(WHAT, "logs of another contract than the one asked for")
+        raise Malformed("logs of another contract than the one asked for")
     if removed:
-        raise DecodeError(WHAT, "logs marked as removed from the chain")
+        raise Malformed("logs marked as removed from the chain")
     blocks, indices = _quantities(block_texts), _quantities(index_texts)
     if int(blocks.min()) < first or int(blocks.max()) > last:
-        raise DecodeError(WHAT, f"logs outside of blocks {first} to {last}")
+        raise Malformed(f"logs outside of blocks {first} to {last}")
     topics = _topics(topic_texts)
     if (topics[:, 0] != np.frombuffer(wanted.topic0, np.uint8)).any():
-        raise DecodeError(WHAT, "logs of another event than the one asked for")
+        raise Malformed("logs of another event than the one asked for")
     data = [_bytes(text) for text in data_texts]
     order = np.lexsort((indices, blocks))
     if (order == np.arange(len(order))).all():
@@ -59,10 +57,10 @@ def _quantities(texts: list[Json]) -> NDArray[np.int64]:
     known: dict[Json, int] = {}
     try:
         for text in set(texts):
-            known[text] = quantity(text, WHAT)
+            known[text] = quantity(text, "a block number or log index")
         return np.array([known[text] for text in texts], dtype=np.int64)
     except (TypeError, OverflowError):
-        raise DecodeError(WHAT, "a block number or index that is none") from None
+        raise Malformed("a block number or index that is none") from None
 
 
 def _topics(texts: list[Json]) -> NDArray[np.uint8]:
@@ -72,9 +70,9 @@ def _topics(texts: list[Json]) -> NDArray[np.uint8]:
         flat = [text for each in texts for text in each]
         well_formed = {len(text) for text in flat} <= {WORD_TEXT} and all(t.startswith("0x") for t in flat)
     except (TypeError, AttributeError):
-        raise DecodeError(WHAT, "topics that are no list of texts") from None
+        raise Malformed("topics that are no list of texts") from None
     if not well_formed or int(counts.min()) < 1 or int(counts.max()) > MAX_TOPICS:
-        raise DecodeError(WHAT, "a log without topics, or with a topic that is no word")
+        raise Malformed("a log without topics, or with a topic that is no word")
     words = np.frombuffer(_joined(flat), np.uint8).reshape(len(flat), WORD)
     topics = np.zeros((len(texts), MAX_TOPICS, WORD), np.uint8)
     rows = np.repeat(np.arange(len(texts)), counts)
@@ -90,9 +88,9 @@ def _joined(texts: list[str]) -> bytes:
         joint = b""
     # fromhex skips spaces, so only the length tells that there were none.
     if len(joint) != WORD * len(texts):
-        raise DecodeError(WHAT, "a topic that is not hex")
+        raise Malformed("a topic that is not hex")
     return joint
 
 
 def _bytes(text: Json) -> bytes:
-    return hex_bytes(text, WHAT)
+    return hex_bytes(text, "data of a log")

@@ -12,6 +12,8 @@ FIRST_SPAN: Final = 2_000
 MAX_SPAN: Final = 1_000_000
 FEW_LOGS: Final = 2_500
 """An answer with fewer leaves room for a longer range under every known limit of results (10,000)."""
+CLOSE: Final = 8
+"""A span this close to a refused one, as a share of itself, is not worth growing."""
 CALM: Final = 16
 """Accepted ranges after which a refused span is tried again; doubles each time that it is refused again."""
 
@@ -23,27 +25,37 @@ class _Span:
 
     def __init__(self, first_span: int, max_span: int) -> None:
         self.size = min(first_span, max_span)
-        self._too_long = max_span + 1
         self._max = max_span
+        self._too_long = max_span + 1
         self._calm, self._calm_needed = 0, CALM
+        self._before_trying: tuple[int, int] | None = None
 
     def refuse(self, span: int, suggested: int | None) -> None:
         """The provider refused `span` blocks, and perhaps named a span that works."""
-        if self._calm >= self._calm_needed:
-            self._calm_needed *= 2
         self._calm = 0
+        if self._before_trying is not None:
+            self.size, self._too_long = self._before_trying
+            self._calm_needed *= 2
+            self._before_trying = None
         if suggested is not None and 1 <= suggested < span:
             self.size, self._too_long = suggested, suggested + 1
-        else:
+        elif self.size >= span:
             self.size, self._too_long = span // 2, span
 
     def accept(self, span: int, logs: int) -> None:
         """The provider took `span` blocks; grow while answers stay small."""
         self._calm += 1
-        if self._calm == self._calm_needed:
+        if span < self.size or logs >= FEW_LOGS:
+            return
+        if self._before_trying is not None:
+            self._before_trying = None
+        is_known = self._too_long <= self._max
+        if is_known and self._calm >= self._calm_needed:
             # What was refused may have been a dense stretch that is behind us by now.
+            self._before_trying = (self.size, self._too_long)
             self._too_long = self._max + 1
-        if logs >= FEW_LOGS or span < self.size:
+            self._calm = 0
+        elif is_known and self._too_long - self.size <= self.size // CLOSE:
             return
         self.size = max(self.size, min(2 * self.size, (self.size + self._too_long) // 2, self._max))
 

@@ -70,8 +70,8 @@ def fetch_words(
     """
     n = len(targets)
     found = Words(np.zeros(n, np.bool_), np.zeros((n, words, WORD), np.uint8))
-    size = max(1, min(MAX_CALLS, MAX_CALLDATA // _stride(data.shape[1])))
-    is_there = n == 1 or _has_multicall(node, at)
+    size = largest = max(1, min(MAX_CALLS, MAX_CALLDATA // _stride(data.shape[1])))
+    is_there = n > 1 and _has_multicall(node, at)
     start = 0
     while start < n:
         end = min(n, start + (size * CHUNKS_AT_ONCE if is_there else size))
@@ -83,7 +83,7 @@ def fetch_words(
                 raise refusal.error from None
             size = max(1, size // 2)
             continue
-        start = end
+        start, size = end, min(2 * size, largest)
         if on_progress is not None:
             on_progress(end, n)
     return found

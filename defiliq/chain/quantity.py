@@ -5,21 +5,24 @@ from __future__ import annotations
 import re
 
 from defiliq.chain.transport import Json
-from defiliq.errors import DecodeError
 
 QUANTITY = re.compile(r"0x[0-9a-fA-F]{1,64}")
 SHOWN = 40
 
 
+class Malformed(ValueError):
+    """A node sent something that is not what JSON-RPC promises; whoever knows the node gives it a name."""
+
+
 def quantity(value: Json, what: str) -> int:
-    """A hex quantity as int; DecodeError for anything else."""
+    """A hex quantity as int; Malformed for anything else."""
     if not isinstance(value, str) or not QUANTITY.fullmatch(value):
-        raise DecodeError(what, f"{_shown(value)} instead of a hex quantity")
+        raise Malformed(f"{_shown(value)} as {what}")
     return int(value, 16)
 
 
 def hex_bytes(value: Json, what: str) -> bytes:
-    """Hex as bytes; DecodeError for odd digits, spaces, or no 0x in front."""
+    """Hex as bytes; Malformed for odd digits, spaces, or no 0x in front."""
     if isinstance(value, str) and value[:2] == "0x":
         try:
             decoded = bytes.fromhex(value[2:])
@@ -28,7 +31,7 @@ def hex_bytes(value: Json, what: str) -> bytes:
         # fromhex skips spaces, so the length tells whether there were any.
         if decoded is not None and 2 * len(decoded) + 2 == len(value):
             return decoded
-    raise DecodeError(what, f"{_shown(value)} instead of hex bytes")
+    raise Malformed(f"{_shown(value)} as {what}")
 
 
 def _shown(value: Json) -> str:

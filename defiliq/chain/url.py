@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from defiliq.errors import BadUrl
@@ -26,10 +26,10 @@ UNPRINTABLE = re.compile(r"[^\x21-\x7e]+")
 class Endpoint:
     """Where a node is, and how to speak of it."""
 
-    url: str
+    url: str = field(repr=False)
     label: str
     """The URL with everything hidden that may be a secret."""
-    secrets: tuple[str, ...]
+    secrets: tuple[str, ...] = field(repr=False)
     """What was hidden, longest first."""
 
     @classmethod
