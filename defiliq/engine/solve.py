@@ -14,8 +14,8 @@ from defiliq.errors import UnresolvedLevel
 from defiliq.types import Driver, Level, Rule, Side
 
 MOST_LOOKS = 200_000
-"""Where collateral and debt in one asset nearly cancel, rounding flips the verdict over millions of prices; the
-search then gives up by name instead of answering nearly."""
+"""Where collateral and debt in one asset nearly cancel, rounding can flip the verdict over many prices:
+the search gives up by name instead of answering nearly."""
 _CUTS = (1 << 30, 1 << 18, 1 << 10, 1 << 4, 1)
 """Distances from the guess at which the range is cut, in driver integers."""
 

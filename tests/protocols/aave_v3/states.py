@@ -107,6 +107,9 @@ def drivers(draw: st.DrawFn, market: AaveMarket) -> Driver:
     lead = draw(st.integers(0, len(market.feeds) - 1))
     spot = market.prices[lead]
     moves = [Move(lead)]
-    followers = [k for k in range(len(market.feeds)) if k != lead and draw(st.booleans()) and draw(st.booleans())]
+    others = [k for k in range(len(market.feeds)) if k != lead]
+    followers = (
+        draw(st.lists(st.sampled_from(others), max_size=2, unique=True)) if draw(st.booleans()) else []
+    )
     moves += [Move(k, market.prices[k], spot) for k in followers]
     return Driver(market.feeds[lead].name, spot, market.base_unit, tuple(moves))
