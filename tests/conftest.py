@@ -10,6 +10,7 @@ import pytest
 from tests.lab import Lab, LabError, start_lab
 
 LAB_USERS = 120
+LAB_SEED = 8
 
 
 @pytest.fixture(scope="session")
@@ -28,7 +29,7 @@ def _lab(version: str) -> Iterator[Lab]:
     if os.environ.get("DEFILIQ_NO_LAB") == "1":
         pytest.skip("DEFILIQ_NO_LAB=1: the local node is left out")
     try:
-        lab = start_lab(version, users=LAB_USERS)
+        lab = start_lab(version, users=LAB_USERS, seed=LAB_SEED)
     except LabError as error:
         pytest.fail(f"{error} (or set DEFILIQ_NO_LAB=1 to skip)", pytrace=False)
     with lab:

@@ -29,7 +29,7 @@ LIBRARIES = (
 
 
 def code() -> dict[str, Artifact]:
-    """The artifacts behind each field of `Market`."""
+    """The artifacts behind each field of `Market`, and the sentinel's."""
     own = solidity.own()
     return {
         "provider": _artifact("protocol/configuration/PoolAddressesProvider"),
@@ -43,6 +43,7 @@ def code() -> dict[str, Artifact]:
         "feeds": own["SettableFeed"],
         "ratio": own["SettableRatio"],
         "sequencer": own["SettableSequencer"],
+        "sentinel": _artifact("protocol/configuration/PriceOracleSentinel"),
     }
 
 

@@ -10,14 +10,14 @@ from tests.lab import compile as solidity
 from tests.lab.chain import DEPLOYER, Chain
 from tests.lab.contract import Artifact, Contract
 from tests.lab.market import ROLES, TREASURY, ZERO, Market, deploy_feeds
-from tests.lab.reserves import DOLLAR, EMODES, RESERVES
+from tests.lab.reserves import DOLLAR, EMODES, GHO_MODE, RESERVES
 
 REVISION = 10
 
 
 @lru_cache(maxsize=1)
 def code() -> dict[str, Artifact]:
-    """The artifacts behind each field of `Market`."""
+    """The artifacts behind each field of `Market`, and the sentinel's."""
     compiled, own = solidity.aave_v36(), solidity.own()
     return {
         "provider": compiled["PoolAddressesProvider"],
@@ -31,6 +31,7 @@ def code() -> dict[str, Artifact]:
         "feeds": own["SettableFeed"],
         "ratio": own["SettableRatio"],
         "sequencer": own["SettableSequencer"],
+        "sentinel": compiled["PriceOracleSentinel"],
     }
 
 
@@ -131,7 +132,7 @@ def _list_reserves(chain: Chain, pool: Contract, configurator: Contract, tokens:
 
 
 def _define_emodes(chain: Chain, configurator: Contract, tokens: dict[str, Contract]) -> None:
-    for mode in EMODES:
+    for mode in (*EMODES, GHO_MODE):
         chain.send(
             configurator, "setEModeCategory", mode.id, mode.ltv, mode.threshold, mode.bonus, mode.label
         )

@@ -16,7 +16,7 @@ from tests.lab.liquidation import LIQUIDATOR
 from tests.lab.market import EMODE_FEED, Market, from_plain, set_stage, to_plain
 from tests.lab.node import BLOCK_SECONDS, Anvil
 from tests.lab.packages import anvil, node_modules
-from tests.lab.plan import SHAPES, STABLE_RATE_SHAPES, Draft, Plan, draw
+from tests.lab.plan import V30_SHAPES, V36_SHAPES, Draft, Plan, draw
 from tests.lab.population import cut_ltv, fund, populate
 from tests.lab.reserves import BY_SYMBOL, LATER_LTV_ZERO, STABLE_MODE
 
@@ -37,10 +37,8 @@ class Version:
 
 
 VERSIONS = {
-    "v3.0": Version(
-        "v3.0", aave_v30.REVISION, aave_v30.deploy, aave_v30.code, {**SHAPES, **STABLE_RATE_SHAPES}
-    ),
-    "v3.6": Version("v3.6", aave_v36.REVISION, aave_v36.deploy, aave_v36.code, SHAPES),
+    "v3.0": Version("v3.0", aave_v30.REVISION, aave_v30.deploy, aave_v30.code, V30_SHAPES),
+    "v3.6": Version("v3.6", aave_v36.REVISION, aave_v36.deploy, aave_v36.code, V36_SHAPES),
 }
 
 
@@ -52,7 +50,7 @@ def start(version: str, users: int, seed: int, port: int | None) -> tuple[Anvil,
     plans = draw(users, seed, chosen.shapes)
     path = _state_path(version, users, seed)
     if not path.is_file():
-        with locked(path.stem):
+        with locked(path.stem.rsplit("-", 1)[0]):
             if not path.is_file():
                 _build(chosen, plans, seed, path)
     kept = json.loads(path.read_bytes())
@@ -62,7 +60,6 @@ def start(version: str, users: int, seed: int, port: int | None) -> tuple[Anvil,
         chain = Chain(node.rpc)
         market = from_plain(kept["market"], chosen.code())
         _finish(chain, market, plans)
-        node.rpc("evm_setAutomine", True)
     except BaseException:
         node.stop()
         raise
@@ -124,8 +121,7 @@ def _hit_one(chain: Chain, market: Market, owner: str) -> None:
         middle = (low + high) // 2
         low, high = (low, middle) if account(middle, usdc_price)[5] >= WAD else (middle + 1, high)
     moves = [Tx(DEPLOYER, usdc, "setAnswer", (usdc_price,)), Tx(DEPLOYER, link, "setAnswer", (low,))]
-    chain.rpc("evm_setNextBlockTimestamp", at)
-    chain.send_all(moves)
+    chain.send_all(moves, at)
 
 
 def word(value: int) -> str:

@@ -44,13 +44,15 @@ class Tx:
 
 
 class Chain:
-    """A running node with automine off: nothing is mined unless asked, so timestamps are known."""
+    """A running node whose blocks are made by hand, so that their timestamps are known.
+
+    Between the calls of this class the node mines what others send, as nodes do.
+    """
 
     def __init__(self, rpc: Rpc) -> None:
         self.rpc = rpc
         self.multicall = Contract(MULTICALL3, [_AGGREGATE3])
         self._nonces: dict[str, int] = {}
-        rpc("evm_setAutomine", False)
         rpc("anvil_setBlockTimestampInterval", BLOCK_SECONDS)
 
     def now(self) -> int:
@@ -107,15 +109,11 @@ class Chain:
         """One transaction in a block of its own, which must succeed."""
         self.send_all([Tx(sender, contract, name, arguments)])
 
-    def send_all(self, transactions: Sequence[Tx]) -> None:
+    def send_all(self, transactions: Sequence[Tx], at: int | None = None) -> None:
         """All transactions in one block, which must all succeed. One sender's keep their order."""
         requests = [self._request(tx) for tx in transactions]
-        hashes = self.rpc.batch([("eth_sendTransaction", (request,)) for request in requests])
-        self.mine()
-        receipts = self.rpc.batch([("eth_getTransactionReceipt", (each,)) for each in hashes])
+        receipts = self._mined(requests, at)
         for tx, request, receipt in zip(transactions, requests, receipts, strict=True):
-            if receipt is None:
-                raise LabError(f"{tx.function} from {tx.sender} was not mined")
             if int(receipt["status"], 16) != 1:
                 raise LabError(
                     f"{tx.function}{tx.arguments} from {tx.sender} reverted: {self.reason(request)}"
@@ -123,13 +121,7 @@ class Chain:
 
     def mine_one(self, request: Mapping[str, object], at: int) -> dict[str, Any]:
         """One raw transaction in a block of exactly this timestamp; its receipt, successful or not."""
-        self.rpc("evm_setAutomine", False)
-        self.rpc("evm_setNextBlockTimestamp", at)
-        sent = self.rpc("eth_sendTransaction", dict(request))
-        self.rpc("evm_mine")
-        receipt: dict[str, Any] = self.rpc("eth_getTransactionReceipt", sent)
-        self.rpc("evm_setAutomine", True)
-        return receipt
+        return self._mined([request], at)[0]
 
     def send_in_blocks(self, transactions: Sequence[Tx]) -> None:
         """Many transactions, as many blocks as they need."""
@@ -156,9 +148,7 @@ class Chain:
             "gas": hex(GAS),
             "nonce": self._nonce(DEPLOYER),
         }
-        sent = self.rpc("eth_sendTransaction", request)
-        self.mine()
-        receipt = self.rpc("eth_getTransactionReceipt", sent)
+        receipt = self._mined([request], None)[0]
         if int(receipt["status"], 16) != 1:
             raise LabError(f"a deployment reverted: {self.reason(request)}")
         return Contract(receipt["contractAddress"], artifact.abi)
@@ -184,9 +174,18 @@ class Chain:
             self.rpc("evm_revert", before)
             self._nonces = kept
 
-    def forget_nonces(self) -> None:
-        """Ask the node for nonces anew: others may have sent transactions."""
-        self._nonces.clear()
+    def _mined(self, requests: Sequence[Mapping[str, object]], at: int | None) -> list[dict[str, Any]]:
+        """The receipts of some transactions that share a block."""
+        self.rpc("evm_setAutomine", False)
+        try:
+            hashes = self.rpc.batch([("eth_sendTransaction", (request,)) for request in requests])
+            self.mine(at)
+        finally:
+            self.rpc("evm_setAutomine", True)
+        receipts = self.rpc.batch([("eth_getTransactionReceipt", (each,)) for each in hashes])
+        if None in receipts:
+            raise LabError(f"{receipts.count(None)} of {len(receipts)} transactions were not mined")
+        return receipts
 
     def _request(self, tx: Tx) -> dict[str, object]:
         return {

@@ -50,7 +50,8 @@ class Lab:
     def __init__(self, version: str, users: int, seed: int, port: int | None) -> None:
         self._node, self.chain, self.market, plans = start(version, users, seed, port)
         self.version = version
-        self.revision = VERSIONS[version].revision
+        self._version = VERSIONS[version]
+        self.revision = self._version.revision
         self.chain_id = CHAIN_ID
         self.users = tuple(_user(plan) for plan in plans)
 
@@ -165,6 +166,17 @@ class Lab:
     def set_ratio(self, ratio: int) -> None:
         """Set what the staked token's feed multiplies the ETH price with, 18 decimals: no block is mined."""
         self.rpc("anvil_setStorageAt", self.market.ratio.address, word(0), word(ratio))
+
+    def set_sequencer(self, *, is_up: bool, since: int, grace_s: int = 3_600) -> None:
+        """Give the market a price oracle sentinel, as on an L2, and tell it about the sequencer.
+
+        It takes blocks: use it inside `rewinding`.
+        """
+        market, chain = self.market, self.chain
+        chain.send(market.sequencer, "set", 0 if is_up else 1, since)
+        code = self._version.code()["sentinel"]
+        sentinel = chain.deploy(code, market.provider.address, market.sequencer.address, grace_s)
+        chain.send(market.provider, "setPriceOracleSentinel", sentinel.address)
 
     @contextmanager
     def rewinding(self) -> Iterator[None]:

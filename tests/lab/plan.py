@@ -14,7 +14,17 @@ from typing import Literal, TypeAlias
 from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 
-from tests.lab.reserves import BY_SYMBOL, DOLLAR, EMODES, ETH_MODE, STABLE_MODE, EModeSpec, Stage, dollars
+from tests.lab.reserves import (
+    BY_SYMBOL,
+    DOLLAR,
+    EMODES,
+    ETH_MODE,
+    GHO_MODE,
+    STABLE_MODE,
+    EModeSpec,
+    Stage,
+    dollars,
+)
 
 Fear: TypeAlias = Literal["falling", "rising"]
 Draft: TypeAlias = "Callable[[random.Random], Plan]"
@@ -61,7 +71,7 @@ def draw(users: int, seed: int, shapes: Mapping[str, tuple[int, Draft]]) -> list
 
 def owe(plan: Plan, rnd: random.Random, symbols: tuple[str, ...], target_bps: int) -> Plan:
     """Give a plan debts in some assets so that its health factor ends near `target_bps`."""
-    mode = next((mode for mode in EMODES if mode.id == plan.emode), None)
+    mode = next((mode for mode in (*EMODES, GHO_MODE) if mode.id == plan.emode), None)
     weighed = backing(plan, mode, "final", "threshold") * 10_000 // target_bps
     shares = [rnd.randint(1, 9) for _ in symbols]
     wanted = {
@@ -107,7 +117,7 @@ def target(rnd: random.Random) -> int:
             (15_000, 30_000),
             (30_000, 105_000),
         ],
-        [5, 7, 15, 33, 25, 15],
+        [4, 7, 15, 34, 25, 15],
     )[0]
     return rnd.randint(low, high)
 
@@ -128,6 +138,15 @@ def _long(shape: str, collaterals: tuple[int, int], debts: tuple[int, int]) -> D
     def draft(rnd: random.Random) -> Plan:
         plan = Plan(shape, _held(rnd, _pick(rnd, VOLATILE, *collaterals)))
         return owe(plan, rnd, _pick(rnd, STABLE, *debts), target(rnd))
+
+    return draft
+
+
+def _aimed(shape: str, low_bps: int, high_bps: int) -> Draft:
+    """Sure to end between two health factors."""
+
+    def draft(rnd: random.Random) -> Plan:
+        return owe(Plan(shape, _held(rnd, ("WETH",))), rnd, ("USDC",), rnd.randint(low_bps, high_bps))
 
     return draft
 
@@ -184,6 +203,13 @@ def _emode_stable_mixed(rnd: random.Random) -> Plan:
     return owe(plan, rnd, _pick(rnd, STABLE, 1, 3), target(rnd))
 
 
+def _emode_only(rnd: random.Random) -> Plan:
+    """Backed by an asset that is collateral in its eMode alone."""
+    held = ("GHO", *_pick(rnd, ("LINK", "WETH", "USDC"), 0, 2))
+    plan = Plan("emode-only", _held(rnd, held), emode=GHO_MODE.id)
+    return owe(plan, rnd, ("USDC",), target(rnd))
+
+
 def _dust(rnd: random.Random) -> Plan:
     """A few base units, or a few cents."""
     if rnd.random() < 0.4:
@@ -203,7 +229,7 @@ def _sized(shape: str, low_usd: int, high_usd: int) -> Draft:
             plan,
             rnd,
             _pick(rnd, STABLE, 1, 2),
-            rnd.choice((target(rnd), target(rnd), 9_200 + rnd.randrange(900))),
+            rnd.choice((*(target(rnd) for _ in range(3)), 9_200 + rnd.randrange(900))),
         )
 
     return draft
@@ -258,6 +284,8 @@ def _stable_rate(rnd: random.Random) -> Plan:
 
 SHAPES: dict[str, tuple[int, Draft]] = {
     "plain": (16, _long("plain", (1, 1), (1, 1))),
+    "sinking": (1, _aimed("sinking", 8_960, 9_300)),
+    "distant": (1, _aimed("distant", 93_000, 99_000)),
     "whale-long": (0, _whale_long),
     "whale-short": (0, _whale_short),
     "exact": (0, _exact),
@@ -281,4 +309,5 @@ SHAPES: dict[str, tuple[int, Draft]] = {
     "delegated": (2, _delegated),
     "zero-threshold": (3, _zero_threshold),
 }
-STABLE_RATE_SHAPES: dict[str, tuple[int, Draft]] = {"stable-rate": (4, _stable_rate)}
+V30_SHAPES = {**SHAPES, "stable-rate": (4, _stable_rate)}
+V36_SHAPES = {**SHAPES, "emode-only": (4, _emode_only)}

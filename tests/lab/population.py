@@ -13,7 +13,7 @@ from tests.lab.chain import BATCH, DEPLOYER, MAX_UINT256, MULTICALL3, Chain, Tx
 from tests.lab.contract import Contract
 from tests.lab.market import Market, set_stage
 from tests.lab.plan import Plan
-from tests.lab.reserves import BY_SYMBOL, RESERVES, dollars
+from tests.lab.reserves import BY_SYMBOL, GHO_MODE, RESERVES, dollars
 
 PROVIDER = to_checksum_address(keccak(text="defiliq lab liquidity provider")[-20:])
 DELEGATE = to_checksum_address(keccak(text="defiliq lab delegate")[-20:])
@@ -108,14 +108,17 @@ def _choose_modes(chain: Chain, market: Market, plans: Sequence[Plan]) -> None:
     switched = [
         Tx(plan.owner, market.pool, "setUserUseReserveAsCollateral", (market.tokens[symbol].address, use))
         for plan in plans
-        for symbols, use in (
-            (plan.unflagged, False),
-            (plan.received, True),
-        )  # v3.6 leaves a received token off
+        for symbols, use in ((plan.unflagged, False), (_to_flag(plan), True))
         for symbol in symbols
     ]
     chain.send_in_blocks(chosen)
     chain.send_in_blocks(switched)
+
+
+def _to_flag(plan: Plan) -> tuple[str, ...]:
+    """What does not become collateral by itself: received aTokens (v3.6), and what only an eMode counts."""
+    in_mode_only = (symbol for symbol in GHO_MODE.collaterals if not BY_SYMBOL[symbol].threshold)
+    return (*plan.received, *(symbol for symbol in in_mode_only if plan.emode == GHO_MODE.id))
 
 
 def _borrow(chain: Chain, market: Market, plans: Sequence[Plan], rnd: random.Random) -> None:

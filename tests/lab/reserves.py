@@ -107,6 +107,8 @@ BY_SYMBOL = {reserve.symbol: reserve for reserve in RESERVES}
 ETH_MODE = EModeSpec(1, "ETH correlated", 9300, 9500, 10100, ("WETH", "wstETH"), ("WETH",))
 STABLE_MODE = EModeSpec(2, "Stablecoins", 9300, 9500, 10100, ("USDC", "USDT"), ("USDC", "USDT", "GHO"))
 EMODES = (ETH_MODE, STABLE_MODE)
+GHO_MODE = EModeSpec(3, "GHO line", 6200, 6500, 11200, ("GHO", "LINK"), ("USDC",))
+"""Since v3.6 an eMode may count what is no collateral outside of it, and lend less than outside."""
 LATER_LTV_ZERO = "CRV"
 """A reserve whose LTV is cut to zero after it was borrowed against."""
 
