@@ -1,0 +1,90 @@
+"""The pool's own answers in bulk, asked without defiliq: what every exactness test compares with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, TypeAlias
+
+from defiliq.protocols.aave_v3 import AaveMarket
+from defiliq.types import Driver, Health, Level
+from tests.lab import AccountData, Lab
+from tests.lab.build import word
+from tests.lab.lab import ANSWER_FROM_SLOT_0
+
+BATCH = 400
+WAD = 10**18
+ADAPTER = "wstETH"
+"""The one feed of the lab that computes its answer, from the ETH feed and a ratio."""
+Overrides: TypeAlias = dict[str, dict[str, object]]
+
+
+class World(NamedTuple):
+    """What one question pretends: feeds at other answers, the block at another time."""
+
+    owner: str
+    overrides: Mapping[str, Mapping[str, object]]
+    timestamp: int
+
+
+def ask_pool(lab: Lab, worlds: Sequence[World]) -> list[AccountData]:
+    """getUserAccountData in each world, at the latest block."""
+    pool = lab.market.pool
+    function = pool.functions["getUserAccountData"]
+    requests: list[tuple[str, tuple[Any, ...]]] = []
+    for world in worlds:
+        request = {"to": pool.address, "data": function.data([world.owner])}
+        time = {"time": hex(world.timestamp)}
+        requests.append(("eth_call", (request, "latest", world.overrides, time)))
+    answers: list[AccountData] = []
+    for start in range(0, len(requests), BATCH):
+        raw = lab.rpc.batch(requests[start : start + BATCH])
+        answers += [AccountData(*function.answer(each)) for each in raw]
+    return answers
+
+
+def answers_of(lab: Lab, prices: Mapping[str, int], *, adapter_stays: bool = False) -> Overrides:
+    """Storage that makes feeds answer these prices, by source address.
+
+    The adapter follows the ETH feed. Where it must not, its code is replaced by one that answers a word.
+    """
+    adapter = lab.feeds[ADAPTER]
+    overrides: Overrides = {}
+    for source, price in prices.items():
+        if source == adapter and adapter_stays:
+            continue
+        overrides[source] = {"stateDiff": {word(0): word(price)}}
+        if source == adapter:
+            overrides[source]["code"] = ANSWER_FROM_SLOT_0
+    return overrides
+
+
+def moved_feeds(lab: Lab, market: AaveMarket, driver: Driver, at: int) -> dict[str, int]:
+    """Source address to price with the driver at `at`; the adapter is named whenever the ETH feed moves."""
+    prices = {market.feeds[feed].source: price for feed, price in driver.prices(at).items()}
+    if lab.feeds["WETH"] in prices and lab.feeds[ADAPTER] not in prices:
+        position = next(k for k, feed in enumerate(market.feeds) if feed.source == lab.feeds[ADAPTER])
+        prices[lab.feeds[ADAPTER]] = market.prices[position]
+    return prices
+
+
+def data_of(health: Health) -> AccountData:
+    """Our answer in the contract's six fields."""
+    return AccountData(
+        health.collateral_base,
+        health.debt_base,
+        health.available_borrows_base,
+        health.threshold_bps,
+        health.ltv_bps,
+        health.factor_wad,
+    )
+
+
+def price_of(level: Level) -> int:
+    """The price of a level that has one."""
+    assert level.price is not None
+    return level.price
+
+
+def toward_spot(level: Level) -> int:
+    """The step from a level to its safe neighbour."""
+    return 1 if level.side == "long" else -1
