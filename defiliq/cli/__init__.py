@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import click
 
+from defiliq import __version__
 from defiliq.cli.ladder import ladder
 from defiliq.cli.markets import markets
 from defiliq.cli.position import position
@@ -19,7 +20,7 @@ INTERRUPTED = 130
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(package_name="defiliq", message="%(prog)s %(version)s")
+@click.version_option(__version__, message="%(prog)s %(version)s")
 def defiliq() -> None:
     """Exact on-chain liquidation ladders, read from a node.
 
@@ -33,10 +34,17 @@ for _command in (markets, scan, snapshot, position, ladder, verify):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command line; the exit code. Expected errors become one line on stderr."""
+    """Run a command line; the exit code. Expected errors become one line on stderr.
+
+    Not through click's own `main`, which ends the process with 1 when a reader such as `head` leaves early.
+    """
     try:
-        code = defiliq.main(args=arguments, prog_name="defiliq", standalone_mode=False)
+        words = list(sys.argv[1:] if arguments is None else arguments)
+        with defiliq.make_context("defiliq", words) as context:
+            defiliq.invoke(context)
         sys.stdout.flush()
+    except click.exceptions.Exit as end:
+        return end.exit_code
     except DefiliqError as error:
         click.echo(f"Error: {error}", err=True)
         return error.exit_code
@@ -50,4 +58,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # The reader has gone. Point stdout elsewhere, or Python complains when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    return code if isinstance(code, int) else 0
+    return 0

@@ -1,0 +1,162 @@
+"""What people get wrong, where the node's URL comes from, and what the command line must not do."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from defiliq.cli import main
+from defiliq.cli.ladder import parse_percent
+from defiliq.cli.nodes import config_path, node_url
+from defiliq.cli.sources import evaluation_time, moment
+from defiliq.cli.verify import share
+from defiliq.errors import BadFile, NoNodeGiven
+from tests.builders import address
+from tests.cli.conftest import Fakes, Run
+
+
+@pytest.mark.parametrize(
+    ("arguments", "seen"),
+    [
+        (["scan"], "Name a PROTOCOL, a --market-file, or a snapshot"),
+        (["scan", "aave-v3"], "Name a --chain or a --market-file"),
+        (["scan", "aave-v9", "--chain", "1"], "no protocol 'aave-v9'. Known here: aave-v3"),
+        (["scan", "aave-v3", "--chain", "nowhere"], "no chain 'nowhere'"),
+        (["scan", "aave-v3", "--chain", "1", "--market", "Nope"], "no aave-v3 market 'Nope on 1'"),
+        (["scan", "aave-v3", "--chain", "1"], "no node given. Use --rpc-url URL, or set RPC_URL_1"),
+        (["scan", "all", "--chain", "1", "--market-file", "no.json"], "cannot use no.json"),
+        (["scan", "--from", "no.parquet"], "cannot use no.parquet"),
+        (["scan", "--from", "SNAPSHOT", "--from", "SNAPSHOT"], "takes one market, and 2 were named"),
+        (["ladder", "--from", "SNAPSHOT", "--driver", "ETH"], "no driver 'ETH' in this market. Drivers: WETH/USD"),
+        (["ladder", "--from", "SNAPSHOT", "--bin", "wide"], "'wide' is no width"),
+        (["ladder", "--from", "SNAPSHOT", "-o", "x.xyz"], "unknown format"),
+        (["ladder", "--from", "SNAPSHOT", "-o", "nowhere/x.csv"], "the folder of 'nowhere/x.csv' does not exist"),
+        (["ladder", "--from", "SNAPSHOT", "--group", "x"], "cannot read the group 'x'"),
+        (["ladder", "aave-v2", "--from", "SNAPSHOT"], "the market is of aave-v3, not of aave-v2"),
+        (["scan", "--from", "SNAPSHOT", "--min-debt-usd", "x"], "'x' is no amount"),
+        (["position", "0x12", "--from", "SNAPSHOT"], "'0x12' is no address"),
+        (["position", address(50), "--from", "SNAPSHOT"], "not among the 8 accounts"),
+        (["verify", "--from", "SNAPSHOT"], "no node given. Use --rpc-url URL, or set RPC_URL_31337"),
+        (["verify", "--from", "SNAPSHOT", "--sample", "0"], "--sample"),
+        (["nonsense"], "No such command"),
+        (["scan", "--nonsense"], "No such option"),
+    ],
+)
+def test_usage_errors_say_what_to_do_and_exit_2(
+    run: Run, snapshot: Path, arguments: list[str], seen: str
+) -> None:
+    code, out, err = run(*(str(snapshot) if word == "SNAPSHOT" else word for word in arguments))
+    assert code == 2
+    assert out == ""
+    assert seen in err
+    assert "Traceback" not in err
+
+
+def test_a_wrong_block_is_refused(run: Run, fakes: Fakes, market_file: Path) -> None:
+    command = ("scan", "--market-file", market_file, "-r", "http://x", "--no-index", "--block")
+    assert run(*command, "yesterday")[0] == 2
+    code, _, err = run(*command, "999")
+    assert code == 1
+    assert "no block 999; its newest block is 120" in err
+
+
+def test_a_dead_node_is_one_line(run: Run, market_file: Path) -> None:
+    code, out, err = run("scan", "--market-file", market_file, "-r", "http://user:secret@127.0.0.1:9/k3y", "-q")
+    assert (code, out) == (1, "")
+    assert err.startswith("Error: cannot reach the node")
+    assert err.count("\n") == 1
+    assert "secret" not in err
+    assert "k3y" not in err
+
+
+def test_the_option_comes_before_the_environment_before_the_file(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    config_path().parent.mkdir(parents=True, exist_ok=True)
+    config_path().write_text('[rpc]\nethereum = "http://by-name"\n31337 = "http://by-id"\n')
+    everything = {"RPC_URL_1": "http://chain", "ETH_RPC_URL": "http://any", "RPC_URL_10": "http://other"}
+    assert node_url(1, "http://option", everything) == "http://option"
+    assert node_url(1, None, everything) == "http://chain"
+    assert node_url(10, None, everything) == "http://other"
+    assert node_url(5, None, everything) == "http://any"
+    assert node_url(1, None, {"RPC_URL_1": " ", "ETH_RPC_URL": ""}) == "http://by-name"
+    assert node_url(31337, None, {}) == "http://by-id"
+    with pytest.raises(NoNodeGiven):
+        node_url(7, None, {})
+
+
+@pytest.mark.parametrize("text", ["rpc = 3", "[rpc]\n1 = 5", "[rpc", "\x00"])
+def test_a_wrong_config_file_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, text: str) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    config_path().parent.mkdir(parents=True, exist_ok=True)
+    config_path().write_text(text)
+    with pytest.raises(BadFile, match=r"config\.toml"):
+        node_url(1, None, {})
+
+
+def test_an_interrupt_exits_130(monkeypatch: pytest.MonkeyPatch, snapshot: Path, run: Run) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("defiliq.pipeline.snapshot.load_snapshot", interrupted)
+    code, out, err = run("scan", "--from", snapshot)
+    assert (code, out) == (130, "")
+    assert "Interrupted" in err
+
+
+def test_help_and_version(run: Run) -> None:
+    assert run("--version") == (0, "defiliq 0.1.0\n", "")
+    for command in ("", "markets", "scan", "snapshot", "position", "ladder", "verify"):
+        code, out, _ = run(*command.split(), "-h")
+        assert code == 0
+        assert out.startswith("Usage: defiliq")
+
+
+def test_the_command_line_starts_without_anything_slow() -> None:
+    slow = ("web3", "pandas", "numpy", "pyarrow", "rich", "orjson", "eth_abi", "requests", "networkx")
+    code = f"import sys, defiliq.cli; print([name for name in {slow!r} if name in sys.modules])"
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert said.stdout == "[]\n"
+
+
+def test_a_reader_that_leaves_early_is_no_error(snapshot: Path) -> None:
+    code = "import sys; from defiliq.cli import main; sys.exit(main())"
+    command = [sys.executable, "-c", code, "ladder", "--from", str(snapshot), "-q"]
+    reader, writer = os.pipe()
+    os.close(reader)
+    said = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writer)
+    assert (said.returncode, said.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(("text", "value"), [("1%", 1.0), ("0.5", 0.5), (" 10 % ".strip(), 10.0)])
+def test_widths(text: str, value: float) -> None:
+    assert parse_percent(text) == value
+
+
+@pytest.mark.parametrize("text", ["0", "-1%", "nan", "inf", "%", "1%%", "1e9"])
+def test_impossible_widths(text: str, run: Run, snapshot: Path) -> None:
+    assert run("ladder", "--from", snapshot, f"--bin={text}")[0] == 2
+
+
+def test_a_share_reads_100_only_when_nothing_is_missing() -> None:
+    assert share(3, 3) == "100%"
+    assert share(99_999, 100_000) == "99.99%"
+    assert share(0, 4) == "0.00%"
+    assert share(0, 0) == "nothing to ask"
+
+
+def test_instants() -> None:
+    assert evaluation_time("+12s", 100) == evaluation_time("+12", 100) == evaluation_time("112", 100) == 112
+    assert moment(0) == "1970-01-01 00:00:00 UTC"
+    assert moment(10**15) == "unix time 1000000000000000"
+
+
+def test_main_returns_a_code_for_every_kind_of_end() -> None:
+    assert main(["--help"]) == 0
+    assert main([]) in (0, 2)
