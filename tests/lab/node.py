@@ -79,7 +79,7 @@ class Anvil:
     """A running node; leaving the context, or the program, ends its process."""
 
     def __init__(self, binary: Path, *, port: int | None = None) -> None:
-        self.port = _free_port() if port is None else port
+        self.port = _free_port(0 if port is None else port)
         self.url = f"http://{HOST}:{self.port}"
         self._stderr: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 (it lives as long as the node)
         self._process = subprocess.Popen(
@@ -118,7 +118,7 @@ class Anvil:
                 said = self._stderr.read().decode(errors="replace").strip().splitlines()
                 raise LabError(f"the local node ended at once: {said[-1] if said else 'it said nothing'}")
             try:
-                if int(self.rpc("eth_chainId"), 16) == CHAIN_ID:
+                if int(self.rpc("eth_chainId"), 16) == CHAIN_ID and self._process.poll() is None:
                     return
             except (OSError, http.client.HTTPException, ValueError) as error:
                 self.rpc.close()
@@ -143,9 +143,16 @@ def _command(binary: Path, port: int) -> list[str]:
     return [str(binary), *(part for option in options.items() for part in option), *switches]
 
 
-def _free_port() -> int:
+def _free_port(wanted: int) -> int:
+    """The wanted port, or any for 0. A taken one is refused: another node's answers would pass for ours."""
     with socket.socket() as probe:
-        probe.bind((HOST, 0))
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, wanted))
+        except OSError as error:
+            raise LabError(
+                f"port {wanted} of this machine cannot be had ({error.strerror}): name another"
+            ) from error
         return int(probe.getsockname()[1])
 
 
