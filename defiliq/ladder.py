@@ -25,10 +25,10 @@ from defiliq.types import (
 )
 from defiliq.units import WAD
 
-Judge: TypeAlias = Callable[[Account, Market], Health]
-"""The law: the verdict on one account at a market's prices, and what explains it."""
+Judge: TypeAlias = Callable[[Account, Any], Health]
+"""The law: the verdict on one account in its protocol's own kind of market, and what explains it."""
 
-Take: TypeAlias = Callable[[Account, Market], Liquidation | Refusal]
+Take: TypeAlias = Callable[[Account, Any], Liquidation | Refusal]
 """What one liquidation call takes from an account in a market, or why it is refused."""
 
 IDENTITY = ("chain_id", "block_number", "block_hash", "block_timestamp", "protocol", "market", "version")

@@ -122,7 +122,9 @@ def _refusal(room: str, target: str) -> str:
         allowed = MAY_IMPORT.get(room)
         if allowed is None:
             return f"room {room} is not in the table"
-        return "" if wanted == room or wanted in allowed or allowed == EVERYTHING else f"{room} imports {wanted}"
+        return (
+            "" if wanted == room or wanted in allowed or allowed == EVERYTHING else f"{room} imports {wanted}"
+        )
     if top in ONLY_IN:
         return "" if room in ONLY_IN[top] else f"{room} imports {top}"
     return "" if top in sys.stdlib_module_names else f"{room} imports {top}, which has no room"
@@ -132,7 +134,8 @@ def cycles(found: list[Source]) -> list[str]:
     """Modules that reach themselves by imports, of any kind."""
     modules = {source.module for source in found}
     edges = {
-        source.module: {target for _, target in imports(source, modules) if target in modules} - {source.module}
+        source.module: {target for _, target in imports(source, modules) if target in modules}
+        - {source.module}
         for source in found
     }
     return sorted(module for module in edges if module in _reach(module, edges))

@@ -35,7 +35,9 @@ class FakeNode:
         self.closed = False
 
     def block(self, tag: int | str) -> Block:
-        number = tag if isinstance(tag, int) else self.finalized if tag in ("finalized", "safe") else self.head
+        number = (
+            tag if isinstance(tag, int) else self.finalized if tag in ("finalized", "safe") else self.head
+        )
         if number > self.head:
             raise BlockNotFound(str(tag), self.head)
         if number == BLOCK.number:
@@ -80,7 +82,7 @@ def fake_protocol(
     begins: int = 0,
     failed: Mapping[str, str] | None = None,
 ) -> Any:
-    """aave-v3 that reads `book` wherever it is asked, and answers with the law, or with what `lies` makes of it."""
+    """aave-v3 that reads `book` at any block and answers with the law, or with what `lies` makes of it."""
 
     def read(
         node: Any,

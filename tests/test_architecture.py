@@ -72,7 +72,9 @@ def test_a_forbidden_import_is_seen(tmp_path: Path, name: str, text: str, seen: 
 
 
 def test_an_allowed_import_is_not_seen(tmp_path: Path) -> None:
-    text = "import json\nimport numpy as np\nfrom defiliq.types import Leg\nfrom defiliq.engine.solve import x"
+    text = (
+        "import json\nimport numpy as np\nfrom defiliq.types import Leg\nfrom defiliq.engine.solve import x"
+    )
     assert broken_imports(tree(tmp_path, engine__screen=text, engine__solve="")) == []
 
 

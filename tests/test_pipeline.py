@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import numpy as np
 import pytest
 
 import defiliq
+from defiliq.engine import solve
 from defiliq.errors import (
     BlockChanged,
     CallReverted,
@@ -31,11 +31,11 @@ from tests.fakes import LISTING, FakeNode, fake_protocol
 
 
 @pytest.fixture
-def protocol(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+def protocol(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Replace aave-v3 by a fake; call it again to choose another."""
 
     def use(**changes: Any) -> None:
-        monkeypatch.setitem(PROTOCOLS, "aave-v3", fake_protocol(book(), **changes))  # type: ignore[arg-type]
+        monkeypatch.setitem(PROTOCOLS, "aave-v3", fake_protocol(book(), **changes))
 
     use()
     return use
@@ -63,7 +63,9 @@ def test_a_node_of_another_chain_is_refused(protocol: Any) -> None:
 
 
 def test_a_block_before_the_market_is_refused_with_the_newest(protocol: Any) -> None:
-    with pytest.raises(InputError, match=r"begins at block 5, after block 2 \(finalized\).*newest block is 120"):
+    with pytest.raises(
+        InputError, match=r"begins at block 5, after block 2 \(finalized\).*newest block is 120"
+    ):
         read(FakeNode(finalized=2), LISTING)
 
 
@@ -197,7 +199,13 @@ def test_a_wrong_owner_is_refused() -> None:
 
 @pytest.mark.parametrize(
     ("raw", "decimals", "text"),
-    [(0, 18, "0"), (1, 18, "0.000000000000000001"), (10**18, 18, "1"), (1200, 0, "1200"), (15 * 10**7, 8, "1.5")],
+    [
+        (0, 18, "0"),
+        (1, 18, "0.000000000000000001"),
+        (10**18, 18, "1"),
+        (1200, 0, "1200"),
+        (15 * 10**7, 8, "1.5"),
+    ],
 )
 def test_amounts_keep_every_digit_and_no_more(raw: int, decimals: int, text: str) -> None:
     assert amount_text(raw, decimals) == text
@@ -238,18 +246,16 @@ def test_a_contract_that_refuses_is_a_disagreement(protocol: Any) -> None:
 
 def test_a_level_one_integer_off_is_noticed(protocol: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """A solver whose levels lie one integer too far out: p* still breaks, but so does the neighbour."""
-    from defiliq.pipeline import judge
-
-    real = judge.solve.find_levels
+    real = solve.find_levels
 
     def off(*arguments: Any) -> Any:
         far = {"long": -1, "short": 1}
         return [
-            replace(level, price=level.price + far[level.side]) if level.outcome == "price" else level
+            replace(level, price=level.price + far[level.side]) if level.price is not None else level
             for level in real(*arguments)
         ]
 
-    monkeypatch.setattr(judge.solve, "find_levels", off)
+    monkeypatch.setattr(solve, "find_levels", off)
     result = verify(FakeNode(), book(), levels=True)
     assert result.price_agreed == result.levels_asked
     assert result.neighbour_agreed == 0

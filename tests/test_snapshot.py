@@ -26,7 +26,7 @@ from tests.builders import address, book, market
 
 STABLES = EMode(
     id=2,
-    label="Stable \u00e9 \"coins\"",
+    label='Stable \u00e9 "coins"',
     ltv_bps=9000,
     liquidation_threshold_bps=9300,
     liquidation_bonus_bps=10200,

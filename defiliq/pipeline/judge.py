@@ -40,7 +40,7 @@ class Solved:
     never: dict[str, int]
     """Driver name to the number of accounts that no price of it breaks on the asked sides."""
     unresolved: tuple[tuple[str, str], ...]
-    """(account, driver) where rounding alone decides, over more prices than can be searched: no level is given."""
+    """(account, driver) where rounding alone decides over more prices than can be searched: no level."""
 
 
 def health(book: Book[Any]) -> pd.DataFrame:

@@ -72,7 +72,7 @@ class Fakes:
 
     def protocol(self, **changes: Any) -> None:
         """Change how the protocol answers; see `fake_protocol`."""
-        self._monkeypatch.setitem(PROTOCOLS, "aave-v3", fake_protocol(book(), **changes))  # type: ignore[arg-type]
+        self._monkeypatch.setitem(PROTOCOLS, "aave-v3", fake_protocol(book(), **changes))
 
     def connect(self, url: str, **options: Any) -> FakeNode:
         """In place of chain.evm.connect."""

@@ -96,9 +96,7 @@ def test_later_instants(run: Run, snapshot: Path) -> None:
     assert run("scan", "--from", snapshot, "--at", "soon")[0] == 2
 
 
-def test_snapshot_then_everything_from_it(
-    run: Run, fakes: Fakes, market_file: Path, tmp_path: Path
-) -> None:
+def test_snapshot_then_everything_from_it(run: Run, fakes: Fakes, market_file: Path, tmp_path: Path) -> None:
     target = tmp_path / "kept.parquet"
     code, out, err = run("snapshot", "aave-v3", "--market-file", market_file, "-r", URL, "-o", target)
     assert (code, out) == (0, "")
@@ -192,10 +190,14 @@ def test_verify_reports_agreement(run: Run, fakes: Fakes, snapshot: Path) -> Non
     assert "p* agreed 12 (100%), neighbour agreed 12 (100%)" in out
 
 
-def test_verify_exits_1_and_prints_what_differs(run: Run, fakes: Fakes, snapshot: Path, tmp_path: Path) -> None:
+def test_verify_exits_1_and_prints_what_differs(
+    run: Run, fakes: Fakes, snapshot: Path, tmp_path: Path
+) -> None:
     from dataclasses import replace
 
-    fakes.protocol(lies=lambda answer: replace(answer, debt_base=answer.debt_base + (answer.debt_base == 2000 * 10**8)))
+    fakes.protocol(
+        lies=lambda answer: replace(answer, debt_base=answer.debt_base + (answer.debt_base == 2000 * 10**8))
+    )
     code, out, _ = run("verify", "--from", snapshot, "-r", URL)
     assert code == 1
     assert "agreed 7 (87.50%)" in out

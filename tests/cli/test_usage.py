@@ -31,10 +31,16 @@ from tests.cli.conftest import Fakes, Run
         (["scan", "all", "--chain", "1", "--market-file", "no.json"], "cannot use no.json"),
         (["scan", "--from", "no.parquet"], "cannot use no.parquet"),
         (["scan", "--from", "SNAPSHOT", "--from", "SNAPSHOT"], "takes one market, and 2 were named"),
-        (["ladder", "--from", "SNAPSHOT", "--driver", "ETH"], "no driver 'ETH' in this market. Drivers: WETH/USD"),
+        (
+            ["ladder", "--from", "SNAPSHOT", "--driver", "ETH"],
+            "no driver 'ETH' in this market. Drivers: WETH/USD",
+        ),
         (["ladder", "--from", "SNAPSHOT", "--bin", "wide"], "'wide' is no width"),
         (["ladder", "--from", "SNAPSHOT", "-o", "x.xyz"], "unknown format"),
-        (["ladder", "--from", "SNAPSHOT", "-o", "nowhere/x.csv"], "the folder of 'nowhere/x.csv' does not exist"),
+        (
+            ["ladder", "--from", "SNAPSHOT", "-o", "nowhere/x.csv"],
+            "the folder of 'nowhere/x.csv' does not exist",
+        ),
         (["ladder", "--from", "SNAPSHOT", "--group", "x"], "cannot read the group 'x'"),
         (["ladder", "aave-v2", "--from", "SNAPSHOT"], "the market is of aave-v3, not of aave-v2"),
         (["scan", "--from", "SNAPSHOT", "--min-debt-usd", "x"], "'x' is no amount"),
@@ -65,7 +71,9 @@ def test_a_wrong_block_is_refused(run: Run, fakes: Fakes, market_file: Path) -> 
 
 
 def test_a_dead_node_is_one_line(run: Run, market_file: Path) -> None:
-    code, out, err = run("scan", "--market-file", market_file, "-r", "http://user:secret@127.0.0.1:9/k3y", "-q")
+    code, out, err = run(
+        "scan", "--market-file", market_file, "-r", "http://user:secret@127.0.0.1:9/k3y", "-q"
+    )
     assert (code, out) == (1, "")
     assert err.startswith("Error: cannot reach the node")
     assert err.count("\n") == 1

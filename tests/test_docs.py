@@ -1,0 +1,39 @@
+"""Every command explains itself, and the written pages say what the commands say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+import pytest
+
+from defiliq.cli import defiliq
+from defiliq.cli.manual import render_manual
+
+ROOT = Path(__file__).parent.parent
+COMMANDS = sorted(defiliq.commands)
+
+
+def test_the_commands_are_the_promised_ones() -> None:
+    assert set(COMMANDS) >= {"markets", "scan", "snapshot", "position", "ladder", "verify"}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_and_all_its_options_have_help(name: str) -> None:
+    command = defiliq.commands[name]
+    assert command.help
+    assert command.short_help
+    assert len(command.short_help) <= 45
+    for option in command.params:
+        if isinstance(option, click.Option):
+            assert option.help, option.name
+
+
+def test_the_manual_is_current() -> None:
+    written = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
+    assert written == render_manual(), "run scripts/render_help"
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_readme_mentions_every_command(name: str) -> None:
+    assert f"defiliq {name}" in (ROOT / "README.md").read_text(encoding="utf-8")
