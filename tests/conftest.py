@@ -14,7 +14,7 @@ LAB_SEED = 8
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Leave the lab's tests out where somebody asked for that; a lab that merely cannot start is a failure."""
+    """Leave the lab out where somebody asked for that; a lab that merely cannot start is a failure."""
     if item.get_closest_marker("lab") is not None and os.environ.get("DEFILIQ_NO_LAB") == "1":
         pytest.skip("DEFILIQ_NO_LAB=1: the local node is left out")
 
