@@ -230,8 +230,8 @@ class UnresolvedLevel(DefiliqError):
     def __init__(self, driver: str, looks: int) -> None:
         self.driver, self.looks = driver, looks
         super().__init__(
-            f"no exact level on {driver} after {looks} looks: collateral and debt cancel, so rounding alone decides. "
-            "Judge the account at single prices instead."
+            f"no exact level on {driver} after {looks} looks: collateral and debt cancel, "
+            "so rounding alone decides. Judge the account at single prices instead."
         )
 
 

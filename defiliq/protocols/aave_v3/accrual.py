@@ -6,16 +6,42 @@ binomial in seconds whose powers of the rate are rounded first; since, three Tay
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from defiliq.types import StableDebt
 from defiliq.units import RAY, ray_mul_half_up
 
-if TYPE_CHECKING:
-    from defiliq.protocols.aave_v3.market import AaveReserve
-
 SECONDS_PER_YEAR = 365 * 24 * 60 * 60
 FIRST_TAYLOR_REVISION = 8
+
+
+class Accruing(Protocol):
+    """The part of a reserve that interest works on."""
+
+    @property
+    def liquidity_index_ray(self) -> int:
+        """The supply index at the last update."""
+        ...
+
+    @property
+    def liquidity_rate_ray(self) -> int:
+        """Yearly, since the last update."""
+        ...
+
+    @property
+    def variable_borrow_index_ray(self) -> int:
+        """The variable debt index at the last update."""
+        ...
+
+    @property
+    def variable_borrow_rate_ray(self) -> int:
+        """Yearly, since the last update."""
+        ...
+
+    @property
+    def updated_at(self) -> int:
+        """The last update's timestamp."""
+        ...
 
 
 def linear_interest(rate_ray: int, seconds: int) -> int:
@@ -49,7 +75,7 @@ def compounded_interest(rate_ray: int, seconds: int, revision: int) -> int:
     return compounded_taylor(rate_ray, seconds)
 
 
-def normalized_income(reserve: AaveReserve, timestamp: int) -> int:
+def normalized_income(reserve: Accruing, timestamp: int) -> int:
     """The supply index at `timestamp`, a ray (ReserveLogic.getNormalizedIncome)."""
     return ray_mul_half_up(
         linear_interest(reserve.liquidity_rate_ray, timestamp - reserve.updated_at),
@@ -57,7 +83,7 @@ def normalized_income(reserve: AaveReserve, timestamp: int) -> int:
     )
 
 
-def normalized_debt(reserve: AaveReserve, timestamp: int, revision: int) -> int:
+def normalized_debt(reserve: Accruing, timestamp: int, revision: int) -> int:
     """The variable debt index at `timestamp`, a ray (ReserveLogic.getNormalizedDebt)."""
     return ray_mul_half_up(
         compounded_interest(reserve.variable_borrow_rate_ray, timestamp - reserve.updated_at, revision),
