@@ -53,17 +53,15 @@ def deploy(chain: Chain) -> Market:
     sources = [feeds[reserve.symbol].address for reserve in RESERVES]
     oracle = chain.deploy(compiled["AaveOracle"], provider.address, assets, sources, ZERO, ZERO, DOLLAR)
     chain.send(provider, "setPriceOracle", oracle.address)
-    data_provider = chain.deploy(compiled["AaveProtocolDataProvider"], provider.address)
-    chain.send(provider, "setPoolDataProvider", data_provider.address)
+    views = chain.deploy(compiled["AaveProtocolDataProvider"], provider.address).address
+    chain.send(provider, "setPoolDataProvider", views)
     _list_reserves(chain, pool, configurator, tokens)
     _define_emodes(chain, configurator, tokens)
 
     def of_each(getter: str, artifact: str) -> dict[str, Contract]:
         found = chain.call_many(pool, getter, [[address] for address in assets])
-        return {
-            reserve.symbol: Contract(address, compiled[artifact].abi)
-            for reserve, address in zip(RESERVES, found, strict=True)
-        }
+        abi = compiled[artifact].abi
+        return {symbol: Contract(address, abi) for symbol, address in zip(tokens, found, strict=True)}
 
     a_tokens = of_each("getReserveAToken", "ATokenInstance")
     debt_tokens = of_each("getReserveVariableDebtToken", "VariableDebtTokenInstance")
