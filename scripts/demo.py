@@ -1,0 +1,131 @@
+"""Shows defiliq on a real Aave v3.6 market of 300 accounts: scan, ladder, position, verify."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import shlex
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+RECORDINGS = ROOT / "fixtures" / "recordings"
+MARKET_FILE = "local.json"
+USERS = 300
+
+
+class Demo:
+    """Runs commands as a user would, says what each shows, and counts what fails."""
+
+    def __init__(self, folder: Path, source: dict[str, list[str]]) -> None:
+        self.folder, self._source, self.failed = folder, source, 0
+
+    def run(self, shows: str, command: str, *arguments: str, recording: str = "market") -> None:
+        """One command, printed first; its output goes to the terminal as it is."""
+        line = ["defiliq", command, *arguments, "--market-file", MARKET_FILE, *self._source[recording]]
+        say(f"\n== {shows}\n$ {shlex.join(line)}")
+        program = Path(sys.executable).parent / "defiliq"
+        code = subprocess.run([program, *line[1:]], cwd=self.folder, check=False).returncode
+        if code:
+            self.failed += 1
+            say(f"!! exit code {code}")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--output", type=Path, default=ROOT / "demo-output", help="where files go")
+    parser.add_argument("--replay", action="store_true", help="answer from the bundled recording")
+    parser.add_argument("--record", action="store_true", help="make the bundled recording anew")
+    options = parser.parse_args()
+    started = time.monotonic()
+    options.output.mkdir(parents=True, exist_ok=True)
+    without_npm = shutil.which("npm") is None or shutil.which("node") is None
+    if without_npm and not options.replay:
+        say("No npm on this machine: showing the same market from a recording.")
+    with replayed(options.output) if options.replay or without_npm else lab(options) as source:
+        demo = Demo(options.output, source)
+        show(demo)
+    if options.record:
+        shutil.copy(options.output / MARKET_FILE, RECORDINGS / MARKET_FILE)
+    say(f"\nDone in {time.monotonic() - started:.0f} s. Files are in {options.output.name}/:")
+    for path in sorted(options.output.iterdir()):
+        say(f"  {path.name}  {path.stat().st_size:,} bytes")
+    return 1 if demo.failed else 0
+
+
+def show(demo: Demo) -> None:
+    """The four commands, each with what to look at."""
+    demo.run(
+        "scan: every account that ever borrowed, read at one block and judged by the pool's own arithmetic",
+        "scan", "aave-v3", "-o", "health.csv",
+    )  # fmt: skip
+    demo.run(
+        "ladder: the oracle price at which each account becomes liquidatable, as rows for your own tools",
+        "ladder", "aave-v3", "-o", "ladder.csv",
+    )  # fmt: skip
+    demo.run(
+        "ladder --bin: the same along WETH/USD, in steps of 5%",
+        "ladder", "aave-v3", "--driver", "WETH/USD", "--bin", "5%", "--format", "table",
+    )  # fmt: skip
+    account = nearest_account(demo.folder / "ladder.csv", "WETH/USD")
+    demo.run(
+        "position: one account explained; this one is the next to break as WETH falls",
+        "position", account, "aave-v3", recording="position",
+    )  # fmt: skip
+    demo.run(
+        "verify: the contract is asked about every account, every level, and the safe price next to it",
+        "verify", "aave-v3", "--levels",
+    )  # fmt: skip
+
+
+def nearest_account(ladder: Path, driver: str) -> str:
+    """The account whose level on a driver lies nearest to spot, below it."""
+    with ladder.open(newline="") as lines:
+        rows = list(csv.DictReader(lines))
+    below = [r for r in rows if (r["driver"], r["outcome"], r["side"]) == (driver, "price", "long")]
+    return max(below, key=lambda row: int(row["price_raw"]))["account"]
+
+
+@contextmanager
+def lab(options: argparse.Namespace) -> Iterator[dict[str, list[str]]]:
+    """The local chain, running while the demo does."""
+    from tests.lab import start_lab
+
+    say(f"Starting a local chain with the real Aave v3.6 contracts and {USERS} accounts ...")
+    with start_lab("v3.6", users=USERS, seed=7) as chain:
+        chain.market_file(options.output / MARKET_FILE)
+        say(f"It answers at {chain.url}; its market file is {options.output.name}/{MARKET_FILE}.")
+        live = ["--rpc-url", chain.url]
+        if options.record:
+            RECORDINGS.mkdir(parents=True, exist_ok=True)
+            recorded = {name: [*live, "--record", str(recording(name))] for name in ("market", "position")}
+            yield recorded
+        else:
+            yield {"market": [*live, "--no-index"], "position": [*live, "--no-index"]}
+
+
+@contextmanager
+def replayed(folder: Path) -> Iterator[dict[str, list[str]]]:
+    """The recorded answers of the same chain."""
+    shutil.copy(RECORDINGS / MARKET_FILE, folder / MARKET_FILE)
+    yield {name: ["--replay", str(recording(name))] for name in ("market", "position")}
+
+
+def recording(name: str) -> Path:
+    """Where the answers are kept: those to reading and verifying, and those to explaining one account."""
+    return RECORDINGS / f"aave_v36_lab_{name}.json.gz"
+
+
+def say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
