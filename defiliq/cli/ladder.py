@@ -78,7 +78,8 @@ def _rungs(book: Book[Any], axes: Axes, include_never: bool, talk: Talk) -> pd.D
     priced = int((table["outcome"] == "price").sum())
     never = sum(table.attrs["never"].values())
     names = ", ".join(table.attrs["never"])
-    talk.say(f"{priced} rungs, {already} already liquidatable, {never} never, along {names}")
+    per_driver = "; an account counts once per driver" if len(table.attrs["never"]) > 1 else ""
+    talk.say(f"{priced} rungs, {already} already liquidatable, {never} never, along {names}{per_driver}")
     if table.attrs["unresolved"]:
         account, driver = table.attrs["unresolved"][0]
         missing = len(table.attrs["unresolved"])

@@ -44,7 +44,14 @@ class Talk:
             TimeRemainingColumn(),
             TextColumn("{task.fields[note]}"),
         )
-        with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+        bars = Progress(
+            *columns,
+            console=Console(stderr=True),
+            transient=True,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
+        with bars:
             task = bars.add_task(label, total=None, note="")
 
             def tell(done: int, total: int, note: str) -> None:
