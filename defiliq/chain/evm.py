@@ -39,7 +39,7 @@ from defiliq.types import Block
 
 MAX_RESPONSE_BYTES: Final = 128 << 20
 MAX_BATCH: Final = 64
-MAX_REQUEST_BYTES: Final = 384 * 1024
+MAX_REQUEST_BYTES: Final = 128 * 1024
 HASH_LENGTH: Final = 66
 LONGEST_MESSAGE: Final = 300
 

@@ -19,7 +19,7 @@ import orjson
 from defiliq.chain.post import Answer, Poster, masked_target
 from defiliq.chain.transport import Failure, Json, Reply, Request
 from defiliq.chain.url import Endpoint
-from defiliq.chain.wording import means_busy, means_no_block, means_rate_limit
+from defiliq.chain.wording import means_behind, means_busy, means_rate_limit
 from defiliq.errors import BadResponse, NodeError, NodeTimeout, NodeUnreachable, RateLimited, TooLarge
 
 FIRST_WAIT_MS: Final = 500
@@ -126,8 +126,7 @@ class HttpTransport:
             return False
         if means_rate_limit(reply.failure):
             return True
-        # Behind one URL there may be several nodes, of which some have not seen the newest block yet.
-        is_behind = request.method in READS and means_no_block(reply.failure)
+        is_behind = request.method in READS and means_behind(reply.failure)
         few = min(SECOND_THOUGHTS, self._patience.retries)
         return failures < few and (is_behind or means_busy(reply.failure))
 

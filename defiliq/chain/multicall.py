@@ -1,57 +1,213 @@
-"""Thousands of small view calls at one block: calldata built and answers decoded as columns.
+"""Thousands of small view calls at one block, by the fastest way that the node offers.
 
-web3 and eth_abi build one object per call and are what is slow about it; here calldata of one length makes
-every call the same number of bytes, so that one template is filled by slicing.
+In order: our own reader by state override, Multicall3, one call each. Every way is adaptive: what the node
+can't do at once, for gas, time or size, is asked in smaller chunks.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from defiliq.chain.node import Call, Node
+from defiliq.chain.aggregate import MULTICALL3 as MULTICALL3
+from defiliq.chain.aggregate import bytes_per_call, decode_aggregate, encode_aggregate
+from defiliq.chain.node import Call, Node, Override
+from defiliq.chain.reader import READER, decode_rows, encode_rows, reader_override
+from defiliq.chain.span import Span
 from defiliq.chain.wording import means_too_much
-from defiliq.errors import CallReverted, DecodeError, NodeError, NodeTimeout, RpcError, TooLarge
+from defiliq.chain.words import WORD, Bytes
+from defiliq.chain.words import Words as Words
+from defiliq.chain.words import words_to_amounts as words_to_amounts
+from defiliq.errors import (
+    BadResponse,
+    CallNotRecorded,
+    CallReverted,
+    NodeError,
+    NodeTimeout,
+    RpcError,
+    TooLarge,
+)
 from defiliq.types import Block
 
-MULTICALL3: Final = "0xcA11bde05977b3631167028862bE2a173976CA11"
-"""The same address on every chain that has it."""
-AGGREGATE3: Final = bytes.fromhex("82ad56cb")
-"""Selector of aggregate3((address,bool,bytes)[])."""
-
-WORD: Final = 32
-ADDRESS: Final = 20
-SELECTOR: Final = 4
 MAX_CALLS: Final = 2_000
 MAX_CALLDATA: Final = 256 * 1024
 CHUNKS_AT_ONCE: Final = 8
+CALLS_AT_ONCE: Final = 1_024
+ADDRESS: Final = 20
 SECOND_LOOK: Final = 8
 """How many times smaller the chunks are in which failed calls are asked again."""
+FEW: Final = 64
+"""So many failed calls are asked again one by one."""
 
-Bytes: TypeAlias = NDArray[np.uint8]
 OnProgress: TypeAlias = Callable[[int, int], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Words:
-    """Answers of n calls, `words` words each."""
-
-    ok: NDArray[np.bool_]
-    """(n,) whether the call succeeded with at least that many words."""
-    words: Bytes
-    """(n, words, 32); zero where the call failed."""
+Rows: TypeAlias = NDArray[np.int64]
 
 
 class _TooMuch(Exception):
-    """The node cannot do so many calls at once; `error` is what it said."""
+    """The node can't do so many calls at once; `error` is what it said."""
 
     def __init__(self, error: NodeError) -> None:
         super().__init__()
         self.error = error
+
+
+class _NotOffered(Exception):
+    """The node does not offer this way."""
+
+
+class _Way(Protocol):
+    """How a chunk of calls becomes one eth_call."""
+
+    largest: int
+    """Calls in one chunk at most."""
+    at_once: int
+    """Chunks handed to the node together."""
+    overrides: Mapping[str, Override] | None
+
+    def call(self, targets: Bytes, data: Bytes) -> Call:
+        """The one call for some rows."""
+        ...
+
+    def decode(self, answer: bytes | CallReverted, count: int) -> Words:
+        """What it answered; _TooMuch or _NotOffered if it did not."""
+        ...
+
+
+class _Plain:
+    """One eth_call each."""
+
+    largest = 1
+    at_once = CALLS_AT_ONCE
+    overrides: Mapping[str, Override] | None = None
+
+    def __init__(self, width: int) -> None:
+        self._width = width
+
+    def call(self, targets: Bytes, data: Bytes) -> Call:
+        return Call(f"0x{targets.tobytes().hex()}", data.tobytes())
+
+    def decode(self, answer: bytes | CallReverted, count: int) -> Words:
+        found = Words.none(1, self._width)
+        if isinstance(answer, bytes) and len(answer) >= self._width * WORD:
+            found.ok[0] = True
+            found.words[0] = np.frombuffer(answer, np.uint8, self._width * WORD).reshape(-1, WORD)
+        return found
+
+
+class _Multicall:
+    """Multicall3, where the chain has it at that block."""
+
+    at_once = CHUNKS_AT_ONCE
+    overrides: Mapping[str, Override] | None = None
+
+    def __init__(self, data_bytes: int, width: int) -> None:
+        self.largest = max(1, min(MAX_CALLS, MAX_CALLDATA // bytes_per_call(data_bytes)))
+        self._width = width
+
+    def call(self, targets: Bytes, data: Bytes) -> Call:
+        return Call(MULTICALL3, encode_aggregate(targets, data))
+
+    def decode(self, answer: bytes | CallReverted, count: int) -> Words:
+        if isinstance(answer, CallReverted):
+            # It allows every inner failure, so only gas can have stopped it.
+            raise _TooMuch(answer)
+        if not answer:
+            raise _NotOffered
+        return decode_aggregate(answer, count, self._width)
+
+
+class _Reader:
+    """Our own code by state override, where the node takes one."""
+
+    at_once = CHUNKS_AT_ONCE
+
+    def __init__(self, data_bytes: int, width: int) -> None:
+        self.largest = max(1, min(MAX_CALLS, MAX_CALLDATA // (ADDRESS + data_bytes)))
+        self.overrides: Mapping[str, Override] | None = reader_override(data_bytes, width)
+        self._width = width
+
+    def call(self, targets: Bytes, data: Bytes) -> Call:
+        return Call(READER, encode_rows(targets, data))
+
+    def decode(self, answer: bytes | CallReverted, count: int) -> Words:
+        if isinstance(answer, CallReverted):
+            raise _TooMuch(answer)
+        found = decode_rows(answer, count, self._width)
+        if found is None:
+            raise _NotOffered
+        return found
+
+
+@dataclass(slots=True)
+class _Job:
+    """All calls of one `fetch_words`, and what was found so far."""
+
+    node: Node
+    targets: Bytes
+    data: Bytes
+    at: Block
+    found: Words
+    on_progress: OnProgress | None
+    plain: _Way
+    done: int = 0
+    """Rows before this one are settled."""
+
+    def run(self, way: _Way) -> None:
+        """Settle all rows, or as many as come before the node turns out not to offer this way."""
+        n, span = len(self.targets), Span(way.largest, way.largest)
+        is_proven = way.overrides is None
+        while self.done < n and (is_proven or span.size > 1):
+            size = span.size
+            rows = np.arange(self.done, min(n, self.done + size * way.at_once))
+            try:
+                self._fill(way, rows, size)
+            except _NotOffered:
+                return
+            except (RpcError, BadResponse, CallNotRecorded):
+                if is_proven:
+                    raise
+                return
+            except _TooMuch as refusal:
+                if size == 1:
+                    raise refusal.error from None
+                span.refuse(size)
+                continue
+            is_proven = True
+            if size == 1:
+                # Some call used up all that a chunk may, and is now behind us.
+                span.forget()
+            span.accept(min(size, len(rows)))
+            self.done += len(rows)
+            if self.on_progress is not None:
+                self.on_progress(self.done, n)
+
+    def _fill(self, way: _Way, rows: Rows, size: int) -> None:
+        """Ask about some rows in chunks of `size`, and again, in smaller chunks, about those that failed."""
+        while len(rows):
+            by = way if size > 1 else self.plain
+            chunks = [rows[i : i + size] for i in range(0, len(rows), size)]
+            answers = self._ask(by, [by.call(self.targets[part], self.data[part]) for part in chunks])
+            for part, answer in zip(chunks, answers, strict=True):
+                result = by.decode(answer, len(part))
+                self.found.ok[part], self.found.words[part] = result.ok, result.words
+            if size == 1:
+                return
+            rows = rows[~self.found.ok[rows]]
+            size = max(1, size // SECOND_LOOK) if len(rows) > FEW else 1
+
+    def _ask(self, way: _Way, calls: list[Call]) -> list[bytes | CallReverted]:
+        try:
+            return self.node.call(calls, self.at, overrides=way.overrides)
+        except (NodeTimeout, TooLarge) as error:
+            raise _TooMuch(error) from None
+        except RpcError as error:
+            if means_too_much(error.seen):
+                raise _TooMuch(error) from None
+            raise
 
 
 def fetch_words(
@@ -65,161 +221,13 @@ def fetch_words(
 ) -> Words:
     """The first `words` words that each call returns: `targets` (n, 20), `data` (n, k), all at one block.
 
-    A call that fails in a chunk is asked again in a smaller one before it counts as failed: Multicall3 goes
-    on after a call that merely ran out of the chunk's gas.
+    A call that fails in a chunk is asked again in a smaller one before it counts as failed: a chunk goes on
+    after a call that merely ran out of the chunk's gas.
     """
-    n = len(targets)
-    found = Words(np.zeros(n, np.bool_), np.zeros((n, words, WORD), np.uint8))
-    size = largest = max(1, min(MAX_CALLS, MAX_CALLDATA // _stride(data.shape[1])))
-    is_there = n > 1 and _has_multicall(node, at)
-    start = 0
-    while start < n:
-        end = min(n, start + (size * CHUNKS_AT_ONCE if is_there else size))
-        try:
-            rows = np.arange(start, end)
-            _fill(node, targets, data, at, found, rows, size if is_there else 1)
-        except _TooMuch as refusal:
-            if size == 1:
-                raise refusal.error from None
-            size = max(1, size // 2)
-            continue
-        start, size = end, min(2 * size, largest)
-        if on_progress is not None:
-            on_progress(end, n)
-    return found
-
-
-def _has_multicall(node: Node, at: Block) -> bool:
-    """Whether Multicall3 answers at this block: without code, a call succeeds with no bytes."""
-    (answer,) = node.call([Call(MULTICALL3, encode_aggregate(_no_rows(ADDRESS), _no_rows(SELECTOR)))], at)
-    return isinstance(answer, bytes) and len(answer) > 0
-
-
-def _no_rows(width: int) -> Bytes:
-    return np.zeros((0, width), np.uint8)
-
-
-def _fill(
-    node: Node, targets: Bytes, data: Bytes, at: Block, found: Words, rows: NDArray[np.int64], size: int
-) -> None:
-    """Ask about some rows in chunks of `size`, and again, in smaller chunks, about those that failed."""
-    width = found.words.shape[1]
-    while len(rows):
-        chunks = [rows[i : i + size] for i in range(0, len(rows), size)]
-        if size == 1:
-            answers = _ask(node, [_plain(targets[i], data[i]) for i in rows.tolist()], at)
-            results = [_one(answer, width) for answer in answers]
-        else:
-            calls = [Call(MULTICALL3, encode_aggregate(targets[part], data[part])) for part in chunks]
-            results = [
-                _many(answer, len(part), width)
-                for answer, part in zip(_ask(node, calls, at), chunks, strict=True)
-            ]
-        for part, result in zip(chunks, results, strict=True):
-            found.ok[part], found.words[part] = result.ok, result.words
-        if size == 1:
-            return
-        rows = rows[~found.ok[rows]]
-        size = max(1, size // SECOND_LOOK)
-
-
-def _ask(node: Node, calls: list[Call], at: Block) -> list[bytes | CallReverted]:
-    try:
-        return node.call(calls, at)
-    except (NodeTimeout, TooLarge) as error:
-        raise _TooMuch(error) from None
-    except RpcError as error:
-        if means_too_much(error.seen):
-            raise _TooMuch(error) from None
-        raise
-
-
-def _plain(target: Bytes, data: Bytes) -> Call:
-    return Call(f"0x{target.tobytes().hex()}", data.tobytes())
-
-
-def _one(answer: bytes | CallReverted, width: int) -> Words:
-    """The result of a call that was made directly."""
-    result = Words(np.zeros(1, np.bool_), np.zeros((1, width, WORD), np.uint8))
-    if isinstance(answer, bytes) and len(answer) >= width * WORD:
-        result.ok[0] = True
-        result.words[0] = np.frombuffer(answer, np.uint8, width * WORD).reshape(width, WORD)
-    return result
-
-
-def _many(answer: bytes | CallReverted, count: int, width: int) -> Words:
-    """The results of one aggregate3."""
-    if isinstance(answer, CallReverted):
-        # It allows every inner failure, so only gas can have stopped it.
-        raise _TooMuch(answer)
-    return decode_aggregate(answer, count, width)
-
-
-def _padded(width: int) -> int:
-    return -(-width // WORD) * WORD
-
-
-def _stride(width: int) -> int:
-    """Bytes of calldata per call: its offset, target, flag, offset and length of the bytes, the bytes."""
-    return 5 * WORD + _padded(width)
-
-
-def encode_aggregate(targets: Bytes, data: Bytes) -> bytes:
-    """Calldata of aggregate3 for calls of one length, each allowed to fail."""
-    n, width = data.shape
-    element = 4 * WORD + _padded(width)
-    head: bytes = AGGREGATE3 + (WORD).to_bytes(WORD, "big") + n.to_bytes(WORD, "big")
-    offsets = np.zeros((n, WORD), np.uint8)
-    offsets[:, 24:] = _big_endian(n * WORD + np.arange(n, dtype=np.int64) * element)
-    elements = np.zeros((n, element), np.uint8)
-    elements[:, WORD - ADDRESS : WORD] = targets
-    elements[:, 2 * WORD - 1] = 1
-    elements[:, 3 * WORD - 1] = 3 * WORD
-    elements[:, 4 * WORD - 8 : 4 * WORD] = _big_endian(np.full(n, width, np.int64))
-    elements[:, 4 * WORD : 4 * WORD + width] = data
-    return head + offsets.tobytes() + elements.tobytes()
-
-
-def _big_endian(values: NDArray[np.int64]) -> Bytes:
-    return values.astype(">u8").view(np.uint8).reshape(len(values), 8)
-
-
-def decode_aggregate(answer: bytes, count: int, width: int) -> Words:
-    """The (success, returnData) pairs of aggregate3; DecodeError where an offset or length is unsound."""
-    what = "the answer of Multicall3"
-    if len(answer) % WORD or len(answer) < 2 * WORD:
-        raise DecodeError(what, f"{len(answer)} bytes")
-    table = np.frombuffer(answer, np.uint8).reshape(-1, WORD)
-    # Word values below 2**48, and 2**48 for anything larger: the sums below stay far from overflow.
-    low = table[:, 24:].copy().view(">u8").reshape(-1).astype(np.uint64)
-    is_large = (table[:, :24] != 0).any(axis=1) | (low >= np.uint64(1 << 48))
-    values = np.where(is_large, np.uint64(1 << 48), low).astype(np.int64)
-
-    def at(positions: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The words at byte positions, which must be aligned and inside."""
-        if len(positions) and ((positions % WORD != 0).any() or int(positions.max()) > len(answer) - WORD):
-            raise DecodeError(what, "an offset outside of the answer")
-        return values[positions // WORD]
-
-    if int(values[0]) != WORD or int(values[1]) != count:
-        raise DecodeError(what, f"{int(values[1])} results instead of {count}")
-    base = 2 * WORD
-    starts = base + at(base + WORD * np.arange(count, dtype=np.int64))
-    success = at(starts)
-    bodies = starts + at(starts + WORD)
-    lengths = at(bodies)
-    if (success > 1).any() or (bodies + WORD + lengths > len(answer)).any():
-        raise DecodeError(what, "a flag that is none, or bytes beyond the end")
-    ok = (success == 1) & (lengths >= width * WORD)
-    found = Words(ok, np.zeros((count, width, WORD), np.uint8))
-    first_words = bodies[ok] // WORD + 1
-    found.words[ok] = table[first_words[:, None] + np.arange(width)]
-    return found
-
-
-def words_to_amounts(words: Bytes) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
-    """Words (n, 32) as the high and low 64 bits of 128; DecodeError where a value needs more."""
-    if words[:, :16].any():
-        raise DecodeError("an amount", "a value of more than 128 bits")
-    halves = np.ascontiguousarray(words[:, 16:]).view(">u8").astype(np.uint64)
-    return halves[:, 0], halves[:, 1]
+    plain: _Way = _Plain(words)
+    job = _Job(node, targets, data, at, Words.none(len(targets), words), on_progress, plain)
+    width = data.shape[1]
+    ways: list[_Way] = [_Reader(width, words), _Multicall(width, words)] if len(targets) > 1 else []
+    for way in [*ways, plain]:
+        job.run(way)
+    return job.found

@@ -81,6 +81,11 @@ NO_BLOCK = _any_of(
     r"BlockOutOfRange|block (height|number) .{0,40}(beyond|greater|higher|ahead|out of range)",
     r"block is out of range|after last accepted block|beyond (the )?(current )?head|block .{0,30}future",
 )
+BEHIND = _any_of(
+    r"header (for hash )?not found",
+    r"unknown block\b|block .{0,80}not (be )?found",
+    r"beyond (the )?(current )?head|one of the blocks specified in filter",
+)
 TOO_MUCH = _any_of(
     r"out ?of ?gas|gas (uint64 overflow|too (low|high)|required exceeds)",
     r"gas .{0,20}exceeds|exceeds .{0,20}gas",
@@ -137,6 +142,11 @@ def means_lost_history(failure: Failure) -> bool:
 def means_no_block(failure: Failure) -> bool:
     """Whether the node does not know the block."""
     return NO_BLOCK.search(_words(failure)) is not None
+
+
+def means_behind(failure: Failure) -> bool:
+    """Whether a node of several behind one URL may not have seen the newest block yet."""
+    return not means_lost_history(failure) and BEHIND.search(_words(failure)) is not None
 
 
 def means_too_much(message: str) -> bool:

@@ -13,17 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from defiliq.chain.multicall import (
-    AGGREGATE3,
-    MULTICALL3,
-    Words,
-    decode_aggregate,
-    encode_aggregate,
-    fetch_words,
-    words_to_amounts,
-)
+from defiliq.chain.aggregate import AGGREGATE3, decode_aggregate, encode_aggregate
+from defiliq.chain.multicall import MULTICALL3, Words, fetch_words, words_to_amounts
 from defiliq.chain.node import Call, LogFilter, Logs, Override
+from defiliq.chain.reader import READER, decode_rows, encode_rows
 from defiliq.errors import (
+    BadResponse,
+    CallNotRecorded,
     CallReverted,
     DecodeError,
     HistoryUnavailable,
@@ -130,15 +126,21 @@ def test_a_short_answer_is_refused(answer: bytes) -> None:
 
 @dataclass
 class Chain:
-    """A node whose contracts return keccak-like words of their calldata, behind limits of gas and size."""
+    """A node whose contracts answer a function of their calldata, behind limits of gas and of kindness."""
 
-    has_multicall: bool = True
+    way: str = "reader"
+    """The best that it offers: reader, multicall or plain."""
+    without_override: NodeError | None = None
+    """What it says to a state override if it takes none; None: it ignores them."""
     gas: int = 10**9
-    """How many units of calldata one eth_call may run."""
+    """How many calls one eth_call may run."""
+    poison: frozenset[int] = frozenset()
+    """Numbers of calls that use up all gas."""
     fails: frozenset[int] = frozenset()
     """Numbers of calls that fail wherever they are made."""
     refusal: NodeError | None = None
-    answer_bytes: int = 32
+    answer_words: int = 1
+    width: int = 1
     chunks: list[int] = field(default_factory=list)
     plain: int = 0
     chain_id: int = 1
@@ -159,36 +161,56 @@ class Chain:
         timestamp: int | None = None,
     ) -> list[bytes | CallReverted]:
         assert at is AT
-        return [self._aggregate(call) if call.to == MULTICALL3 else self._plain(call) for call in calls]
+        if overrides is not None and self.way != "reader":
+            if self.without_override is not None:
+                raise self.without_override
+            return [b"" for _ in calls]
+        chunked = {MULTICALL3: self._aggregate, READER: self._read}
+        return [chunked.get(call.to, self._plain)(call) for call in calls]
 
     def _one(self, data: bytes, gas: int) -> bytes | None:
         number = int.from_bytes(data, "big")
         if number in self.fails or gas < 1:
             return None
-        return (number * 7 + 1).to_bytes(32, "big") * (self.answer_bytes // 32)
+        return (number * 7 + 1).to_bytes(32, "big") * self.answer_words
 
     def _plain(self, call: Call) -> bytes | CallReverted:
         self.plain += 1
-        answer = self._one(call.data, 1)
+        is_poison = int.from_bytes(call.data, "big") in self.poison
+        answer = None if is_poison else self._one(call.data, 1)
         return CallReverted(call.to, b"") if answer is None else answer
 
     def _aggregate(self, call: Call) -> bytes | CallReverted:
-        if not self.has_multicall:
+        if self.way == "plain":
             return b""
         (tuples,) = decode(["(address,bool,bytes)[]"], call.data[4:])
-        if tuples:
-            self.chunks.append(len(tuples))
-        # As in the EVM, a call without gas fails and the rest of the chunk can still end well.
-        gas, results = self.gas, []
-        for _, _, data in tuples:
-            answer = self._one(data, gas)
-            results.append((answer is not None, answer if answer is not None else b""))
-            gas -= 1
-        if gas < -3:
-            if self.refusal is not None:
-                raise self.refusal
-            return CallReverted(MULTICALL3, b"", "out of gas")
-        return encode(["(bool,bytes)[]"], [results])
+        answers = self._run([data for _, _, data in tuples])
+        if isinstance(answers, CallReverted):
+            return answers
+        return encode(["(bool,bytes)[]"], [[(a is not None, b"" if a is None else a) for a in answers]])
+
+    def _read(self, call: Call) -> bytes | CallReverted:
+        answers = self._run([call.data[i + 20 : i + 28] for i in range(0, len(call.data), 28)])
+        if isinstance(answers, CallReverted):
+            return answers
+        size = 32 * self.width
+        shown = [(b"\xee" * size if a is None else a.ljust(size, b"\0")[:size], a) for a in answers]
+        return b"".join(row + bytes([a is not None and len(a) >= size]) for row, a in shown)
+
+    def _run(self, data: list[bytes]) -> list[bytes | None] | CallReverted:
+        self.chunks.append(len(data))
+        # As in the EVM, a call without gas fails, and the rest of the chunk can still end well.
+        answers = [self._one(each, self.gas - i) for i, each in enumerate(data)]
+        is_poisoned = not self.poison.isdisjoint(int.from_bytes(each, "big") for each in data)
+        if len(data) <= self.gas + 3 and not is_poisoned:
+            return answers
+        if self.refusal is not None:
+            raise self.refusal
+        return CallReverted(MULTICALL3, b"", "out of gas")
+
+
+WAYS = pytest.mark.parametrize("way", ["reader", "multicall", "plain"])
+CHUNKED = pytest.mark.parametrize("way", ["reader", "multicall"])
 
 
 def ask(chain: Chain, count: int, **options: Any) -> Words:
@@ -204,32 +226,49 @@ def assert_all(found: Words, count: int, fails: frozenset[int] = frozenset()) ->
     assert values == [number * 7 + 1 if ok else 0 for number, ok in enumerate(expected)]
 
 
+@WAYS
 @pytest.mark.parametrize("count", [0, 1, 2, 1_999, 11_000])
-def test_every_call_is_answered_in_its_row(count: int) -> None:
-    chain = Chain()
+def test_every_call_is_answered_in_its_row(count: int, way: str) -> None:
+    chain = Chain(way)
     assert_all(ask(chain, count), count)
-    assert chain.plain == (1 if count == 1 else 0)
+    assert chain.plain == (count if way == "plain" or count == 1 else 0)
 
 
-def test_without_multicall_the_calls_are_made_one_by_one() -> None:
-    chain = Chain(has_multicall=False, fails=frozenset({5, 77}))
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        None,
+        RpcError("eth_call", -32602, "too many arguments, want at most 2"),
+        BadResponse("url", "HTTP 400"),
+        CallNotRecorded("path", "eth_call"),
+    ],
+)
+@pytest.mark.parametrize("way", ["multicall", "plain"])
+def test_a_node_without_overrides_is_asked_another_way(way: str, refusal: NodeError | None) -> None:
+    chain = Chain(way, without_override=refusal, fails=frozenset({5, 77}))
     assert_all(ask(chain, 3_000), 3_000, chain.fails)
-    assert chain.plain == 3_000
+    assert bool(chain.chunks) == (way == "multicall")
 
 
-def test_failing_calls_are_failed_and_do_no_harm_to_others() -> None:
-    chain = Chain(fails=frozenset(range(0, 5_000, 3)))
-    assert_all(ask(chain, 5_000), 5_000, chain.fails)
+@WAYS
+def test_failing_calls_are_failed_and_do_no_harm_to_others(way: str) -> None:
+    chain = Chain(way, fails=frozenset(range(0, 3_000, 3)))
+    assert_all(ask(chain, 3_000), 3_000, chain.fails)
 
 
-def test_an_answer_with_fewer_words_counts_as_failed() -> None:
-    found = ask(Chain(answer_bytes=64), 10, words=3)
+@WAYS
+def test_an_answer_with_fewer_words_counts_as_failed(way: str) -> None:
+    found = ask(Chain(way, answer_words=2, width=3), 10, words=3)
     assert not found.ok.any()
+    assert not found.words.any()
     assert found.words.shape == (10, 3, 32)
-    assert ask(Chain(answer_bytes=96), 10, words=3).ok.all()
-    assert ask(Chain(answer_bytes=96, has_multicall=False), 10, words=2).words.shape == (10, 2, 32)
+    for answer_words in (3, 4):
+        found = ask(Chain(way, answer_words=answer_words, width=3), 10, words=3)
+        assert found.ok.all()
+        assert (found.words[:, 2] == found.words[:, 0]).all()
 
 
+@CHUNKED
 @pytest.mark.parametrize(
     "refusal",
     [
@@ -241,34 +280,55 @@ def test_an_answer_with_fewer_words_counts_as_failed() -> None:
     ],
 )
 @pytest.mark.parametrize("gas", [3, 100, 1_500])
-def test_chunks_shrink_until_the_node_can_do_them(gas: int, refusal: NodeError | None) -> None:
-    chain = Chain(gas=gas, refusal=refusal, fails=frozenset({0, 1_234}))
-    assert_all(ask(chain, 4_000), 4_000, chain.fails)
+def test_chunks_shrink_until_the_node_can_do_them(gas: int, refusal: NodeError | None, way: str) -> None:
+    chain = Chain(way, gas=gas, refusal=refusal, fails=frozenset({0, 1_234}))
+    assert_all(ask(chain, 2_500), 2_500, chain.fails)
 
 
-def test_calls_that_merely_ran_out_of_the_chunks_gas_are_not_taken_for_failed() -> None:
+@CHUNKED
+def test_a_limit_is_found_once_and_then_kept(way: str) -> None:
+    chain = Chain(way, gas=300)
+    assert_all(ask(chain, 20_000), 20_000)
+    assert len([size for size in chain.chunks if size > 303]) < 12 * 8
+    assert len(chain.chunks) < 1.6 * 20_000 / 300 + 12 * 8
+
+
+@CHUNKED
+def test_one_call_that_burns_all_gas_costs_only_itself(way: str) -> None:
+    chain = Chain(way, poison=frozenset({777}))
+    assert_all(ask(chain, 2_000), 2_000, chain.poison)
+    assert chain.plain < 100
+
+
+@CHUNKED
+def test_calls_that_merely_ran_out_of_the_chunks_gas_are_not_taken_for_failed(way: str) -> None:
     """The last two of every full chunk fail for want of gas, and the chunk as a whole succeeds."""
-    full = Chain()
-    ask(full, 4_000)
-    chain = Chain(gas=max(full.chunks) - 2)
-    assert_all(ask(chain, 4_000), 4_000)
+    full = Chain(way)
+    ask(full, 4_100)
+    chain = Chain(way, gas=max(full.chunks) - 2)
+    assert_all(ask(chain, 4_100), 4_100)
     assert max(chain.chunks) == max(full.chunks)
 
 
-def test_other_refusals_are_raised_at_once() -> None:
-    chain = Chain(gas=1, refusal=HistoryUnavailable(1_000, "missing trie node"))
+@CHUNKED
+def test_other_refusals_are_raised_at_once(way: str) -> None:
+    chain = Chain(way, gas=1, refusal=HistoryUnavailable(1_000, "missing trie node"))
     with pytest.raises(HistoryUnavailable):
         ask(chain, 100)
     assert chain.chunks == [100]
-    chain = Chain(gas=1, refusal=RpcError("eth_call", -32601, "the method does not exist"))
+
+
+def test_a_refusal_that_no_way_avoids_is_raised() -> None:
+    chain = Chain("reader", gas=1, refusal=RpcError("eth_call", -32601, "the method does not exist"))
     with pytest.raises(RpcError):
         ask(chain, 100)
 
 
-def test_progress_goes_from_nothing_to_all() -> None:
+@WAYS
+def test_progress_goes_from_nothing_to_all(way: str) -> None:
     seen: list[tuple[int, int]] = []
-    ask(Chain(), 11_000, on_progress=lambda done, total: seen.append((done, total)))
-    assert seen[-1] == (11_000, 11_000)
+    ask(Chain(way), 20_000, on_progress=lambda done, total: seen.append((done, total)))
+    assert seen[-1] == (20_000, 20_000)
     assert len(seen) > 1
     assert [done for done, _ in seen] == sorted({done for done, _ in seen})
 
@@ -279,7 +339,21 @@ def test_a_lying_multicall_is_an_error_and_no_answer() -> None:
             return plain_answer(3)
 
     with pytest.raises(DecodeError, match="3 results instead of 10"):
-        ask(Liar(), 10)
+        ask(Liar("multicall"), 10)
+
+
+def test_rows_of_the_reader_are_packed_and_unpacked() -> None:
+    targets, data = rows([b"t" * 20, b"u" * 20], 20), rows([b"ab", b"cd"], 2)
+    assert encode_rows(targets, data) == b"t" * 20 + b"ab" + b"u" * 20 + b"cd"
+    found = decode_rows(b"x" * 64 + b"\1" + b"y" * 64 + b"\0", 2, 2)
+    assert found is not None
+    assert found.ok.tolist() == [True, False]
+    assert found.words.tobytes() == b"x" * 64 + bytes(64)
+
+
+@pytest.mark.parametrize("answer", [b"", b"x" * 32, b"x" * 66, (b"x" * 32 + b"\2") * 2])
+def test_an_answer_that_the_reader_cannot_have_given_is_no_answer(answer: bytes) -> None:
+    assert decode_rows(answer, 2, 1) is None
 
 
 @settings(deadline=None)
