@@ -43,7 +43,7 @@ ONLY_IN: Mapping[str, set[str]] = {
     "numpy": {"book", "chain", "cli", "engine", "index", "ladder", "pipeline", "protocols"},
     "pandas": {"cli", "ladder", "pipeline", "view"},
     "pyarrow": {"pipeline"},
-    "orjson": {"chain", "view"},
+    "orjson": {"chain", "pipeline", "view"},
     "click": {"cli"},
     "rich": {"cli", "view"},
     "platformdirs": {"cli"},

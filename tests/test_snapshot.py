@@ -228,6 +228,14 @@ def test_a_damaged_snapshot_is_refused_in_one_line(
     assert "\n" not in str(caught.value)
 
 
+def test_metadata_that_nests_without_end_is_refused(tmp_path: Path) -> None:
+    path = saved(tmp_path)
+    deep = b'{"format":"1","market":' + b"[" * 200_000
+    pq.write_table(pq.read_table(path).replace_schema_metadata({b"defiliq": deep}), path)
+    with pytest.raises(BadFile, match="not a whole snapshot"):
+        load_snapshot(path)
+
+
 def test_foreign_files_are_refused(tmp_path: Path) -> None:
     foreign = tmp_path / "foreign.parquet"
     pq.write_table(pa.table({"x": [1, 2]}), foreign)

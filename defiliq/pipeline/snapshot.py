@@ -6,13 +6,13 @@ of 64 bits each, which are what a load reads. An account without legs has one ro
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -53,7 +53,7 @@ def save_snapshot(book: Book[Any], path: str | Path) -> Path:
         raise InputError(f"cannot write {target}: a snapshot is a .parquet file. Name it so.")
     columns = _identity_columns(book) | _leg_columns(book)
     about = {"format": FORMAT, "market": encode(book.market), "failed": dict(book.failed)}
-    table = pa.table(columns).replace_schema_metadata({_METADATA: json.dumps(about).encode()})
+    table = pa.table(columns).replace_schema_metadata({_METADATA: orjson.dumps(about)})
     replace_file(target, lambda beside: pq.write_table(table, beside, compression="zstd"))
     return target
 
@@ -67,14 +67,14 @@ def load_snapshot(path: str | Path) -> Book[Any]:
         return _book(table, _decode_market(about), _decode_failed(about))
     except OSError as error:
         raise BadFile(shown, error.strerror or str(error).splitlines()[0]) from None
-    except (NotEncoded, pa.ArrowException, ValueError, KeyError, TypeError, RecursionError) as error:
+    except (NotEncoded, pa.ArrowException, ValueError, KeyError, TypeError) as error:
         text = str(error).splitlines() or [type(error).__name__]
         raise BadFile(shown, f"it is not a whole snapshot ({text[0]})") from None
 
 
 def _about(table: pa.Table) -> dict[str, Any]:
     """What the file says of itself."""
-    about = json.loads((table.schema.metadata or {}).get(_METADATA, b"null"))
+    about = orjson.loads((table.schema.metadata or {}).get(_METADATA, b"null"))
     if not isinstance(about, dict) or about.get("format") != FORMAT:
         raise NotEncoded(f"it carries no defiliq snapshot of format {FORMAT}")
     return about
