@@ -37,11 +37,11 @@ def test_scan_finds_every_borrower_and_judges_like_the_contract(
     code, out, _ = run("scan", *source, "-o", target)
     assert code == 0
     assert f"{len(lab.borrowers)} found, {len(lab.borrowers)} read, 0 failed" in out
-    table = pd.read_parquet(target).set_index("account")
-    assert set(table.index) == set(lab.borrowers)
+    rows = {row["account"]: row for row in pd.read_parquet(target).to_dict("records")}
+    assert set(rows) == set(lab.borrowers)
     for user, data in zip(lab.users, lab.all_account_data(), strict=True):
         if user.borrowed:
-            row = table.loc[user.owner]
+            row = rows[user.owner]
             assert int(row["collateral_raw"]) == data.collateral_base
             assert int(row["debt_raw"]) == data.debt_base
             assert row["liquidatable"] == (data.factor_wad < 10**18)
