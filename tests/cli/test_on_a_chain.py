@@ -107,9 +107,7 @@ def test_a_snapshot_is_the_book(run: Run, lab: Lab, source: list[str], tmp_path:
 
 
 @pytest.mark.parametrize("block", ["latest", "finalized"])
-def test_a_market_that_is_none_is_refused_in_one_line(
-    run: Run, lab: Lab, tmp_path: Path, block: str
-) -> None:
+def test_a_market_that_is_none_is_refused_in_one_line(run: Run, lab: Lab, tmp_path: Path, block: str) -> None:
     fields = json.loads(Path(lab.market_file(tmp_path / "lab.json")).read_text())
     fields["addresses"]["pool_addresses_provider"] = lab.tokens["WETH"]
     wrong = tmp_path / "wrong.json"
