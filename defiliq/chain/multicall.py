@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from defiliq.chain.aggregate import MULTICALL3 as MULTICALL3
 from defiliq.chain.aggregate import bytes_per_call, decode_aggregate, encode_aggregate
 from defiliq.chain.node import Call, Node, Override
-from defiliq.chain.reader import READER, decode_rows, encode_rows, reader_override
+from defiliq.chain.reader import READER as READER
+from defiliq.chain.reader import decode_rows, encode_rows, reader_override
 from defiliq.chain.span import Span
 from defiliq.chain.wording import means_too_much
 from defiliq.chain.words import WORD, Bytes
