@@ -66,25 +66,33 @@ def test_a_block_before_the_market_is_refused_with_the_newest(protocol: Any) -> 
     with pytest.raises(
         InputError, match=r"begins at block 5, after block 2 \(finalized\).*newest block is 120"
     ):
-        read(FakeNode(finalized=2), LISTING)
+        read(FakeNode(finalized=2), LISTING, "finalized")
 
 
 def test_a_market_younger_than_the_finalized_block_says_so(protocol: Any) -> None:
     protocol(begins=100)
     with pytest.raises(NotAMarket, match=r"at block 60 \(finalized\).*newest is 120.*--block latest"):
-        read(FakeNode(finalized=60), LISTING)
+        read(FakeNode(finalized=60), LISTING, "finalized")
     assert len(read(FakeNode(finalized=60), LISTING, "latest")) == 8
+
+
+def test_without_a_block_only_a_development_chain_is_read_at_its_newest(protocol: Any) -> None:
+    assert read(FakeNode(finalized=60), LISTING).market.block.number == 120
+    real = replace(LISTING, chain_id=1)
+    assert read(FakeNode(chain_id=1, finalized=60), real).market.block.number == 60
 
 
 def test_a_search_that_breaks_is_incomplete_and_goes_on_later(protocol: Any, tmp_path: Path) -> None:
     with Index(tmp_path / "index.sqlite") as index:
+        broken = FakeNode(head=120_000, finalized=110_000, breaks_after=60_000)
         with pytest.raises(IncompleteScan) as caught:
-            read(FakeNode(head=120_000, finalized=110_000, breaks_after=60_000), LISTING, index=index)
+            read(broken, LISTING, "finalized", index=index)
         assert caught.value.exit_code == 3
         assert 0 < caught.value.covered <= 60_000
         assert caught.value.accounts == 8
         steps: list[Step] = []
-        read(FakeNode(head=120_000, finalized=110_000), LISTING, index=index, on_progress=steps.append)
+        whole = FakeNode(head=120_000, finalized=110_000)
+        read(whole, LISTING, "finalized", index=index, on_progress=steps.append)
         assert steps[0].total == 110_000 - caught.value.covered
 
 

@@ -21,7 +21,7 @@ class Source:
     market: str | None
     market_file: tuple[str, ...]
     rpc_url: str | None
-    block: str
+    block: str | None
     snapshot: tuple[str, ...]
     record: str | None
     replay: str | None
@@ -56,10 +56,8 @@ _SOURCE = (
     ),
     click.option(
         "--block",
-        default="finalized",
-        show_default=True,
         metavar="B",
-        help="Block number, latest, safe or finalized.",
+        help="Block number, latest, safe or finalized.  [default: finalized; latest on a development chain]",
     ),
     click.option(
         "--from",

@@ -119,7 +119,7 @@ def _read(
         book = read(
             node,
             listing,
-            _block(source.block),
+            _block(source.block, listing.chain_id),
             index=index,
             owners=owners,
             uncounted=owners is not None,
@@ -162,7 +162,11 @@ def _index(source: Source) -> Index:
     return Index(path)
 
 
-def _block(text: str) -> int | str:
+def _block(text: str | None, chain_id: int) -> int | str:
+    if text is None:
+        from defiliq.pipeline.chains import default_block
+
+        return default_block(chain_id)
     if text.isdecimal() and text.isascii():
         return int(text)
     if text not in ("latest", "safe", "finalized", "earliest"):

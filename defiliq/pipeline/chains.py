@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from defiliq.errors import InputError
 
+DEVELOPMENT_CHAINS = (1337, 31337)
+"""Ids of local nodes (Hardhat, Anvil, Geth's developer mode), where nothing is ever final."""
+
 CHAINS = {
     "ethereum": 1,
     "optimism": 10,
@@ -48,3 +51,11 @@ def chain_id_of(chain: str | int) -> int:
 def chain_name(chain_id: int) -> str:
     """The name of a chain, or its id where it has no name here."""
     return _NAMES.get(chain_id, str(chain_id))
+
+
+def default_block(chain_id: int) -> str:
+    """The block to read where none is named: finalized, but the newest on a local development chain.
+
+    Such nodes put `finalized` a fixed number of blocks back, which would hide what was just done on them.
+    """
+    return "latest" if chain_id in DEVELOPMENT_CHAINS else "finalized"

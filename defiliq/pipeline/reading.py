@@ -14,6 +14,7 @@ from defiliq.book import Amounts, Book
 from defiliq.chain.node import Node
 from defiliq.errors import IncompleteScan, InputError, NodeError, NotAMarket, WrongChain
 from defiliq.index import Index, discover
+from defiliq.pipeline.chains import default_block
 from defiliq.protocols import PROTOCOLS
 from defiliq.types import Block, Listing
 
@@ -34,7 +35,7 @@ Progress: TypeAlias = Callable[[Step], None]
 def read(
     node: Node,
     listing: Listing,
-    at: int | str = "finalized",
+    at: int | str | None = None,
     *,
     index: Index | None = None,
     owners: NDArray[np.uint8] | None = None,
@@ -44,11 +45,14 @@ def read(
 ) -> Book[Any]:
     """Every account of a market at one block: found in its logs, then read from its contracts.
 
+    `at` is a number or a tag; where it is left out, see `default_block`.
     With `owners`, (N, 20) addresses, nothing is searched. Without an `index`, every log is read anew.
     Supplies that back nothing are left out unless `uncounted` asks for them.
     """
     if node.chain_id != listing.chain_id:
         raise WrongChain(node.label, node.chain_id, listing.chain_id)
+    if at is None:
+        at = default_block(listing.chain_id)
     block = node.block(at)
     _require_begun(node, listing, block, at)
     try:
