@@ -88,9 +88,11 @@ class EvmNode:
     def close(self) -> None:
         """Stop the threads and close the connections."""
         if self._pool is not None:
-            self._pool.shutdown(cancel_futures=True)
-            self._pool = None
+            self._pool.shutdown(wait=False, cancel_futures=True)
         self._transport.close()
+        if self._pool is not None:
+            self._pool.shutdown()
+            self._pool = None
 
     @property
     def label(self) -> str:

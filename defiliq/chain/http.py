@@ -7,7 +7,7 @@ call and turns bytes into objects.
 from __future__ import annotations
 
 import secrets
-import time
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -37,11 +37,6 @@ PASSING: Final = frozenset({502, 503, 520, 521, 523, 525, 529, 530})
 NOT_ALLOWED: Final = frozenset({401, 402, 403})
 
 
-def sleep_ms(milliseconds: int) -> None:
-    """Wait on the real clock."""
-    time.sleep(timedelta(milliseconds=milliseconds).total_seconds())
-
-
 def jitter_ms(longest: int) -> int:
     """A random wait from half of `longest` to all of it, so that threads do not come back together."""
     return longest // 2 + secrets.randbelow(longest // 2 + 1)
@@ -52,7 +47,8 @@ class Patience:
     """How often to ask again, and how to wait in between."""
 
     retries: int
-    sleep_ms: Callable[[int], None] = sleep_ms
+    sleep_ms: Callable[[int], None] | None = None
+    """None: the real clock, but no longer than the transport is open."""
     jitter_ms: Callable[[int], int] = jitter_ms
 
 
@@ -82,6 +78,7 @@ class HttpTransport:
         self._endpoint, self._poster, self._patience = endpoint, poster, patience
         self._max_batch = MAX_BATCH
         self._has_answered = False
+        self._closed = threading.Event()
 
     @property
     def label(self) -> str:
@@ -89,7 +86,8 @@ class HttpTransport:
         return self._endpoint.label
 
     def close(self) -> None:
-        """Close every connection."""
+        """Close every connection; what waits for another try gives up."""
+        self._closed.set()
         self._poster.close()
 
     def send(self, requests: Sequence[Request]) -> list[Reply]:
@@ -133,11 +131,15 @@ class HttpTransport:
     def _wait(self, again: _Again, failures: int) -> None:
         # A URL that never worked is most likely wrong: try once more, then say so.
         is_new = isinstance(again.final, NodeUnreachable) and not self._has_answered
-        if failures > (min(1, self._patience.retries) if is_new else self._patience.retries):
+        tries = min(1, self._patience.retries) if is_new else self._patience.retries
+        if failures > tries or self._closed.is_set():
             raise RateLimited(self.label, failures) if isinstance(again.final, RateLimited) else again.final
         growing = min(FIRST_WAIT_MS << min(failures - 1, 16), LONGEST_WAIT_MS)
         wait_ms = again.wait_ms if again.wait_ms is not None else self._patience.jitter_ms(growing)
-        self._patience.sleep_ms(wait_ms)
+        if self._patience.sleep_ms is not None:
+            self._patience.sleep_ms(wait_ms)
+        else:
+            self._closed.wait(timedelta(milliseconds=wait_ms).total_seconds())
 
     def _once(self, requests: Sequence[Request]) -> list[Reply]:
         bodies = [

@@ -72,7 +72,10 @@ class Poster:
     def _open(self, body: bytes) -> requests.Response:
         session: requests.Session = self._manager.cache_and_return_session(self._key)
         with self._lock:
-            self._sessions.add(session)
+            if session not in self._sessions:
+                # A proxy or .netrc of the environment is not meant for a node on this machine.
+                session.trust_env = not self._endpoint.is_local
+                self._sessions.add(session)
         return session.post(
             self._endpoint.url,
             data=body,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from defiliq.errors import BadUrl
@@ -46,6 +47,15 @@ class Endpoint:
         if not host or UNPRINTABLE.search(url.strip()):
             raise BadUrl("it has no host" if not host else "it holds a character that no URL can hold")
         return cls(url.strip(), _label(parts, host, port), _secrets(parts, host))
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is on this machine."""
+        host = urlsplit(self.url).hostname
+        try:
+            return host == "localhost" or (host is not None and ip_address(host).is_loopback)
+        except ValueError:
+            return False
 
     def scrub(self, text: str, longest: int = LONGEST_SHOWN) -> str:
         """Text from outside as one printable line without this endpoint's secrets."""

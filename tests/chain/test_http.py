@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import threading
 import traceback
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -12,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from defiliq.chain.http import jitter_ms, retry_after_ms
+from defiliq.chain.http import Patience, http_transport, jitter_ms, retry_after_ms
 from defiliq.chain.transport import Request
 from defiliq.errors import (
     BadResponse,
@@ -465,6 +466,38 @@ def test_control_characters_of_a_provider_do_not_reach_the_terminal(server: RpcS
     assert reply.failure is not None
     assert reply.failure.message.isprintable()
     assert reply.failure.message == "[2J bad line"
+
+
+def test_a_proxy_of_the_environment_is_not_used_for_this_machine(
+    server: RpcServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    with transport_to(server.url) as transport:
+        assert transport.send(ONE)[0].result is not None
+
+
+def test_closing_ends_every_wait(server: RpcServer) -> None:
+    server.always = Raw(b"", 429, {"Retry-After": "60"})
+    patience = Patience(retries=5)
+    transport = http_transport(server.url, timeout_s=5, max_response_bytes=1_000, patience=patience)
+    seen: list[Exception] = []
+
+    def ask() -> None:
+        try:
+            transport.send(ONE)
+        except RateLimited as error:
+            seen.append(error)
+
+    waiting = threading.Thread(target=ask)
+    waiting.start()
+    while not server.posts:
+        threading.Event().wait(0.01)
+    transport.close()
+    waiting.join(timeout=30)
+    assert len(seen) == 1
 
 
 def test_jitter_stays_between_half_and_all_of_the_wait() -> None:

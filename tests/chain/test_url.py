@@ -41,6 +41,20 @@ def test_a_key_anywhere_but_in_the_host_is_hidden(key: str) -> None:
     assert key not in endpoint.scrub(f"the key {key} in {url} is wrong: {key}")
 
 
+@pytest.mark.parametrize(
+    ("url", "is_local"),
+    [
+        ("http://localhost:1", True),
+        ("http://127.0.0.9", True),
+        ("http://[::1]:5/x", True),
+        ("http://localhost.example", False),
+        ("http://10.0.0.1", False),
+    ],
+)
+def test_what_is_on_this_machine(url: str, is_local: bool) -> None:
+    assert Endpoint.of(url).is_local == is_local
+
+
 def test_escaped_secrets_are_hidden_in_both_spellings() -> None:
     endpoint = Endpoint.of("https://user:p%40ssword@node.example/")
     assert endpoint.scrub("p%40ssword and p@ssword") == "*** and ***"
