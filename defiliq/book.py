@@ -146,7 +146,7 @@ class MarginTerms:
 
     An account's margin is the sum over its legs of (credit - debit) * price. The exact rule calls it
     liquidatable when its margin is below zero, up to what rounding moves. Rounding moves each leg by at most
-    `step + step_per_price * price`, and can take credit down to `credit_floor` in proportion. The floats
+    `step * (1 + price * grain)`, and can take credit down to `credit_floor` in proportion. The floats
     themselves are within `relative_error` of the exact terms, as a share of gross credit plus debit.
     """
 
@@ -162,9 +162,10 @@ class MarginTerms:
     """(L,) the least that proportional rounding leaves of it; `credit` itself where there is none."""
     debit: NDArray[np.float64]
     """(L,) margin per price integer that the leg's debt takes, >= 0."""
-    step: float
-    step_per_price: NDArray[np.float64]
-    """(F,) per feed."""
+    step: NDArray[np.float64]
+    """(L,) the margin in one base currency integer on each side that the leg has."""
+    grain: NDArray[np.float64]
+    """(F,) whole tokens in one base unit of the coarsest token that the feed prices."""
     relative_error: float
     law_only: NDArray[np.bool_]
     """(N,) accounts that these lines do not describe; they always go to the law."""

@@ -6,7 +6,7 @@ sign can add (Higham, Accuracy and Stability of Numerical Algorithms, 4.2). Henc
 
     |M - exact line| <= relative_error * (credit total + debit total)
 
-and the protocol's integer margin lies within the sum over its legs of step + step_per_price * price of its
+and the protocol's integer margin lies within the sum over its legs of step * (1 + price * grain) of its
 exact line, with credit no lower than its floor. If the float margin, less both, is above zero the integer
 rule must say safe; if the float margin, plus both, is below zero it must say liquidatable; anything else is
 unclear and goes to the law. The bound's own arithmetic errs by n and a few more u of itself, for which it is
@@ -43,7 +43,7 @@ def screen(terms: MarginTerms, prices: Sequence[int]) -> NDArray[np.int8]:
 
     credit, debit = total_of(terms.credit * price_of_leg), total_of(terms.debit * price_of_leg)
     floor = credit if terms.credit_floor is terms.credit else total_of(terms.credit_floor * price_of_leg)
-    steps = total_of((terms.step + terms.step_per_price * price).take(terms.feeds))
+    steps = total_of(terms.step * (1.0 + terms.grain * price).take(terms.feeds))
     doubt = (terms.relative_error * (credit + debit) + steps) * _WIDENED
     verdicts = np.zeros(count, dtype=np.int8)
     verdicts[credit - debit < -doubt] = LIQUIDATABLE

@@ -19,9 +19,9 @@ def margin(book: Book[AaveMarket]) -> MarginTerms:
     """Credit and debit per price integer of every leg, in base currency times 1e4.
 
     A leg's balance is rounded by less than one token base unit and its value by less than one base unit, each
-    weighted by at most 1e4. Before revision 9 the average threshold loses less than one basis point of the
-    collateral, and percentMul half a unit. wadDiv moves the boundary by 5e-19 of the debt at most, far below
-    one rounding of a double.
+    weighted by at most 1e4; a side that is zero rounds to zero. Before revision 9 the average threshold loses
+    less than one basis point of the collateral, and percentMul half a unit. wadDiv moves the boundary by at
+    most 5e-19 of the debt, far below one rounding of a double.
     """
     market = book.market
     averaged = market.revision < FIRST_UNAVERAGED_REVISION
@@ -32,6 +32,7 @@ def margin(book: Book[AaveMarket]) -> MarginTerms:
     backed = book.collateral.to_float() * book.counted
     credit = backed * credit_factor.take(cell)
     debit_factor = np.array([_ratio(r.debt_ray * BPS, RAY * r.unit) for r in market.reserves])
+    debit = book.debt.to_float() * debit_factor.take(book.reserves)
     most_legs = int(np.max(np.diff(book.first_leg), initial=0))
     law_only = np.zeros(len(book), dtype=np.bool_)
     law_only[account_of_leg[list(book.stable)]] = True
@@ -41,9 +42,9 @@ def margin(book: Book[AaveMarket]) -> MarginTerms:
         feeds=feed_table.take(cell),
         credit=credit,
         credit_floor=backed * floor_factor.take(cell) if averaged else credit,
-        debit=book.debt.to_float() * debit_factor.take(book.reserves),
-        step=float(2 * BPS + (HALF_BPS if averaged else 0)),
-        step_per_price=_step_per_price(market),
+        debit=debit,
+        step=np.sign(credit) * (BPS + HALF_BPS if averaged else BPS) + np.sign(debit) * BPS,
+        grain=_grain(market),
         relative_error=(most_legs + _ROUNDINGS_PER_TERM) * 2.0**-53,
         law_only=law_only,
     )
@@ -77,14 +78,14 @@ def _threshold_bps(market: AaveMarket, reserve: int, emode: EMode | None) -> int
     return own_bps
 
 
-def _step_per_price(market: AaveMarket) -> NDArray[np.float64]:
-    """(F,) what one token base unit of collateral and one of debt weigh, per price integer of each feed."""
+def _grain(market: AaveMarket) -> NDArray[np.float64]:
+    """(F,) whole tokens in one base unit, of the token with the fewest decimals that each feed prices."""
     smallest_unit = [RAY] * len(market.feeds)
     for emode in (None, *market.emodes.values()):
         for reserve in market.reserves:
             feed = price_feed(reserve, emode)
             smallest_unit[feed] = min(smallest_unit[feed], reserve.unit)
-    return np.array([_ratio(2 * BPS, unit) for unit in smallest_unit])
+    return np.array([_ratio(1, unit) for unit in smallest_unit])
 
 
 def _ratio(numerator: int, denominator: int) -> float:
