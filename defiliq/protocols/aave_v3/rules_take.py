@@ -8,7 +8,6 @@ less than 1,000 on either leg unless it clears one of them. What is left without
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from defiliq.protocols.aave_v3.legs import (
@@ -16,10 +15,9 @@ from defiliq.protocols.aave_v3.legs import (
     FIRST_DIRECTED_REVISION,
     Counted,
     counted_legs,
-    emode_of,
-    is_in_emode,
 )
-from defiliq.protocols.aave_v3.market import AaveMarket, AaveReserve, EMode
+from defiliq.protocols.aave_v3.market import AaveMarket
+from defiliq.protocols.aave_v3.pairs import Pair, pairs
 from defiliq.protocols.aave_v3.rules import rule
 from defiliq.types import Account, Health, Liquidation, Refusal
 from defiliq.units import (
@@ -34,6 +32,7 @@ from defiliq.units import (
     percent_mul_down,
     percent_mul_half_up,
     percent_mul_up,
+    ray_div_down,
     ray_div_half_up,
     ray_div_up,
     ray_mul_down,
@@ -50,37 +49,6 @@ FIRST_GRACE_REVISION = 4
 FIRST_WHOLE_DEBT_REVISION = 7
 FIRST_FLOORED_SEIZURE_REVISION = 11
 """v3.7: seizure rounds down and the protocol fee up; no sentinel any more."""
-
-
-@dataclass(frozen=True, slots=True)
-class Pair:
-    """A collateral leg and a debt leg, with what the arithmetic of one call needs of them."""
-
-    revision: int
-    collateral: Counted
-    debt: Counted
-    collateral_price: int
-    debt_price: int
-    bonus_bps: int
-    fee_bps: int
-
-    @property
-    def collateral_base(self) -> int:
-        """Value of the collateral leg, rounded down."""
-        return self._collateral_value(self.collateral.supplied)
-
-    @property
-    def debt_base(self) -> int:
-        """Value of the debt leg, rounded as the revision does."""
-        return self.debt_value(self.debt.owed)
-
-    def _collateral_value(self, amount: int) -> int:
-        return mul_div_down(amount, self.collateral_price, self.collateral.unit)
-
-    def debt_value(self, amount: int) -> int:
-        """Base value of an amount of the debt asset: down before revision 9, up since."""
-        rounded = mul_div_down if self.revision < FIRST_DIRECTED_REVISION else mul_div_up
-        return rounded(amount, self.debt_price, self.debt.unit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,38 +80,13 @@ def take(account: Account, market: AaveMarket) -> Liquidation | Refusal:
         amounts = None if reason else largest_call(pair, health)
         if amounts is None:
             reasons.append(reason or f"MustNotLeaveDust: no call on {_names(pair, market)} leaves enough")
+        elif burns_nothing(pair, amounts[0], health):
+            reasons.append(f"InvalidBurnAmount: {_names(pair, market)} is too little to be moved")
         else:
-            options.append(_liquidation(pair, *amounts, market, account, legs, health))
+            options.append(_liquidation(pair, *amounts, market, legs, health))
     if not options:
         return Refusal("; ".join(dict.fromkeys(reasons)) or "no collateral is enabled")
     return max(options, key=lambda o: (o.bonus_base, o.seized_base, -o.seize_reserve, -o.repay_reserve))
-
-
-def pairs(account: Account, market: AaveMarket, legs: tuple[Counted, ...]) -> Iterator[Pair]:
-    """Every collateral leg with every debt leg of an account."""
-    emode = emode_of(account, market)
-    for collateral in legs:
-        for debt in legs:
-            if collateral.supplied and debt.owed:
-                yield _pair(collateral, debt, emode, market)
-
-
-def _pair(collateral: Counted, debt: Counted, emode: EMode | None, market: AaveMarket) -> Pair:
-    reserve = market.reserves[collateral.reserve]
-    in_emode = emode is not None and is_in_emode(reserve, emode)
-    # An eMode price source prices every debt of its users, category or not (_getConfigurationData, v3.0).
-    debt_feed = emode.feed if emode is not None and emode.feed is not None else debt.feed
-    return Pair(
-        revision=market.revision,
-        collateral=collateral,
-        debt=debt,
-        collateral_price=market.prices[collateral.feed],
-        debt_price=market.prices[debt_feed],
-        bonus_bps=emode.liquidation_bonus_bps
-        if emode is not None and in_emode
-        else reserve.liquidation_bonus_bps,
-        fee_bps=reserve.liquidation_protocol_fee_bps,
-    )
 
 
 def why_refused(pair: Pair, market: AaveMarket, health: Health) -> str:
@@ -167,6 +110,9 @@ def why_refused(pair: Pair, market: AaveMarket, health: Health) -> str:
                 return f"LiquidationGracePeriod: {reserve.symbol} until {reserve.grace_period_until}"
     if market.revision < FIRST_DECOUPLED_REVISION and collateral.liquidation_threshold_bps == 0:
         return f"CollateralCannotBeLiquidated: {collateral.symbol}"
+    if pair.bonus_bps == 0:
+        # What lost its threshold has no bonus, by which the pool multiplies the seizure and divides the fee.
+        return f"no liquidation bonus: {collateral.symbol}"
     return ""
 
 
@@ -247,63 +193,83 @@ def _liquidation(
     amounts: Amounts,
     debt_to_cover: int,
     market: AaveMarket,
-    account: Account,
     legs: tuple[Counted, ...],
     health: Health,
 ) -> Liquidation:
-    scaled = next(leg.collateral for leg in account.legs if leg.reserve == pair.collateral.reserve)
-    reserve = market.reserves[pair.collateral.reserve]
     return Liquidation(
         seize_reserve=pair.collateral.reserve,
         repay_reserve=pair.debt.reserve,
         seized=amounts.seized,
         repaid=amounts.repaid,
-        protocol_fee=_fee_paid(amounts, scaled, reserve, market.revision),
+        protocol_fee=_fee_paid(pair, amounts),
         seized_base=mul_div_down(amounts.seized, pair.collateral_price, pair.collateral.unit),
         repaid_base=mul_div_up(amounts.repaid, pair.debt_price, pair.debt.unit),
-        bad_debt_base=_bad_debt_base(pair, amounts, scaled, market, legs, health),
+        bad_debt_base=_bad_debt_base(pair, amounts, market, legs, health),
         debt_to_cover=debt_to_cover,
     )
 
 
-def _fee_paid(amounts: Amounts, scaled: int, reserve: AaveReserve, revision: int) -> int:
+def _fee_paid(pair: Pair, amounts: Amounts) -> int:
     """The protocol fee after its cap at what the seizure leaves of the account's scaled balance."""
-    directed = revision >= FIRST_DIRECTED_REVISION
+    directed = pair.revision >= FIRST_DIRECTED_REVISION
     to_scaled = ray_div_up if directed else ray_div_half_up
     from_scaled = ray_mul_down if directed else ray_mul_half_up
-    left = max(0, scaled - to_scaled(amounts.seized, reserve.income_ray))
-    if to_scaled(amounts.protocol_fee, reserve.income_ray) > left:
-        return from_scaled(left, reserve.income_ray)
+    left = max(0, pair.scaled_collateral - to_scaled(amounts.seized, pair.income_ray))
+    if to_scaled(amounts.protocol_fee, pair.income_ray) > left:
+        return from_scaled(left, pair.income_ray)
     return amounts.protocol_fee
 
 
-def clears_collateral(pair: Pair, amounts: Amounts, scaled: int, income_ray: int, health: Health) -> bool:
+def burns_nothing(pair: Pair, amounts: Amounts, health: Health) -> bool:
+    """Whether a token would be told to burn nothing, which it refuses with InvalidBurnAmount.
+
+    Dust does it: a debt worth less than one unit of the collateral, or a repayment that rounds to no scaled
+    unit. A liquidator who takes aTokens could still seize nothing, and pay for it.
+    """
+    if amounts.seized == 0:
+        return True
+    if pair.revision < FIRST_DIRECTED_REVISION:
+        return pair.scaled_debt != 0 and ray_div_half_up(amounts.repaid, pair.debt_ray) == 0
+    burnt = pair.debt.owed if clears_collateral(pair, amounts, health) else amounts.repaid
+    return ray_div_down(burnt, pair.debt_ray) == 0
+
+
+def clears_collateral(pair: Pair, amounts: Amounts, health: Health) -> bool:
     """Whether the pool finds no collateral left after the call (hasNoCollateralLeft)."""
     taken = amounts.taken
     if pair.revision >= FIRST_FLOORED_SEIZURE_REVISION:
-        consumed = ray_div_up(amounts.seized, income_ray) + ray_div_up(amounts.protocol_fee, income_ray)
-        taken = ray_mul_down(min(consumed, scaled), income_ray)
+        consumed = ray_div_up(amounts.seized, pair.income_ray)
+        consumed += ray_div_up(amounts.protocol_fee, pair.income_ray)
+        taken = ray_mul_down(min(consumed, pair.scaled_collateral), pair.income_ray)
     return health.collateral_base == mul_div_down(taken, pair.collateral_price, pair.collateral.unit)
 
 
 def _bad_debt_base(
-    pair: Pair,
-    amounts: Amounts,
-    scaled: int,
-    market: AaveMarket,
-    legs: tuple[Counted, ...],
-    health: Health,
+    pair: Pair, amounts: Amounts, market: AaveMarket, legs: tuple[Counted, ...], health: Health
 ) -> int:
     """The debt that is left when the call clears all collateral; written off from revision 7 on."""
-    income_ray = market.reserves[pair.collateral.reserve].income_ray
-    if not clears_collateral(pair, amounts, scaled, income_ray, health):
+    if not clears_collateral(pair, amounts, health):
         return 0
     rounded = mul_div_down if market.revision < FIRST_DIRECTED_REVISION else mul_div_up
-    left_base = pair.debt_value(pair.debt.owed - amounts.repaid)
+    left_base = 0
     for leg in legs:
-        if leg.owed and leg.reserve != pair.debt.reserve:
-            left_base += rounded(leg.owed, market.prices[leg.feed], leg.unit)
+        owed = _owed_after(pair, amounts) if leg.reserve == pair.debt.reserve else leg.owed
+        left_base += rounded(owed, market.prices[leg.feed], leg.unit)
     return left_base
+
+
+def _owed_after(pair: Pair, amounts: Amounts) -> int:
+    """The debt leg right after the call.
+
+    What is written off is the plain difference. Before, the variable debt stays, and its token rounds what
+    it burns.
+    """
+    left = pair.debt.owed - amounts.repaid
+    variable = ray_mul_half_up(pair.scaled_debt, pair.debt_ray)
+    if pair.revision >= FIRST_WHOLE_DEBT_REVISION or amounts.repaid > variable:
+        return left
+    burnt = ray_div_half_up(amounts.repaid, pair.debt_ray)
+    return pair.debt.owed - variable + ray_mul_half_up(pair.scaled_debt - burnt, pair.debt_ray)
 
 
 def _names(pair: Pair, market: AaveMarket) -> str:
