@@ -1,0 +1,182 @@
+"""A lab's accounts brought to prices where they break, and real liquidation calls at an exact second."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any
+
+from eth_utils.crypto import keccak
+
+from defiliq.book import Book
+from defiliq.chain.evm import connect
+from defiliq.oracle import drivers, group_driver
+from defiliq.pipeline.judge import solve_book
+from defiliq.pipeline.reading import read
+from defiliq.protocols.aave_v3 import AaveMarket
+from defiliq.protocols.aave_v3.legs import counted_legs
+from defiliq.protocols.aave_v3.pairs import Pair, pairs
+from defiliq.types import Account, Driver, Level, Liquidation, Listing
+from defiliq.units import MAX_UINT256
+from tests.lab import Lab
+from tests.lab.chain import GAS, revert_reason
+from tests.lab.liquidation import LIQUIDATOR, Outcome
+from tests.lab.node import RpcError
+from tests.protocols.aave_v3.contract_says import answers_of, moved_feeds, price_of
+
+AFTER_S = 777
+"""The liquidations happen so long after the block that was read: balances accrue until then."""
+WITH_ADAPTER = "ETH/USD"
+"""The driver that moves the ETH feed alone, and leaves the staked token to its real adapter."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One lab as read, accrued to the second of the liquidations, with all its levels."""
+
+    lab: Lab
+    book: Book[AaveMarket]
+    levels: tuple[Level, ...]
+    broken: tuple[Level, ...]
+    """Of accounts that break without a move: one each, which stands at spot."""
+    shapes: Mapping[str, str]
+
+    @property
+    def market(self) -> AaveMarket:
+        return self.book.market
+
+    def at(self, driver: Driver, price: int) -> AaveMarket:
+        """The market with a driver elsewhere."""
+        return self.market.at_prices(driver.prices(price))
+
+    def account(self, level: Level) -> Account:
+        return self.book.account(level.account)
+
+    def shape(self, level: Level) -> str:
+        return self.shapes[self.book.owner(level.account)]
+
+    def symbol(self, reserve: int) -> str:
+        return self.market.reserves[reserve].symbol
+
+    def feeds(self, driver: Driver, price: int) -> dict[str, int]:
+        """What to write into which source, so that the driver stands at `price` on chain."""
+        moved = moved_feeds(self.lab, self.market, driver, price)
+        if driver.name == WITH_ADAPTER:
+            del moved[self.lab.feeds["wstETH"]]
+        return moved
+
+    def call(
+        self,
+        level: Level,
+        price: int,
+        taken: Liquidation | tuple[int, int],
+        *,
+        debt_to_cover: int | None = None,
+    ) -> Outcome:
+        """A real liquidationCall of the level's account with its driver at `price`.
+
+        Whales are paid in aTokens: the pool does not hold so much of the underlying.
+        """
+        if isinstance(taken, Liquidation):
+            seize, repay, cover = taken.seize_reserve, taken.repay_reserve, taken.debt_to_cover
+        else:
+            (seize, repay), cover = taken, MAX_UINT256
+        return self.lab.liquidate(
+            self.book.owner(level.account),
+            collateral=self.symbol(seize),
+            debt=self.symbol(repay),
+            debt_to_cover=cover if debt_to_cover is None else debt_to_cover,
+            timestamp=self.market.timestamp,
+            prices=self.feeds(level.driver, price),
+            takes_a_token=self.shape(level).startswith("whale"),
+        )
+
+    def refusal(self, level: Level, price: int, pair: tuple[int, int], debt_to_cover: int) -> str:
+        """What the same call would revert with; empty where it would succeed. Nothing is mined."""
+        pool, tokens = self.lab.market.pool, [self.lab.tokens[self.symbol(reserve)] for reserve in pair]
+        owner, in_a_tokens = self.book.owner(level.account), self.shape(level).startswith("whale")
+        data = pool.data("liquidationCall", *tokens, owner, debt_to_cover, in_a_tokens)
+        request = {"from": LIQUIDATOR, "to": pool.address, "data": data, "gas": hex(GAS)}
+        adapter_stays = level.driver.name == WITH_ADAPTER
+        overrides = answers_of(self.lab, self.feeds(level.driver, price), adapter_stays=adapter_stays)
+        time = {"time": hex(self.market.timestamp)}
+        try:
+            self.lab.rpc("eth_call", request, "latest", overrides, time)
+        except RpcError as error:
+            return revert_reason(error.data) or str(error)
+        return ""
+
+    def error(self, name: str, code: str) -> str:
+        """How the pool spells an error: a selector in v3.6, a number in v3.0."""
+        return selector(name) if self.lab.revision >= 9 else code
+
+
+def selector(name: str) -> str:
+    """The first four bytes of a custom error without arguments."""
+    return "0x" + keccak(text=f"{name}()")[:4].hex()
+
+
+def open_stage(lab: Lab) -> Stage:
+    """Read a lab and solve it; once per lab, since tests leave a lab as they found it."""
+    return _opened(lab, lab.url)
+
+
+@lru_cache(maxsize=4)
+def _opened(lab: Lab, url: str) -> Stage:
+    listing = Listing("aave-v3", "Local", lab.chain_id, 0, {"pool_addresses_provider": lab.provider})
+    with connect(url, retries=0) as node:
+        book: Book[AaveMarket] = read(node, listing, "latest")
+    market = book.market.at_time(book.market.block.timestamp + AFTER_S)
+    book = replace(book, market=market)
+    ratio = lab.chain.call(lab.market.ratio, "getRatio")
+    grouped = group_driver(market, f"{WITH_ADAPTER}=WETH,wstETH:{ratio}/{10**18}")
+    found = solve_book(book, (grouped, *drivers(market))).levels
+    levels = tuple(level for level in found if level.outcome == "price")
+    already = {level.account: level for level in found if level.outcome == "already"}
+    return Stage(lab, book, levels, tuple(already.values()), {user.owner: user.shape for user in lab.users})
+
+
+def lower(level: Level, percent: int) -> int:
+    """A price so much deeper than the level, on its own side."""
+    kept = 100 - percent
+    price = price_of(level)
+    return max(1, price * kept // 100) if level.side == "long" else price * 100 // kept
+
+
+def spread(levels: Sequence[Level], most: int) -> list[Level]:
+    """A few levels: of as many accounts as possible, on as many drivers and both sides."""
+    chosen: list[Level] = []
+    waiting = list(levels)
+    while waiting and len(chosen) < most:
+        waiting.sort(
+            key=lambda level: (
+                sum(level.account == other.account for other in chosen),
+                sum((level.driver.name, level.side) == (other.driver.name, other.side) for other in chosen),
+            )
+        )
+        chosen.append(waiting.pop(0))
+    return chosen
+
+
+def pair_of(account: Account, market: AaveMarket, taken: Liquidation) -> Pair:
+    """The pair of legs that a liquidation names, as the law sees it."""
+    named = (taken.seize_reserve, taken.repay_reserve)
+    legs = counted_legs(account, market)
+    return next(
+        pair for pair in pairs(account, market, legs) if (pair.collateral.reserve, pair.debt.reserve) == named
+    )
+
+
+def deficits_base(market: AaveMarket, outcome: Outcome) -> int:
+    """What DeficitCreated events say, valued as the pool values debt (rounded up from v3.5 on)."""
+    total, deficits = 0, outcome.deficits
+    assert deficits is not None
+    for position, reserve in enumerate(market.reserves):
+        total += -(-deficits.get(reserve.symbol, 0) * market.price_of(position) // reserve.unit)
+    return total
+
+
+def amounts_of(found: Liquidation | Outcome) -> tuple[Any, ...]:
+    """What is compared to the wei. The fee is the value of the aToken's Transfer to the treasury."""
+    return found.repaid, found.seized, found.protocol_fee
