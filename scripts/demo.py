@@ -74,6 +74,9 @@ def show(demo: Demo) -> None:
         "ladder --bin: the same along WETH/USD, in steps of 5%",
         "ladder", "aave-v3", "--driver", "WETH/USD", "--bin", "5%", "--format", "table",
     )  # fmt: skip
+    if demo.failed:
+        say("!! the ladder is missing, so the rest is left out")
+        return
     account = nearest_account(demo.folder / "ladder.csv", "WETH/USD")
     demo.run(
         "position: one account explained; this one is the next to break as WETH falls",
