@@ -19,7 +19,7 @@ import orjson
 from defiliq.chain.post import Answer, Poster, masked_target
 from defiliq.chain.transport import Failure, Json, Reply, Request
 from defiliq.chain.url import Endpoint
-from defiliq.chain.wording import means_behind, means_busy, means_rate_limit
+from defiliq.chain.wording import asked_wait_ms, means_behind, means_busy, means_rate_limit
 from defiliq.errors import BadResponse, NodeError, NodeTimeout, NodeUnreachable, RateLimited, TooLarge
 
 FIRST_WAIT_MS: Final = 500
@@ -115,7 +115,9 @@ class HttpTransport:
             waiting = [i for i in waiting if i not in settled]
             failures = 0 if settled else failures + 1
             if len(settled) < len(part):
-                self._wait(_Again(RateLimited(self.label, failures)), max(failures, 1))
+                asked_ms = [_asked_ms(reply) for i, reply in zip(part, got, strict=True) if i not in settled]
+                wait_ms = max((ms for ms in asked_ms if ms is not None), default=None)
+                self._wait(_Again(RateLimited(self.label, failures), wait_ms), max(failures, 1))
         return [replies[i] for i in range(len(requests))]
 
     def _is_put_off(self, request: Request, reply: Reply, failures: int) -> bool:
@@ -242,6 +244,11 @@ class HttpTransport:
             self._endpoint.scrub(message if isinstance(message, str) else "", LONGEST_REASON),
             error.get("data"),
         )
+
+
+def _asked_ms(reply: Reply) -> int | None:
+    asked = None if reply.failure is None else asked_wait_ms(reply.failure)
+    return None if asked is None else min(asked, LONGEST_RETRY_AFTER_MS)
 
 
 def _is_about_batch(reply: Reply) -> bool:

@@ -95,6 +95,8 @@ TOO_MUCH = _any_of(
     r"too (large|big|long)\b|size limit",
 )
 
+RETRY_IN = re.compile(r"retry (?:in|after) (\d{1,6}) ?(ms|s|m)", re.IGNORECASE)
+UNITS_MS = {"ms": 1, "s": KILO, "m": 60 * KILO}
 RATE_CODES = frozenset({429, -32029, -32097})
 REVERT_CODES = frozenset({3, -32015})
 
@@ -117,6 +119,17 @@ def means_rate_limit(failure: Failure) -> bool:
     if failure.code in RATE_CODES:
         return True
     return not means_revert(failure) and RATE.search(_words(failure)) is not None
+
+
+def asked_wait_ms(failure: Failure) -> int | None:
+    """How long a rate limit asks to wait, in its words or by Infura's `backoff_seconds`; None if it does not."""
+    found = RETRY_IN.search(_words(failure))
+    if found is not None:
+        return int(found.group(1)) * UNITS_MS[found.group(2).lower()]
+    match failure.data:
+        case {"rate": {"backoff_seconds": int(seconds)}} if seconds >= 0:
+            return seconds * KILO
+    return None
 
 
 def means_busy(failure: Failure) -> bool:

@@ -189,6 +189,16 @@ def test_a_rate_limit_in_a_json_rpc_error_ends_as_rate_limited(server: RpcServer
     assert len(server.posts) == 3
 
 
+def test_a_rate_limit_in_a_json_rpc_error_may_say_how_long_to_wait(server: RpcServer) -> None:
+    answers: list[Any] = [RpcFailure(-32005, "rate limit exhausted, retry in 900m")]
+    answers.append(RpcFailure(-32005, "request rate exceeded", {"rate": {"backoff_seconds": 3}}))
+    server.answer = lambda *_: answers.pop() if answers else "0x1"
+    slept = Slept()
+    with transport_to(server.url, slept=slept) as transport:
+        assert transport.send(ONE)[0].result == "0x1"
+    assert slept.waits_ms == [3_000, 60_000]
+
+
 def test_a_contract_that_says_too_many_requests_is_not_a_rate_limit(server: RpcServer) -> None:
     server.answer = lambda *_: RpcFailure(3, "execution reverted: too many requests")
     with transport_to(server.url) as transport:

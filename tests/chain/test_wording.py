@@ -13,6 +13,7 @@ import pytest
 
 from defiliq.chain.transport import Failure
 from defiliq.chain.wording import (
+    asked_wait_ms,
     means_busy,
     means_lost_history,
     means_no_block,
@@ -198,6 +199,26 @@ def test_rate_limits_are_told_from_range_errors(code: int, message: str) -> None
     failure = Failure(code, message)
     assert means_rate_limit(failure)
     assert not means_range(failure)
+
+
+@pytest.mark.parametrize(
+    ("message", "data", "wait_ms"),
+    [
+        ("Too many requests, reason: call rate limit exhausted, retry in 10s", None, 10_000),
+        ("rate limit exceeded, retry after 250 ms", None, 250),
+        ("rate limit exceeded, retry in 2m", None, 120_000),
+        (
+            "request rate exceeded",
+            {"rate": {"allowed_rps": 1, "backoff_seconds": 24, "current_rps": 2}},
+            24_000,
+        ),
+        ("rate limit exceeded", {"rate": {"backoff_seconds": -1}}, None),
+        ("rate limit exceeded", {"rate": 5}, None),
+        ("rate limit exceeded, retry in a while", None, None),
+    ],
+)
+def test_a_rate_limit_may_say_how_long_it_lasts(message: str, data: Any, wait_ms: int | None) -> None:
+    assert asked_wait_ms(Failure(-32005, message, data)) == wait_ms
 
 
 @pytest.mark.parametrize("message", HISTORY)
