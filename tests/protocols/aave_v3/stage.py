@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
+from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 
 from defiliq.book import Book
@@ -20,9 +21,11 @@ from defiliq.protocols.aave_v3.pairs import Pair, pairs
 from defiliq.types import Account, Driver, Level, Liquidation, Listing
 from defiliq.units import MAX_UINT256
 from tests.lab import Lab
-from tests.lab.chain import GAS, revert_reason
+from tests.lab.chain import GAS, Tx, revert_reason
 from tests.lab.liquidation import LIQUIDATOR, Outcome
+from tests.lab.market import TREASURY
 from tests.lab.node import RpcError
+from tests.protocols.aave_v3.conftest import packed
 from tests.protocols.aave_v3.contract_says import answers_of, moved_feeds, price_of
 
 AFTER_S = 777
@@ -54,7 +57,11 @@ class Stage:
         return self.book.account(level.account)
 
     def shape(self, level: Level) -> str:
-        return self.shapes[self.book.owner(level.account)]
+        """What the population has the account for; empty for accounts that a test made."""
+        return self.shapes.get(self.book.owner(level.account), "")
+
+    def is_whale(self, level: Level) -> bool:
+        return self.shape(level).startswith("whale")
 
     def symbol(self, reserve: int) -> str:
         return self.market.reserves[reserve].symbol
@@ -73,6 +80,7 @@ class Stage:
         taken: Liquidation | tuple[int, int],
         *,
         debt_to_cover: int | None = None,
+        a_tokens: bool = False,
     ) -> Outcome:
         """A real liquidationCall of the level's account with its driver at `price`.
 
@@ -89,13 +97,34 @@ class Stage:
             debt_to_cover=cover if debt_to_cover is None else debt_to_cover,
             timestamp=self.market.timestamp,
             prices=self.feeds(level.driver, price),
-            takes_a_token=self.shape(level).startswith("whale"),
+            takes_a_token=a_tokens or self.is_whale(level),
         )
 
-    def refusal(self, level: Level, price: int, pair: tuple[int, int], debt_to_cover: int) -> str:
+    def treasury_growth(self, level: Level, price: int, taken: Liquidation) -> int:
+        """By how many scaled aTokens of the seized reserve one real call lets the treasury grow."""
+        lab, (seized, repaid) = self.lab, (self.symbol(taken.seize_reserve), self.symbol(taken.repay_reserve))
+        a_token, pool = lab.market.a_tokens[seized], lab.market.pool
+        arguments = (lab.tokens[seized], lab.tokens[repaid], self.book.owner(level.account))
+        with lab.rewinding():
+            for source, answer in self.feeds(level.driver, price).items():
+                lab.set_price(source, answer)
+            before = lab.chain.call(a_token, "scaledBalanceOf", TREASURY)
+            call = Tx(LIQUIDATOR, pool, "liquidationCall", (*arguments, taken.debt_to_cover, False))
+            lab.chain.send_all([call], self.market.timestamp)
+            return int(lab.chain.call(a_token, "scaledBalanceOf", TREASURY)) - int(before)
+
+    def refusal(
+        self,
+        level: Level,
+        price: int,
+        pair: tuple[int, int],
+        debt_to_cover: int = MAX_UINT256,
+        *,
+        a_tokens: bool = False,
+    ) -> str:
         """What the same call would revert with; empty where it would succeed. Nothing is mined."""
         pool, tokens = self.lab.market.pool, [self.lab.tokens[self.symbol(reserve)] for reserve in pair]
-        owner, in_a_tokens = self.book.owner(level.account), self.shape(level).startswith("whale")
+        owner, in_a_tokens = self.book.owner(level.account), a_tokens or self.is_whale(level)
         data = pool.data("liquidationCall", *tokens, owner, debt_to_cover, in_a_tokens)
         request = {"from": LIQUIDATOR, "to": pool.address, "data": data, "gas": hex(GAS)}
         adapter_stays = level.driver.name == WITH_ADAPTER
@@ -124,17 +153,40 @@ def open_stage(lab: Lab) -> Stage:
 
 @lru_cache(maxsize=4)
 def _opened(lab: Lab, url: str) -> Stage:
+    return set_stage(lab)
+
+
+def set_stage(lab: Lab, owners: Sequence[str] | None = None, after_s: int = AFTER_S) -> Stage:
+    """Read a lab as it stands, all of its borrowers or some owners, and solve it."""
     listing = Listing("aave-v3", "Local", lab.chain_id, 0, {"pool_addresses_provider": lab.provider})
-    with connect(url, retries=0) as node:
-        book: Book[AaveMarket] = read(node, listing, "latest")
-    market = book.market.at_time(book.market.block.timestamp + AFTER_S)
+    asked = None if owners is None else packed(tuple(owners))
+    with connect(lab.url, retries=0) as node:
+        book: Book[AaveMarket] = read(node, listing, "latest", owners=asked)
+    market = book.market.at_time(book.market.block.timestamp + after_s)
     book = replace(book, market=market)
     ratio = lab.chain.call(lab.market.ratio, "getRatio")
     grouped = group_driver(market, f"{WITH_ADAPTER}=WETH,wstETH:{ratio}/{10**18}")
     found = solve_book(book, (grouped, *drivers(market))).levels
     levels = tuple(level for level in found if level.outcome == "price")
     already = {level.account: level for level in found if level.outcome == "already"}
-    return Stage(lab, book, levels, tuple(already.values()), {user.owner: user.shape for user in lab.users})
+    shapes = {user.owner: user.shape for user in lab.users}
+    return Stage(lab, book, levels, tuple(already.values()), shapes)
+
+
+def open_position(
+    lab: Lab, name: str, supplies: Mapping[str, int], debts: Mapping[str, int], emode: int = 0
+) -> str:
+    """Make an account that holds and owes so much, in base units; the liquidator pays. It takes blocks."""
+    owner = str(to_checksum_address(keccak(text=f"defiliq exact {name}")[-20:]))
+    pool, tokens = lab.market.pool, lab.tokens
+    lab.rpc("anvil_setBalance", owner, hex(10**20))
+    for symbol, amount in supplies.items():
+        lab.chain.send(pool, "supply", tokens[symbol], amount, owner, 0, sender=LIQUIDATOR)
+    if emode:
+        lab.chain.send(pool, "setUserEMode", emode, sender=owner)
+    for symbol, amount in debts.items():
+        lab.chain.send(pool, "borrow", tokens[symbol], amount, 2, 0, owner, sender=owner)
+    return owner
 
 
 def lower(level: Level, percent: int) -> int:
@@ -159,13 +211,10 @@ def spread(levels: Sequence[Level], most: int) -> list[Level]:
     return chosen
 
 
-def pair_of(account: Account, market: AaveMarket, taken: Liquidation) -> Pair:
-    """The pair of legs that a liquidation names, as the law sees it."""
-    named = (taken.seize_reserve, taken.repay_reserve)
+def all_pairs(account: Account, market: AaveMarket) -> dict[tuple[int, int], Pair]:
+    """Every collateral with every debt of an account, by (seized, repaid) reserve."""
     legs = counted_legs(account, market)
-    return next(
-        pair for pair in pairs(account, market, legs) if (pair.collateral.reserve, pair.debt.reserve) == named
-    )
+    return {(pair.collateral.reserve, pair.debt.reserve): pair for pair in pairs(account, market, legs)}
 
 
 def deficits_base(market: AaveMarket, outcome: Outcome) -> int:

@@ -14,18 +14,18 @@ import pytest
 from defiliq.protocols.aave_v3 import AaveMarket, rule, take
 from defiliq.protocols.aave_v3.rules_take import CLOSE_FACTOR_HF_THRESHOLD
 from defiliq.types import Account, Level, Liquidation
-from defiliq.units import MAX_UINT256
+from defiliq.units import MAX_UINT256, ray_div_half_up, ray_div_up
 from tests.lab import Lab
 from tests.lab.build import VERSIONS
 from tests.lab.liquidation import Outcome
 from tests.protocols.aave_v3.contract_says import price_of, toward_spot
 from tests.protocols.aave_v3.stage import (
     Stage,
+    all_pairs,
     amounts_of,
     deficits_base,
     lower,
     open_stage,
-    pair_of,
     spread,
 )
 
@@ -105,7 +105,7 @@ def test_the_health_factor_error_is_the_one_that_aave_names(lab_v36: Lab, lab_v3
 
 def kinds(account: Account, market: AaveMarket, ours: Liquidation) -> set[str]:
     """What a liquidation is an example of, from the account's legs and what it takes of them."""
-    pair = pair_of(account, market, ours)
+    pair = all_pairs(account, market)[ours.seize_reserve, ours.repay_reserve]
     above = rule(account, market).health(market.prices).factor_wad > CLOSE_FACTOR_HF_THRESHOLD
     whole_leg, exhausted = (
         ours.repaid == pair.debt.owed,
@@ -161,3 +161,32 @@ def test_deeper_prices_take_what_the_contract_takes(stage: Stage) -> None:
     expected |= {"all of a leg above 0.95"} if stage.lab.revision >= 7 else {"stable rate", "own eMode price"}
     assert expected <= set(seen)
     assert seen["all"] >= 400
+
+
+def test_the_treasury_holds_what_the_fee_is_worth(stage: Stage) -> None:
+    """Beyond events: scaled aTokens, before and after a call that is mined for good and then undone.
+
+    The pool turns the fee into scaled units rounding up since v3.5, half up before; a fee that is capped at
+    what the seizure leaves is all of the borrower's scaled rest, to which the same rounding leads back.
+    """
+    lab, grown = stage.lab, 0
+    to_scaled = ray_div_up if lab.revision >= 9 else ray_div_half_up
+    for level in spread([level for level in stage.levels if not stage.is_whale(level)], 25):
+        for percent in (0, 30):
+            price = lower(level, percent)
+            ours = take(stage.account(level), stage.at(level.driver, price))
+            if not isinstance(ours, Liquidation):
+                continue
+            reserve = stage.market.reserves[ours.seize_reserve]
+            grew = stage.treasury_growth(level, price, ours)
+            assert grew == to_scaled(ours.protocol_fee, reserve.income_ray), stage.shape(level)
+            grown += grew > 0
+    assert grown >= 30
+
+
+def test_paid_in_a_tokens(stage: Stage) -> None:
+    """The amounts do not hang on what the liquidator is paid in."""
+    for level in spread([level for level in stage.levels if not stage.is_whale(level)], 12):
+        ours = predicted(stage, level, price_of(level))
+        done = stage.call(level, price_of(level), ours, a_tokens=True)
+        same(stage, level, price_of(level), ours, done)
