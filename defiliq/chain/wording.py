@@ -122,7 +122,7 @@ def means_rate_limit(failure: Failure) -> bool:
 
 
 def asked_wait_ms(failure: Failure) -> int | None:
-    """How long a rate limit asks to wait, in its words or by Infura's `backoff_seconds`; None if it does not."""
+    """How long a rate limit asks to wait, in words or by Infura's `backoff_seconds`; None if it does not."""
     found = RETRY_IN.search(_words(failure))
     if found is not None:
         return int(found.group(1)) * UNITS_MS[found.group(2).lower()]
