@@ -143,7 +143,7 @@ def test_every_band_and_its_neighbour(solved: Solved) -> None:
 
 
 def test_beyond_price_and_band_it_stays_broken(solved: Solved) -> None:
-    """Except below a millionth of spot, where prices of a few integers round everything: there the law says."""
+    """Except below a millionth of spot, where prices of a few integers round all: there the law says."""
     draw = random.Random(4)
     claims, market = [], solved.book.market
     for level in prices_of(solved):
