@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from hypothesis import HealthCheck, given, settings
+import pytest
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
+from defiliq.engine import solve
 from defiliq.engine.solve import find_levels
+from defiliq.errors import UnresolvedLevel
 from defiliq.protocols.aave_v3.market import AaveMarket
 from defiliq.protocols.aave_v3.rules import rule
 from defiliq.types import Account, Driver, Leg, Level, Move, Rule
@@ -20,6 +23,7 @@ from tests.protocols.aave_v3.states import (
     drivers,
     markets,
 )
+from tests.protocols.aave_v3.witness import witness
 
 COARSE = st.sampled_from([0, 1, 2])
 OWNER = "0x" + "11" * 20
@@ -71,6 +75,15 @@ def brute_force(law: Rule, market: AaveMarket, driver: Driver, walk: range) -> t
     return walk[starts[0]], walk[starts[-1]] if len(starts) > 1 else None
 
 
+def resolved(law: Rule, account: int, prices: tuple[int, ...], driver: Driver) -> list[Level]:
+    """The levels, where the solver finds them; draws in which only rounding decides are passed over."""
+    try:
+        return find_levels(law, account, prices, driver)
+    except UnresolvedLevel:
+        assume(False)
+        raise
+
+
 def on_side(levels: list[Level], side: str) -> Level | None:
     found = [level for level in levels if level.side == side and level.outcome == "price"]
     return found[0] if found else None
@@ -81,7 +94,7 @@ def on_side(levels: list[Level], side: str) -> Level | None:
 def test_levels_below_spot_equal_brute_force(scene: tuple[AaveMarket, Account, Driver]) -> None:
     market, account, driver = scene
     law = rule(account, market)
-    levels = find_levels(law, 7, market.prices, driver)
+    levels = resolved(law, 7, market.prices, driver)
     if law.liquidatable(driver.lead(market.prices, driver.spot)):
         assert [level.outcome for level in levels] == ["already"]
         assert levels[0].price == driver.spot
@@ -98,7 +111,7 @@ def test_levels_below_spot_equal_brute_force(scene: tuple[AaveMarket, Account, D
 def test_levels_above_spot_equal_brute_force(scene: tuple[AaveMarket, Account, Driver]) -> None:
     market, account, driver = scene
     law = rule(account, market)
-    levels = find_levels(law, 0, market.prices, driver)
+    levels = resolved(law, 0, market.prices, driver)
     if levels[0].outcome == "already":
         return
     found = on_side(levels, "short")
@@ -137,7 +150,7 @@ def test_real_sized_levels_hold_at_the_price_and_not_before(
 ) -> None:
     market, account, driver = scene
     law = rule(account, market)
-    for level in find_levels(law, 0, market.prices, driver):
+    for level in resolved(law, 0, market.prices, driver):
         if level.outcome == "price" and level.price is not None:
             toward_spot = 1 if level.side == "long" else -1
             assert law.liquidatable(driver.lead(market.prices, level.price))
@@ -168,8 +181,6 @@ def test_health_is_monotone_in_price_from_revision_9_on(
 
 def test_health_can_fall_when_a_collateral_rises_before_revision_9() -> None:
     """The witness is found, not assumed: two collaterals of different thresholds, over a walk of prices."""
-    from tests.protocols.aave_v3.witness import witness
-
     market, account, driver = witness(revision=8)
     law = rule(account, market)
     level = on_side(find_levels(law, 0, market.prices, driver), "long")
@@ -187,3 +198,17 @@ def test_health_can_fall_when_a_collateral_rises_before_revision_9() -> None:
 
 def test_averaging_and_direct_revisions_cover_all() -> None:
     assert set(AVERAGING_REVISIONS) | set(DIRECT_REVISIONS) == set(ALL_REVISIONS)
+
+
+def test_a_level_that_only_rounding_decides_is_given_up_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Collateral at p and debt at p * 2 / 3 cancel exactly but for the rounding, which never tips them."""
+    monkeypatch.setattr(solve, "MOST_LOOKS", 1000)
+    market, account, _ = witness(revision=10)
+    reserves = tuple(
+        replace(reserve, decimals=0, liquidation_threshold_bps=5000) for reserve in market.reserves
+    )
+    market = replace(market, reserves=reserves, prices=(300, 200, 1)).at_time(0)
+    account = replace(account, legs=(Leg(0, 4, 0, True), Leg(1, 0, 3, False)))
+    driver = Driver("both", 300, 1, (Move(0), Move(1, 2, 3)))
+    with pytest.raises(UnresolvedLevel, match="no exact level on both after 1000 looks"):
+        find_levels(rule(account, market), 0, market.prices, driver)
