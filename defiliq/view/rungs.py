@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -15,6 +15,9 @@ from defiliq.view.terminal import bar, clean, money, print_lines, print_rows
 SHOWN_RUNGS = 40
 CHART_ROWS = 16
 """At most so many bars on each side of spot; those further out are summed in one line."""
+GIANT = 20
+OFF_SCALE = "»"
+"""Behind a bar that is cut: its size is beyond the chart's scale."""
 DEFAULT_STEP_PCT = 5.0
 
 _COLUMNS = (
@@ -76,13 +79,13 @@ def print_chart(rungs: pd.DataFrame, step_pct: float | None) -> None:
 def chart_lines(buckets: pd.DataFrame, spot: float) -> list[Text]:
     """One driver's buckets from the highest price to the lowest, with spot between the two sides."""
     sized = buckets.assign(size=buckets["seized_usd"].where(buckets["side"] == "long", buckets["repaid_usd"]))
-    most = max([*sized["size"], 0.0])
+    full = full_scale(sized["size"].tolist())
     priced = sized[sized["outcome"] == "price"]
     lines: list[Text] = []
     for side, style in (("short", "red"), ("long", "blue")):
         part = priced[priced["side"] == side]
         outward = part.sort_values("price_low_usd", ascending=side == "short")
-        bars = [_bucket_line(row, most, style) for row in outward.head(CHART_ROWS).to_dict("records")]
+        bars = [_bucket_line(row, full, style) for row in outward.head(CHART_ROWS).to_dict("records")]
         beyond = outward.iloc[CHART_ROWS:]
         if len(beyond):
             text = f"beyond: {int(beyond['accounts'].sum()):,} accounts, {money(math.fsum(beyond['size']))}"
@@ -93,6 +96,17 @@ def chart_lines(buckets: pd.DataFrame, spot: float) -> list[Text]:
     return lines
 
 
+def full_scale(sizes: Sequence[float]) -> float:
+    """The size of a full bar: the largest, passing over giants that would flatten all others.
+
+    Giants are few, at most a quarter of the bars, and each is more than GIANT times what is left. Their bars
+    are drawn full and marked as cut.
+    """
+    falling = sorted((size for size in sizes if size > 0), reverse=True)
+    gaps = [k for k in range(1, len(falling) // 4 + 1) if falling[k - 1] > GIANT * falling[k]]
+    return falling[gaps[-1] if gaps else 0] if falling else 0.0
+
+
 def _spot_line(sized: pd.DataFrame, spot: float) -> Text:
     already = sized[sized["outcome"] == "already"]
     count = int(already["accounts"].sum())
@@ -100,11 +114,12 @@ def _spot_line(sized: pd.DataFrame, spot: float) -> Text:
     return Text(f"{text}, {count:,} liquidatable already" if count else text, style="bold")
 
 
-def _bucket_line(row: Mapping[Any, Any], most: float, style: str) -> Text:
+def _bucket_line(row: Mapping[Any, Any], full: float, style: str) -> Text:
     span = f"{price_text(row['price_low_usd'])} .. {price_text(row['price_high_usd'])}"
     line = Text(f"{span:>30} {row['side']!s:<6}")
-    line.append(bar(row["size"] / most if most else 0.0), style=style)
-    line.append(f" {money(row['size'])} ({int(row['accounts']):,})")
+    line.append(bar(min(row["size"] / full, 1.0) if full else 0.0), style=style)
+    cut = OFF_SCALE if row["size"] > full else ""
+    line.append(f"{cut} {money(row['size'])} ({int(row['accounts']):,})")
     return line
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from defiliq.ladder import bin_ladder
 from defiliq.pipeline.judge import health, ladder
-from defiliq.view.rungs import CHART_ROWS, chart_lines, print_rungs
+from defiliq.view.rungs import CHART_ROWS, chart_lines, full_scale, print_rungs
 from defiliq.view.terminal import (
     bar,
     clean,
@@ -137,3 +137,12 @@ def test_a_narrow_terminal_loses_columns_and_says_so(
     assert max(len(re.sub("\x1b[^m]*m", "", line)) for line in lines) <= 80
     assert "columns more on a wider terminal" in lines[0]
     assert any("0x000000…000001" in line for line in lines)
+
+
+def test_few_giants_do_not_flatten_the_other_bars() -> None:
+    ordinary = [float(size) for size in range(1, 11)]
+    assert full_scale(ordinary) == 10.0
+    assert full_scale([*ordinary, 1e9, 2e9]) == 10.0
+    assert full_scale([1.0, 1e9]) == 1e9, "one of two is not a giant among many"
+    assert full_scale([*ordinary, 1e-9]) == 10.0, "dust is no scale"
+    assert full_scale([0.0]) == 0.0
