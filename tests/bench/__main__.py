@@ -32,6 +32,7 @@ def main() -> int:
     sys.stdout.write(f"{machine()}\n")
     wrong = 0
     for name in PARTS if args.only is None else (args.only,):
+        sys.stderr.write(f"measuring {name} ...\n")
         try:
             report = parts[name]()
         except Missing as error:
