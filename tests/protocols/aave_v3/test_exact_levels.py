@@ -193,3 +193,9 @@ def test_every_account_has_a_word_on_every_driver(solved: Solved) -> None:
     names = {level.driver.name for level in solved.levels}
     assert len(pairs) == len(names) * len(solved.book)
     assert len(names) == 3 + len(solved.book.market.feeds)
+
+
+def test_every_driver_starts_where_the_market_stands(solved: Solved) -> None:
+    prices = list(solved.book.market.prices)
+    for driver in {level.driver for level in solved.levels}:
+        assert driver.lead(prices, driver.spot) == prices

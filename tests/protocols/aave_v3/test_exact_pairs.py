@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 
 import pytest
 
 from defiliq.protocols.aave_v3 import rule, take
 from defiliq.protocols.aave_v3.pairs import Pair
-from defiliq.protocols.aave_v3.rules_take import burns_nothing, largest_call, max_liquidatable_debt
+from defiliq.protocols.aave_v3.rules_take import (
+    burns_nothing,
+    call_amounts,
+    largest_call,
+    max_liquidatable_debt,
+)
 from defiliq.types import Level, Liquidation, Refusal
 from defiliq.units import MAX_UINT256
 from tests.lab import Lab
@@ -203,3 +209,44 @@ def test_every_refusal_of_a_pair_is_the_contracts(lab_v36: Lab, lab_v30: Lab) ->
                 fits = found is not None and not burns_nothing(pair, found[0], health)
                 cover = MAX_UINT256 if found is None else found[1]
                 assert (stage.refusal(level, price, named, cover) == "") == fits, (stage.shape(level), named)
+
+
+@pytest.mark.parametrize("fixture", ["lab_v36", "lab_v30"])
+def test_the_edge_where_the_collateral_is_exhausted(request: pytest.FixtureRequest, fixture: str) -> None:
+    """Repayments that are worth one satoshi less than there is, just as much, and one more.
+
+    The bonus skips every twenty-first satoshi, so some supplies are tried.
+    """
+    lab: Lab = request.getfixturevalue(fixture)
+    seen = set()
+    with lab.rewinding():
+        for supplied in range(WBTC // 10, WBTC // 10 + 3):
+            owner = open_position(lab, f"edge {supplied}", {"WBTC": supplied}, {"GHO": 4_000 * 10**18})
+            seen |= offsets_at_the_edge(set_stage(lab, [owner]))
+    assert {-1, 0, 1} <= seen
+
+
+def offsets_at_the_edge(stage: Stage) -> set[int]:
+    """Satoshis above what there is, that repayments around the edge are worth; each is sent for real."""
+    level = next(level for level in stage.levels if level.driver.name == "WBTC/USD")
+    price, offsets = lower(level, 40), set()
+    ((named, pair),) = all_pairs(stage.account(level), stage.at(level.driver, price)).items()
+    for wanted in range(pair.collateral.supplied - 2, pair.collateral.supplied + 3):
+        low, high = 0, pair.debt.owed
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (middle, high) if worth(pair, middle) < wanted else (low, middle)
+        offset = worth(pair, high) - pair.collateral.supplied
+        offsets.add(offset)
+        amounts = call_amounts(pair, high)
+        assert (amounts.taken == pair.collateral.supplied) == (offset >= 0)
+        if stage.lab.revision < 7 or offset >= 0:  # else what is left is dust
+            done = stage.call(level, price, named, debt_to_cover=high)
+            assert amounts_of(done) == (amounts.repaid, amounts.seized, amounts.protocol_fee)
+    return offsets
+
+
+def worth(pair: Pair, repaid: int) -> int:
+    """The collateral that a repayment would buy with the bonus, if there were enough."""
+    plenty = replace(pair, collateral=pair.collateral._replace(supplied=2**200))
+    return call_amounts(plenty, repaid).taken

@@ -1,13 +1,17 @@
-"""On the real v3.0 bytecode: an account that a falling collateral makes healthier, and its band."""
+"""Accounts made to show a rounding: health that rises as a collateral falls, and a factor rounded up to 1."""
 
 from __future__ import annotations
 
 import pytest
 
+from defiliq.engine.solve import find_levels
+from defiliq.oracle import drivers
 from defiliq.protocols.aave_v3 import rule, take
-from defiliq.types import Level, Liquidation
+from defiliq.types import Health, Level, Liquidation
+from defiliq.units import percent_mul_half_up
 from tests.lab import AccountData, Lab
-from tests.protocols.aave_v3.contract_says import WAD, World, answers_of, ask_pool, price_of
+from tests.lab.liquidation import LIQUIDATOR
+from tests.protocols.aave_v3.contract_says import WAD, World, answers_of, ask_pool, data_of, price_of
 from tests.protocols.aave_v3.stage import Stage, amounts_of, open_position, set_stage
 
 pytestmark = pytest.mark.lab
@@ -104,3 +108,53 @@ def test_the_same_account_has_one_crossing_since_v35(lab_v36: Lab) -> None:
         price = price_of(level)
         said = at(stage, level, [price + 1, price, *(price * part // 100 for part in range(1, 100))])
         assert [each.factor_wad < WAD for each in said] == [False, *[True] * 100]
+
+
+def trillions(lab: Lab) -> str:
+    """$2.5 trillion of debt, of which a base unit is less than the factor's last digit; WETH backs 98% of it.
+
+    Less than one LINK, at an enormous price, backs the rest to the base unit.
+    """
+    usdc = 3 * 10**18
+    lab.chain.send(lab.market.pool, "supply", lab.tokens["USDC"], usdc, LIQUIDATOR, 0, sender=LIQUIDATOR)
+    supplies = {"WETH": 2_500_000_000 * 10**18, "LINK": 9 * 10**17}
+    owner = open_position(lab, "trillions", supplies, {"USDC": 25 * 10**17})
+    lab.set_price("WETH", 1_180 * 10**8)
+    lab.set_price("LINK", 3 * 10**20)
+    return owner
+
+
+def lacks(lab: Lab, health: Health) -> bool:
+    """Whether the backing, as the version sums it up, is less than the debt."""
+    if lab.revision >= 9:
+        return health.margin < 0
+    return percent_mul_half_up(health.collateral_base, health.threshold_bps) < health.debt_base
+
+
+@pytest.mark.parametrize("fixture", ["lab_v36", "lab_v30"])
+def test_a_factor_that_is_rounded_up_to_one_is_safe(request: pytest.FixtureRequest, fixture: str) -> None:
+    """wadDiv rounds halves up, so an account that lacks a few base units of so much stands at exactly 1."""
+    lab: Lab = request.getfixturevalue(fixture)
+    with lab.rewinding():
+        stage = set_stage(lab, [trillions(lab)])
+        market, account, owner = stage.market, stage.book.account(0), stage.book.owner(0)
+        link = next(driver for driver in drivers(market) if driver.name == "LINK/USD")
+        ether = next(driver for driver in drivers(market) if driver.name == "WETH/USD")
+        seen = 0
+        for ether_price in range(ether.spot, ether.spot + 400):
+            moved = market.at_prices(ether.prices(ether_price))
+            (level,) = find_levels(rule(account, moved), 0, moved.prices, link)
+            safe = price_of(level) + 1
+            health = rule(account, moved).health(link.lead(moved.prices, safe))
+            if lacks(lab, health) and not seen:
+                feeds = {lab.feeds["WETH"]: ether_price}
+                worlds = [
+                    World(owner, answers_of(lab, {**feeds, lab.feeds["LINK"]: price}), market.timestamp)
+                    for price in (safe, price_of(level))
+                ]
+                said = ask_pool(lab, worlds)
+                assert said[0] == data_of(health)
+                assert said[0].factor_wad == WAD, "and yet it backs less than it owes"
+                assert said[1].factor_wad < WAD
+                seen += 1
+        assert seen
