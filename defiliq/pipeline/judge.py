@@ -107,11 +107,13 @@ def solve_book(
 ) -> Solved:
     """The exact levels of a book's accounts, or of some `rows` of it, on each driver."""
     wanted = range(len(book)) if rows is None else rows
+    broken, exposed = liquidatable(book), [_exposed(book, driver) for driver in chosen]
     levels: list[Level] = []
     never = {driver.name: 0 for driver in chosen}
     unresolved: list[tuple[str, str]] = []
     for done, i in enumerate(wanted):
-        for level in _account_levels(book, i, chosen, side, unresolved):
+        searched = [driver for driver, rows in zip(chosen, exposed, strict=True) if broken[i] or rows[i]]
+        for level in _account_levels(book, i, chosen, searched, side, unresolved):
             if level.outcome == "never":
                 never[level.driver.name] += 1
             if include_never or level.outcome != "never":
@@ -179,27 +181,27 @@ def _check_side(side: str) -> None:
 
 
 def _account_levels(
-    book: Book[Any], i: int, chosen: Sequence[Driver], side: Sides, unresolved: list[tuple[str, str]]
+    book: Book[Any],
+    i: int,
+    chosen: Sequence[Driver],
+    searched: Sequence[Driver],
+    side: Sides,
+    unresolved: list[tuple[str, str]],
 ) -> Iterator[Level]:
-    """One account's levels on each driver; a driver that moves none of its feeds is not searched."""
-    market, account = book.market, book.account(i)
-    if not any(leg.debt or leg.stable is not None for leg in account.legs):
-        yield from (Level(i, driver, _one(side), "never", None) for driver in chosen)
-        return
-    rule = PROTOCOLS[market.protocol].rule(account, market)
-    broken = rule.liquidatable(market.prices)
-    exposed = _exposed_feeds(account, market)
+    """One account's levels on each chosen driver; those that are not `searched` cannot break it."""
+    market = book.market
+    rule = PROTOCOLS[market.protocol].rule(book.nameless(i), market) if searched else None
     for driver in chosen:
-        if not broken and exposed.isdisjoint(move.feed for move in driver.moves):
+        if rule is None or driver not in searched:
             yield Level(i, driver, _one(side), "never", None)
             continue
         try:
             found = solve.find_levels(rule, i, market.prices, driver)
         except UnresolvedLevel:
-            unresolved.append((account.owner, driver.name))
+            unresolved.append((book.owner(i), driver.name))
             continue
         asked = [level for level in found if side in ("both", level.side) or level.outcome == "never"]
-        if asked or broken:
+        if asked or found[0].outcome == "already":
             yield from asked
         else:
             yield Level(i, driver, _one(side), "never", None)
@@ -210,12 +212,23 @@ def _one(side: Sides) -> Literal["long", "short"]:
     return "short" if side == "short" else "long"
 
 
-def _exposed_feeds(account: Account, market: Market) -> set[int]:
-    """The feeds that can touch an account: its reserves', and in a mode those that price no reserve."""
-    feeds = {market.reserves[leg.reserve].feed for leg in account.legs}
-    if account.mode != 0:
-        feeds |= set(range(len(market.feeds))) - {reserve.feed for reserve in market.reserves}
-    return feeds
+def _exposed(book: Book[Any], driver: Driver) -> NDArray[np.bool_]:
+    """(N,) the accounts that owe something and that the driver can touch.
+
+    It touches whoever has a leg on a feed it moves; in a mode, feeds that price no reserve count too, because
+    they may stand in for one.
+    """
+    market, account_of_leg, count = book.market, book.account_of_leg, len(book)
+    feeds = np.array([reserve.feed for reserve in market.reserves], dtype=np.intp)
+    moved = {move.feed for move in driver.moves}
+    on_driver = np.isin(feeds, list(moved))[book.reserves]
+    owes = (book.debt.high > 0) | (book.debt.low > 0)
+    owes[list(book.stable)] = True
+    touched = np.bincount(account_of_leg[on_driver], minlength=count) > 0
+    if moved - set(feeds.tolist()):
+        touched |= book.modes != 0
+    debtors: NDArray[np.bool_] = np.bincount(account_of_leg[owes], minlength=count) > 0
+    return touched & debtors
 
 
 def _take_nothing(account: Account, market: Market) -> Refusal:
