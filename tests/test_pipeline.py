@@ -286,12 +286,19 @@ def test_an_account_without_exposure_is_never_or_already() -> None:
 
 def test_a_feed_of_an_emode_exposes_the_accounts_in_it() -> None:
     """An eMode price source prices no reserve, but moves the accounts that use the mode (v3.0)."""
-    from defiliq.pipeline.judge import _exposed_feeds
+    from defiliq.pipeline.judge import _exposed
     from defiliq.types import Feed
 
     at = replace(market(), feeds=(*market().feeds, Feed("eMode 1", address(1))), prices=(*market().prices, 5))
-    assert _exposed_feeds(account(1, WETH=(1, 0)), at) == {0}
-    assert _exposed_feeds(account(1, mode=1, WETH=(1, 0)), at) == {0, 5}
+    rows = [
+        account(1, WETH=(1, 0), USDC=(0, 1)),
+        account(2, mode=1, WETH=(1, 0), USDC=(0, 1)),
+        account(3, mode=1, WETH=(1, 0)),
+    ]
+    driven = {driver.name: _exposed(book(rows, at), driver).tolist() for driver in choose_drivers(at)}
+    assert driven["eMode 1/USD"] == [False, True, False], "who owes nothing can't break"
+    assert driven["WETH/USD"] == [True, True, False]
+    assert driven["WBTC/USD"] == [False, False, False]
 
 
 def test_every_outcome_is_in_the_test_book() -> None:
