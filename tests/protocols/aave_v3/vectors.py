@@ -104,5 +104,7 @@ def _emodes(case: dict[str, Any], reserves: tuple[AaveReserve, ...]) -> dict[int
             liquidation_bonus_bps=row["liquidationBonus"],
             collateral_bitmap=int(row["collateralBitmap"]) if "collateralBitmap" in row else members,
             borrowable_bitmap=int(row.get("borrowableBitmap", "0")),
+            ltvzero_bitmap=int(row.get("ltvzeroBitmap", "0")),
+            isolated=bool(row.get("isolated", False)),
         )
     }
