@@ -31,9 +31,8 @@ def address(number: int) -> str:
     return checksum(number.to_bytes(20, "big"))
 
 
-def reserve(symbol: str, position: int, **changes: Any) -> AaveReserve:
-    """A reserve whose indices stand at one and never move, unless a test says otherwise."""
-    decimals, _, threshold_bps, ltv_bps, bonus_bps = _SHAPES[symbol]
+def plain_reserve(position: int, symbol: str, decimals: int, **changes: Any) -> AaveReserve:
+    """A reserve with a feed of its own, no threshold, and indices that stand at one, but for the changes."""
     plain = AaveReserve(
         id=position,
         asset=address(0xA000 + position),
@@ -43,9 +42,9 @@ def reserve(symbol: str, position: int, **changes: Any) -> AaveReserve:
         a_token=address(0xB000 + position),
         variable_debt_token=address(0xC000 + position),
         stable_debt_token=None,
-        ltv_bps=ltv_bps,
-        liquidation_threshold_bps=threshold_bps,
-        liquidation_bonus_bps=bonus_bps,
+        ltv_bps=0,
+        liquidation_threshold_bps=0,
+        liquidation_bonus_bps=0,
         liquidation_protocol_fee_bps=1000,
         is_active=True,
         is_frozen=False,
@@ -62,6 +61,43 @@ def reserve(symbol: str, position: int, **changes: Any) -> AaveReserve:
     return replace(plain, **changes)
 
 
+def plain_market(reserves: Sequence[AaveReserve], prices: Sequence[int], **changes: Any) -> AaveMarket:
+    """A market of some reserves, whose feeds stand in their order, at the time of its block."""
+    plain = AaveMarket(
+        protocol="aave-v3",
+        name="Local",
+        version="3.6",
+        block=BLOCK,
+        timestamp=NOW,
+        base_unit=10**8,
+        base_symbol="USD",
+        reserves=tuple(reserves),
+        feeds=tuple(Feed(r.symbol, address(0xD000 + k)) for k, r in enumerate(reserves)),
+        prices=tuple(prices),
+        revision=10,
+        emodes={},
+        liquidations_allowed=True,
+        provider=address(0xE001),
+        pool=address(0xE002),
+        oracle=address(0xE003),
+    )
+    return replace(plain, **changes).at_time(NOW)
+
+
+def reserve(symbol: str, position: int, **changes: Any) -> AaveReserve:
+    """One of the five reserves."""
+    decimals, _, threshold_bps, ltv_bps, bonus_bps = _SHAPES[symbol]
+    plain = plain_reserve(
+        position,
+        symbol,
+        decimals,
+        ltv_bps=ltv_bps,
+        liquidation_threshold_bps=threshold_bps,
+        liquidation_bonus_bps=bonus_bps,
+    )
+    return replace(plain, **changes)
+
+
 def market(
     *,
     revision: int = 10,
@@ -71,26 +107,12 @@ def market(
 ) -> AaveMarket:
     """A market of five reserves, each with a feed of its own; prices by symbol, as oracle integers."""
     changes = {} if reserves is None else reserves
-    built = tuple(reserve(symbol, k, **changes.get(symbol, {})) for k, symbol in enumerate(SYMBOLS))
-    plain = AaveMarket(
-        protocol="aave-v3",
-        name="Local",
-        version="3.6",
-        block=BLOCK,
-        timestamp=NOW,
-        base_unit=10**8,
-        base_symbol="USD",
-        reserves=built,
-        feeds=tuple(Feed(symbol, address(0xD000 + k)) for k, symbol in enumerate(SYMBOLS)),
-        prices=tuple(prices.get(symbol, _SHAPES[symbol][1]) for symbol in SYMBOLS),
+    return plain_market(
+        [reserve(symbol, k, **changes.get(symbol, {})) for k, symbol in enumerate(SYMBOLS)],
+        [prices.get(symbol, _SHAPES[symbol][1]) for symbol in SYMBOLS],
         revision=revision,
         emodes={emode.id: emode for emode in emodes},
-        liquidations_allowed=True,
-        provider=address(0xE001),
-        pool=address(0xE002),
-        oracle=address(0xE003),
     )
-    return plain.at_time(NOW)
 
 
 def account(number: int = 1, *, mode: int = 0, **legs: tuple[float, float]) -> Account:

@@ -11,11 +11,9 @@ from numpy.typing import NDArray
 
 from defiliq.book import Amounts, Book
 from defiliq.protocols.aave_v3.market import AaveMarket, AaveReserve, EMode
-from defiliq.types import Block, Feed
 from defiliq.units import BPS, RAY
+from tests.builders import NOW, plain_market, plain_reserve
 
-REVISION = 10
-NOW = 1_764_000_000
 NO_ADDRESS = "0x" + "00" * 20
 BASE_UNIT = 10**8
 
@@ -66,48 +64,20 @@ DUST_SHARE, WHALE_SHARE = 0.05, 0.002
 def synthetic_market() -> AaveMarket:
     """Twenty reserves of 6, 8 and 18 decimals whose indices have accrued for years, and two eModes."""
     reserves = tuple(_reserve(position) for position in range(len(RESERVES)))
-    return AaveMarket(
-        protocol="aave-v3",
-        name="Synthetic",
-        version="3.6",
-        block=Block(1, 1, "0x" + "00" * 32, NOW),
-        timestamp=NOW,
-        base_unit=BASE_UNIT,
-        base_symbol="USD",
-        reserves=reserves,
-        feeds=tuple(Feed(reserve.symbol, NO_ADDRESS) for reserve in reserves),
-        prices=tuple(row[2] for row in RESERVES),
-        revision=REVISION,
-        emodes={row[0]: _emode(row, reserves) for row in EMODES},
-        liquidations_allowed=True,
-        provider=NO_ADDRESS,
-        pool=NO_ADDRESS,
-        oracle=NO_ADDRESS,
-    ).at_time(NOW)
+    emodes = {row[0]: _emode(row, reserves) for row in EMODES}
+    return plain_market(reserves, [row[2] for row in RESERVES], name="Synthetic", emodes=emodes)
 
 
 def _reserve(position: int) -> AaveReserve:
     symbol, decimals, _, threshold_bps, ltv_bps, bonus_bps, _, _ = RESERVES[position]
     grown = (position * 7919 + 1234567) * RAY // 1_000_000
-    return AaveReserve(
-        id=position,
-        asset=f"0x{position + 1:040x}",
-        symbol=symbol,
-        decimals=decimals,
-        feed=position,
-        a_token=f"0x{position + 101:040x}",
-        variable_debt_token=f"0x{position + 201:040x}",
-        stable_debt_token=None,
+    return plain_reserve(
+        position,
+        symbol,
+        decimals,
         ltv_bps=ltv_bps,
         liquidation_threshold_bps=threshold_bps,
         liquidation_bonus_bps=bonus_bps,
-        liquidation_protocol_fee_bps=1000,
-        is_active=True,
-        is_frozen=False,
-        is_paused=False,
-        borrowing_enabled=True,
-        emode_category=0,
-        grace_period_until=0,
         liquidity_index_ray=RAY + grown // 9 + 987654321 * position,
         liquidity_rate_ray=RAY * (3 + position) // 311,
         variable_borrow_index_ray=RAY + grown // 6 + 123456789 * position,

@@ -207,7 +207,7 @@ def test_a_level_that_only_rounding_decides_is_given_up_by_name(monkeypatch: pyt
     reserves = tuple(
         replace(reserve, decimals=0, liquidation_threshold_bps=5000) for reserve in market.reserves
     )
-    market = replace(market, reserves=reserves, prices=(300, 200, 1)).at_time(0)
+    market = replace(market, reserves=reserves, prices=(300, 200, 1)).at_time(market.timestamp)
     account = replace(account, legs=(Leg(0, 4, 0, True), Leg(1, 0, 3, False)))
     driver = Driver("both", 300, 1, (Move(0), Move(1, 2, 3)))
     with pytest.raises(UnresolvedLevel, match="no exact level on both after 1000 looks"):

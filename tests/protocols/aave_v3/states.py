@@ -5,11 +5,10 @@ from __future__ import annotations
 from hypothesis import strategies as st
 
 from defiliq.protocols.aave_v3.market import AaveMarket, AaveReserve, EMode
-from defiliq.types import Account, Block, Driver, Feed, Leg, Move
+from defiliq.types import Account, Driver, Leg, Move
 from defiliq.units import RAY
+from tests.builders import NOW, plain_market, plain_reserve
 
-NO_ADDRESS = "0x" + "00" * 20
-NOW = 1_750_000_000
 ALL_REVISIONS = (1, 4, 6, 7, 8, 9, 10, 11)
 AVERAGING_REVISIONS = (1, 4, 6, 7, 8)
 DIRECT_REVISIONS = (9, 10, 11)
@@ -19,25 +18,15 @@ DIRECT_REVISIONS = (9, 10, 11)
 def reserves(draw: st.DrawFn, position: int, decimals: st.SearchStrategy[int]) -> AaveReserve:
     """One reserve with accrued indices; a threshold of 0 now and then."""
     threshold_bps = draw(st.one_of(st.just(0), st.integers(1, 9700), st.integers(7500, 8500)))
-    return AaveReserve(
+    return plain_reserve(
+        position,
+        f"T{position}",
+        draw(decimals),
         id=position * 2 + 1,
-        asset=f"0x{position + 1:040x}",
-        symbol=f"T{position}",
-        decimals=draw(decimals),
-        feed=position,
-        a_token=NO_ADDRESS,
-        variable_debt_token=NO_ADDRESS,
-        stable_debt_token=None,
         ltv_bps=threshold_bps * 9 // 10,
         liquidation_threshold_bps=threshold_bps,
         liquidation_bonus_bps=draw(st.integers(10_001, 11_500)) if threshold_bps else 0,
         liquidation_protocol_fee_bps=draw(st.sampled_from([0, 1000, 2000])),
-        is_active=True,
-        is_frozen=False,
-        is_paused=False,
-        borrowing_enabled=True,
-        emode_category=0,
-        grace_period_until=0,
         liquidity_index_ray=RAY + draw(st.integers(0, RAY)),
         liquidity_rate_ray=draw(st.integers(0, RAY // 5)),
         variable_borrow_index_ray=RAY + draw(st.integers(0, 2 * RAY)),
@@ -68,24 +57,9 @@ def markets(
         collateral_bitmap=sum(1 << reserve.id for reserve in listed[:2]),
         borrowable_bitmap=sum(1 << reserve.id for reserve in listed[:2]),
     )
-    return AaveMarket(
-        protocol="aave-v3",
-        name="Drawn",
-        version="drawn",
-        block=Block(1, 1, "0x" + "00" * 32, NOW),
-        timestamp=NOW,
-        base_unit=10**8,
-        base_symbol="USD",
-        reserves=listed,
-        feeds=tuple(Feed(reserve.symbol, NO_ADDRESS) for reserve in listed),
-        prices=tuple(draw(prices) for _ in listed),
-        revision=draw(st.sampled_from(revisions)),
-        emodes={1: emode},
-        liquidations_allowed=True,
-        provider=NO_ADDRESS,
-        pool=NO_ADDRESS,
-        oracle=NO_ADDRESS,
-    ).at_time(NOW)
+    return plain_market(
+        listed, [draw(prices) for _ in listed], revision=draw(st.sampled_from(revisions)), emodes={1: emode}
+    )
 
 
 @st.composite
