@@ -62,7 +62,10 @@ def print_rungs(table: pd.DataFrame) -> None:
     shown = table.loc[sorted(nearest.head(SHOWN_RUNGS).index)]
     left = len(table) - len(shown)
     rest = f" ({left:,} further ones are not shown: write them with -o)" if left else ""
-    print_rows(shown, f"rungs nearest to spot{rest}", _COLUMNS)
+    drivers = table["driver"].unique()
+    along = f" along {drivers[0]}" if len(drivers) == 1 else ""
+    columns = [column for column in _COLUMNS if column != "driver" or not along]
+    print_rows(shown, f"rungs nearest to spot{along}{rest}", columns)
 
 
 def print_chart(rungs: pd.DataFrame, step_pct: float | None) -> None:
