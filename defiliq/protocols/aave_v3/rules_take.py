@@ -224,14 +224,26 @@ def burns_nothing(pair: Pair, amounts: Amounts, health: Health) -> bool:
     """Whether a token would be told to burn nothing, which it refuses with InvalidBurnAmount.
 
     Dust does it: a debt worth less than one unit of the collateral, or a repayment that rounds to no scaled
-    unit. A liquidator who takes aTokens could still seize nothing, and pay for it.
+    unit. From revision 7 on, a call that clears all collateral burns the whole debt leg, even where the
+    liquidator repays nothing of it. A liquidator who takes aTokens could still seize nothing, and pay for it.
     """
-    if amounts.seized == 0:
+    directed = pair.revision >= FIRST_DIRECTED_REVISION
+    collateral_to_scaled = ray_div_up if directed else ray_div_half_up
+    if collateral_to_scaled(amounts.seized, pair.income_ray) == 0:
         return True
-    if pair.revision < FIRST_DIRECTED_REVISION:
-        return pair.scaled_debt != 0 and ray_div_half_up(amounts.repaid, pair.debt_ray) == 0
-    burnt = pair.debt.owed if clears_collateral(pair, amounts, health) else amounts.repaid
-    return ray_div_down(burnt, pair.debt_ray) == 0
+    burnt = amounts.repaid
+    if pair.revision < FIRST_WHOLE_DEBT_REVISION:
+        if burnt > _variable_debt(pair):
+            return False  # the stable debt takes the rest
+    elif clears_collateral(pair, amounts, health):
+        burnt = pair.debt.owed
+    debt_to_scaled = ray_div_down if directed else ray_div_half_up
+    return debt_to_scaled(burnt, pair.debt_ray) == 0
+
+
+def _variable_debt(pair: Pair) -> int:
+    """The variable part of the debt leg, as revisions <= 8 round it."""
+    return ray_mul_half_up(pair.scaled_debt, pair.debt_ray)
 
 
 def clears_collateral(pair: Pair, amounts: Amounts, health: Health) -> bool:
@@ -265,7 +277,7 @@ def _owed_after(pair: Pair, amounts: Amounts) -> int:
     it burns.
     """
     left = pair.debt.owed - amounts.repaid
-    variable = ray_mul_half_up(pair.scaled_debt, pair.debt_ray)
+    variable = _variable_debt(pair)
     if pair.revision >= FIRST_WHOLE_DEBT_REVISION or amounts.repaid > variable:
         return left
     burnt = ray_div_half_up(amounts.repaid, pair.debt_ray)
