@@ -80,13 +80,7 @@ def _rungs(book: Book[Any], axes: Axes, include_never: bool, talk: Talk) -> pd.D
     names = ", ".join(table.attrs["never"])
     per_driver = "; an account counts once per driver" if len(table.attrs["never"]) > 1 else ""
     talk.say(f"{priced} rungs, {already} already liquidatable, {never} never, along {names}{per_driver}")
-    if table.attrs["unresolved"]:
-        account, driver = table.attrs["unresolved"][0]
-        missing = len(table.attrs["unresolved"])
-        talk.warn(
-            f"INCOMPLETE: {missing} levels are decided by rounding alone and are left out, "
-            f"such as {account} on {driver}"
-        )
+    talk.warn_of_unresolved(table.attrs["unresolved"])
     return table
 
 

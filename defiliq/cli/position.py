@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from defiliq.cli.options import Axes, Source, axes_options, format_option, output_option, source_options
-from defiliq.cli.printing import TABLES, print_table, require_format, write_output, write_text
+from defiliq.cli.printing import INCOMPLETE, TABLES, print_table, require_format, write_output, write_text
 from defiliq.cli.talk import Talk
 from defiliq.errors import ReadError
 
@@ -31,7 +31,10 @@ LEVELS_SHOWN = (
 @axes_options
 @output_option(TABLES)
 @format_option(("text", "csv", "json"))
-def position(address: str, source: Source, axes: Axes, output: str | None, shape: str | None) -> None:
+@click.pass_context
+def position(
+    ctx: click.Context, address: str, source: Source, axes: Axes, output: str | None, shape: str | None
+) -> None:
     """Explain one account: legs, health, its level on every driver, and what a liquidator could take.
 
     JSON holds all of it; the other formats hold the levels.
@@ -49,6 +52,7 @@ def position(address: str, source: Source, axes: Axes, output: str | None, shape
         if market.book.failed:
             raise ReadError(f"{address} could not be read: {next(iter(market.book.failed.values()))}")
         found = explain(market.book, address, axes.drivers, axes.groups, axes.side)
+        talk.warn_of_unresolved(found.unresolved)
     if output is not None and output.lower().endswith(".json"):
         write_text(position_json(found), output, talk)
     elif output is not None:
@@ -59,6 +63,8 @@ def position(address: str, source: Source, axes: Axes, output: str | None, shape
         print_table(found.levels, shape)
     elif output is None or shape is not None:
         _print(found)
+    if found.unresolved:
+        ctx.exit(INCOMPLETE)
 
 
 def _print(found: Position) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeAlias
 
@@ -27,6 +27,15 @@ class Talk:
     def warn(self, text: str) -> None:
         """A line that must not be missed."""
         click.secho(f"Warning: {text}", err=True, fg="yellow")
+
+    def warn_of_unresolved(self, pairs: Sequence[Sequence[str]]) -> None:
+        """Count the (account, driver) pairs whose level rounding alone decides, if there are any."""
+        if pairs:
+            account, driver = pairs[0]
+            self.warn(
+                f"INCOMPLETE: {len(pairs)} levels are decided by rounding alone and are left out, "
+                f"such as {account} on {driver}"
+            )
 
     @contextmanager
     def progress(self, label: str) -> Iterator[Tell]:

@@ -63,7 +63,8 @@ def verify(
             groups=groups,
             on_progress=lambda done, total: tell(done, total, "levels"),
         )
-        incomplete = bool(market.book.failed)
+        incomplete = bool(market.book.failed or result.unresolved)
+        talk.warn_of_unresolved(result.unresolved)
     _report(result, levels, output, talk)
     if not result.agrees:
         ctx.exit(DISAGREED)

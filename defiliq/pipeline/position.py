@@ -49,6 +49,8 @@ class Position:
     legs: pd.DataFrame
     levels: pd.DataFrame
     """The account's rungs on every driver that touches it; `never` included."""
+    unresolved: tuple[tuple[str, str], ...]
+    """(account, driver) where rounding alone decides, and no level is given."""
     taken: Liquidation | None
     """The call that pays a liquidator most right now; None where there is none."""
 
@@ -86,6 +88,7 @@ def position(
         health=identity(market) | health_row(account, market) | {"evaluated_at": market.timestamp},
         legs=_legs(account, market),
         levels=build_ladder(book, solved.levels, protocol.take, protocol.health, include_never=True),
+        unresolved=solved.unresolved,
         taken=None if isinstance(taken, Refusal) else taken,
     )
 
@@ -98,6 +101,7 @@ def position_json(found: Position) -> str:
         "health": found.health,
         "legs": json.loads(render_json(found.legs)),
         "levels": json.loads(render_json(found.levels)),
+        "unresolved": [driver for _, driver in found.unresolved],
         "liquidation": None
         if taken is None
         else {name: str(value) for name, value in asdict(taken).items()}

@@ -47,6 +47,8 @@ class Verification:
     """Levels whose account the contract calls liquidatable at p*."""
     neighbour_agreed: int
     """Levels whose account the contract calls safe one integer nearer to spot."""
+    unresolved: tuple[tuple[str, str], ...]
+    """(account, driver) where rounding alone decides: no level, so nothing to ask about."""
     disagreements: pd.DataFrame
 
     @property
@@ -76,10 +78,9 @@ def verify(
     rows = sorted(_sample(len(book), sample, seed))
     wrong: list[dict[str, object]] = []
     agreed = _compare(node, book, rows, wrong)
-    found: list[Level] = []
-    if levels:
-        solved = solve_book(book, choose_drivers(book.market, drivers, groups), rows=rows)
-        found = [level for level in solved.levels if level.outcome == "price"]
+    chosen = choose_drivers(book.market, drivers, groups) if levels else ()
+    solved = solve_book(book, chosen, rows=rows)
+    found = [level for level in solved.levels if level.outcome == "price"]
     hits = neighbours = 0
     for first in range(0, len(found), LEVELS_AT_ONCE):
         some = found[first : first + LEVELS_AT_ONCE]
@@ -95,6 +96,7 @@ def verify(
         levels_asked=len(found),
         price_agreed=hits,
         neighbour_agreed=neighbours,
+        unresolved=solved.unresolved,
         disagreements=pd.DataFrame(wrong, columns=list(DISAGREEMENT_COLUMNS)).astype(
             dict.fromkeys(DISAGREEMENT_COLUMNS[len(IDENTITY) :], "str")
         ),

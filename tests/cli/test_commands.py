@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 import defiliq
+from defiliq.engine import solve
+from defiliq.errors import UnresolvedLevel
 from defiliq.ladder import LADDER_COLUMNS
+from defiliq.types import Driver, Level, Rule
 from tests.builders import HASH, address, book
 from tests.cli.conftest import Fakes, Run
 from tests.fakes import FakeNode
@@ -215,3 +219,27 @@ def test_markets(run: Run, tmp_path: Path) -> None:
     assert set(rows(out)["chain"]) == {"ethereum"}
     assert run("markets", "-o", tmp_path / "markets.json")[0] == 0
     assert len(json.loads((tmp_path / "markets.json").read_text())) > 20
+
+
+@pytest.mark.parametrize("command", ["ladder", "position", "verify"])
+def test_levels_that_only_rounding_decides_are_counted_and_exit_3(
+    run: Run,
+    fakes: Fakes,
+    market_file: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    command: str,
+) -> None:
+    find = solve.find_levels
+
+    def give_up_on_ether(rule: Rule, account: int, prices: Sequence[int], driver: Driver) -> list[Level]:
+        if driver.name == "WETH/USD":
+            raise UnresolvedLevel(driver.name, 1)
+        return find(rule, account, prices, driver)
+
+    monkeypatch.setattr(solve, "find_levels", give_up_on_ether)
+    words = {"ladder": [], "position": [address(1)], "verify": ["--levels"]}[command]
+    code, out, err = run(command, *words, "--market-file", market_file, "-r", URL, "--no-index")
+    assert code == 3
+    assert "levels are decided by rounding alone and are left out, such as 0x" in err
+    assert "on WETH/USD" in err
+    assert "WETH/USD" not in out
