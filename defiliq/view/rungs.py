@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 from rich.text import Text
 
-from defiliq.ladder import bin_ladder
+from defiliq.ladder import BIN_COLUMNS, IDENTITY, bin_ladder
 from defiliq.view.terminal import bar, clean, money, print_lines, print_rows
 
 SHOWN_RUNGS = 40
@@ -37,19 +37,8 @@ _COLUMNS = (
     "bad_debt_usd",
     "callable",
 )
-_BUCKET_COLUMNS = (
-    "driver",
-    "side",
-    "outcome",
-    "price_low_usd",
-    "price_high_usd",
-    "accounts",
-    "collateral_usd",
-    "debt_usd",
-    "seized_usd",
-    "repaid_usd",
-    "cumulative_accounts",
-    "cumulative_seized_usd",
+_BUCKET_COLUMNS = tuple(
+    column for column in BIN_COLUMNS if column not in (*IDENTITY, "bad_debt_usd", "cumulative_repaid_usd")
 )
 
 

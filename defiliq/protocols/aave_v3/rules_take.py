@@ -201,7 +201,7 @@ def _liquidation(
         repay_reserve=pair.debt.reserve,
         seized=amounts.seized,
         repaid=amounts.repaid,
-        protocol_fee=_fee_paid(pair, amounts),
+        protocol_fee=fee_paid(pair, amounts),
         seized_base=mul_div_down(amounts.seized, pair.collateral_price, pair.collateral.unit),
         repaid_base=mul_div_up(amounts.repaid, pair.debt_price, pair.debt.unit),
         bad_debt_base=_bad_debt_base(pair, amounts, market, legs, health),
@@ -209,7 +209,7 @@ def _liquidation(
     )
 
 
-def _fee_paid(pair: Pair, amounts: Amounts) -> int:
+def fee_paid(pair: Pair, amounts: Amounts) -> int:
     """The protocol fee after its cap at what the seizure leaves of the account's scaled balance."""
     directed = pair.revision >= FIRST_DIRECTED_REVISION
     to_scaled = ray_div_up if directed else ray_div_half_up

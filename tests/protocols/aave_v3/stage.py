@@ -137,8 +137,8 @@ class Stage:
         return ""
 
     def error(self, name: str, code: str) -> str:
-        """How the pool spells an error: a selector in v3.6, a number in v3.0."""
-        return selector(name) if self.lab.revision >= 9 else code
+        """How the pool spells an error: a selector from v3.4 on, a number before."""
+        return selector(name) if self.lab.revision >= 8 else code
 
 
 def selector(name: str) -> str:

@@ -12,6 +12,7 @@ from defiliq.protocols.aave_v3.pairs import Pair
 from defiliq.protocols.aave_v3.rules_take import (
     burns_nothing,
     call_amounts,
+    fee_paid,
     largest_call,
     max_liquidatable_debt,
 )
@@ -125,7 +126,7 @@ def pairs_limited_by_dust(stage: Stage) -> int:
             assert stage.refusal(level, price, named, max_liquidatable_debt(pair, health)) == DUST, where
             assert stage.refusal(level, price, named, cover + 1) == DUST, where
             done = stage.call(level, price, named, debt_to_cover=cover)
-            assert amounts_of(done) == (amounts.repaid, amounts.seized, amounts.protocol_fee), where
+            assert amounts_of(done) == (amounts.repaid, amounts.seized, fee_paid(pair, amounts)), where
             limited += 1
     return limited
 
@@ -242,7 +243,7 @@ def offsets_at_the_edge(stage: Stage) -> set[int]:
         assert (amounts.taken == pair.collateral.supplied) == (offset >= 0)
         if stage.lab.revision < 7 or offset >= 0:  # else what is left is dust
             done = stage.call(level, price, named, debt_to_cover=high)
-            assert amounts_of(done) == (amounts.repaid, amounts.seized, amounts.protocol_fee)
+            assert amounts_of(done) == (amounts.repaid, amounts.seized, fee_paid(pair, amounts))
     return offsets
 
 
