@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from defiliq.errors import DefiliqError as DefiliqError
     from defiliq.index import Index as Index
     from defiliq.ladder import bin_ladder as bin_ladder
-    from defiliq.oracle import drivers as drivers
-    from defiliq.oracle import find_driver as find_driver
-    from defiliq.oracle import group_driver as group_driver
+    from defiliq.oracle.drivers import drivers as drivers
+    from defiliq.oracle.drivers import find_driver as find_driver
+    from defiliq.oracle.drivers import group_driver as group_driver
     from defiliq.pipeline.judge import at_time as at_time
     from defiliq.pipeline.judge import health as health
     from defiliq.pipeline.judge import ladder as ladder
@@ -58,9 +58,9 @@ _HOME = {
     "at_time": "pipeline.judge",
     "bin_ladder": "ladder",
     "connect": "chain.evm",
-    "drivers": "oracle",
-    "find_driver": "oracle",
-    "group_driver": "oracle",
+    "drivers": "oracle.drivers",
+    "find_driver": "oracle.drivers",
+    "group_driver": "oracle.drivers",
     "health": "pipeline.judge",
     "ladder": "pipeline.judge",
     "levels": "pipeline.judge",

@@ -1,24 +1,23 @@
 """The exact things: frozen, slotted, ints. Many things are columns instead: see `book`.
 
 A price lives in a *feed*: one source contract as one market asks it. Reserves that share a source share a
-feed, so they move together. A *driver* moves one or more feeds, each by an integer function of one integer.
+feed, so they move together. A *driver* (see `pricing`) moves one or more feeds, each by an integer function
+of one integer.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Literal, Protocol, Self, TypeAlias
 
+from defiliq.pricing.driver import Driver, Stretch
+from defiliq.pricing.graph import PriceGraph
 from defiliq.units import MAX_UINT256
 
 Side: TypeAlias = Literal["long", "short"]
 Outcome: TypeAlias = Literal["price", "already", "never"]
-
-HIGHEST_PRICE = 2**128 - 1
-"""The largest oracle integer that is searched. Far above any feed, and low enough that price times balance
-stays inside uint256 in the contracts."""
 
 
 @lru_cache(maxsize=1 << 16)
@@ -103,6 +102,8 @@ class Market:
     feeds: tuple[Feed, ...]
     prices: tuple[int, ...]
     """Oracle integers, one per feed, in `feeds` order."""
+    graph: PriceGraph = field(default_factory=PriceGraph)
+    """How the prices hang on what really moves; empty where no feed was resolved."""
 
     def price_of(self, reserve: int) -> int:
         """The oracle integer of the reserve at position `reserve`: base currency per whole token."""
@@ -114,6 +115,24 @@ class Market:
         for feed, price in changed.items():
             prices[feed] = price
         return replace(self, prices=tuple(prices))
+
+    def prices_at(self, timestamp: int) -> tuple[int, ...]:
+        """The prices at another time: those that time alone moves (growing caps, discounts) move."""
+        if not self.graph.feeds:
+            return self.prices
+        moved = self.graph.prices(timestamp)
+        return tuple(
+            moved[feed] if self.graph.is_timed(k) else self.prices[feed]
+            for feed, k in enumerate(self.graph.feeds)
+        )
+
+    def at_inputs(self, moved: Mapping[int, int]) -> Self:
+        """The same market with some inputs of its price graph elsewhere, and every price that follows.
+
+        `moved` maps graph positions to integers. A price may become 0, which a contract takes for none.
+        """
+        graph = self.graph.moving(moved)
+        return replace(self, graph=graph, prices=graph.prices(self.timestamp))
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,67 +220,6 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True)
-class Move:
-    """How a driver moves one feed: price = driver * numerator / denominator, rounded down."""
-
-    feed: int
-    numerator: int = 1
-    denominator: int = 1
-
-    def price(self, driver_price: int) -> int:
-        """The feed's integer when the driver stands at `driver_price`."""
-        return driver_price * self.numerator // self.denominator
-
-    @property
-    def is_identity(self) -> bool:
-        """Whether the feed is the driver."""
-        return self.numerator == self.denominator
-
-
-@dataclass(frozen=True, slots=True)
-class Driver:
-    """What really moves: one integer, and the feeds that follow it.
-
-    Prices follow monotonically (no feed falls when the driver rises), and each stays within `bend`
-    integers of the straight line between any two of its values.
-    """
-
-    name: str
-    spot: int
-    unit: int
-    """Integers in 1.0 of the driver."""
-    moves: tuple[Move, ...]
-
-    @property
-    def bend(self) -> int:
-        """0 where no ratio needs rounding, 1 where one is rounded down."""
-        return 0 if all(move.numerator % move.denominator == 0 for move in self.moves) else 1
-
-    @property
-    def lowest(self) -> int:
-        """The lowest integer at which every feed still has a price of at least 1."""
-        return max(-(-move.denominator // move.numerator) for move in self.moves)
-
-    @property
-    def highest(self) -> int:
-        """The highest integer at which no feed leaves the searched range."""
-        return min(
-            HIGHEST_PRICE * min(move.denominator, move.numerator) // move.numerator for move in self.moves
-        )
-
-    def prices(self, at: int) -> dict[int, int]:
-        """Feed position to price, with the driver at `at`."""
-        return {move.feed: move.price(at) for move in self.moves}
-
-    def lead(self, prices: Sequence[int], at: int) -> list[int]:
-        """All feeds' prices, with the driver at `at` and the feeds it does not move where they are."""
-        led = list(prices)
-        for move in self.moves:
-            led[move.feed] = move.price(at)
-        return led
-
-
-@dataclass(frozen=True, slots=True)
 class Level:
     """Where one account breaks on one driver, on one side of spot."""
 
@@ -296,11 +254,11 @@ class Rule(Protocol):
         """The verdict and all that explains it."""
         ...
 
-    def verdict_over(self, start: Sequence[int], end: Sequence[int], bend: int) -> bool | None:
-        """The verdict wherever a driver leads prices from `start` to `end`, both included.
+    def verdict_over(self, stretch: Stretch) -> bool | None:
+        """The verdict wherever prices do what `stretch` says.
 
         True: liquidatable everywhere. False: nowhere. None: not known, or it differs; never None where the
-        ends are equal. `bend` is `Driver.bend`.
+        ends are equal.
         """
         ...
 

@@ -15,6 +15,9 @@ BPS = 10**4
 HALF_BPS = BPS // 2
 PPM = 10**6
 MAX_UINT256 = 2**256 - 1
+HIGHEST_PRICE = 2**128 - 1
+"""The largest oracle integer that is searched. Far above any feed, and low enough that price times balance
+stays inside uint256 in the contracts."""
 
 
 def mul_div_down(x: int, y: int, d: int) -> int:

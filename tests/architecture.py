@@ -12,13 +12,14 @@ PACKAGE = "defiliq"
 MAX_FILE_LINES = 350
 MAX_FUNCTION_LINES = 45
 
-BASE = {"errors", "units", "types"}
+BASE = {"errors", "units", "pricing", "types"}
 EVERYTHING = {"*"}
 
 MAY_IMPORT: Mapping[str, set[str]] = {
     "errors": set(),
     "units": set(),
-    "types": {"units", "errors"},
+    "pricing": {"errors", "units"},
+    "types": {"errors", "units", "pricing"},
     "book": BASE,
     "chain": BASE,
     "oracle": BASE | {"chain"},

@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 
 from defiliq.errors import InputError, UnknownDriver
-from defiliq.oracle import drivers, find_driver, group_driver
+from defiliq.oracle.drivers import drivers, find_driver, group_driver
 from defiliq.protocols.aave_v3.market import AaveMarket
-from defiliq.types import Feed, Move
+from defiliq.types import Feed
 from tests.builders import address, market
 
 
@@ -33,7 +33,7 @@ def test_every_feed_is_a_driver_at_its_own_price() -> None:
     found = drivers(market())
     assert [driver.name for driver in found] == ["WETH/USD", "wstETH/USD", "WBTC/USD", "USDC/USD", "DAI/USD"]
     assert [driver.spot for driver in found] == list(market().prices)
-    assert [driver.moves for driver in found] == [(Move(k),) for k in range(5)]
+    assert [driver.prices(7) for driver in found] == [{k: 7} for k in range(5)]
     assert {driver.unit for driver in found} == {10**8}
 
 
@@ -67,8 +67,8 @@ def test_a_symbol_of_two_feeds_is_refused_and_both_names_are_given() -> None:
         find_driver(twins(), "USDC")
     first, second = caught.value.known
     assert first != second
-    assert find_driver(twins(), second).moves == (Move(4),)
-    assert find_driver(twins(), first).moves == (Move(3),)
+    assert find_driver(twins(), second).feeds == {4}
+    assert find_driver(twins(), first).feeds == {3}
 
 
 def test_names_of_drivers_are_unique() -> None:
@@ -82,7 +82,6 @@ def test_a_group_keeps_present_ratios() -> None:
     assert driver.name == "ETH/USD"
     assert driver.prices(driver.spot) == {0: 3_000_00000001, 1: 3_571_42857143}
     assert driver.prices(1_500_00000000) == {0: 1_500_00000000, 1: 1_785_71428570}
-    assert driver.bend == 1
     assert find_driver(at, "eth/usd", [driver]) is driver
 
 
@@ -107,7 +106,7 @@ def test_a_ratio_that_misses_the_present_price_is_refused_with_both_numbers() ->
         ("ETH/USD=WETH,wstETH:1/0", "two integers"),
         ("ETH/USD=WETH,wstETH:1.2/1", "two integers"),
         ("ETH/USD=WETH,wstETH:-1/1", "two integers"),
-        ("WBTC/USD=WETH,wstETH", "already the driver"),
+        ("WBTC/USD=WETH,wstETH", "a driver already"),
         ("ETH/USD=WETH,nothing", "no driver 'nothing'"),
     ],
 )

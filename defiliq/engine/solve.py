@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from defiliq.errors import UnresolvedLevel
-from defiliq.types import Driver, Level, Rule, Side
+from defiliq.pricing.driver import Driver
+from defiliq.types import Level, Rule, Side
 
 MOST_LOOKS = 200_000
 """Where collateral and debt in one asset nearly cancel, rounding can flip the verdict over many prices:
@@ -93,8 +94,7 @@ class _Search:
         if self._looks_left == 0:
             raise UnresolvedLevel(self._driver.name, MOST_LOOKS)
         self._looks_left -= 1
-        lead, prices = self._driver.lead, self._prices
-        return self._rule.verdict_over(lead(prices, start), lead(prices, end), self._driver.bend)
+        return self._rule.verdict_over(self._driver.stretch(self._prices, start, end))
 
     def _stretches(self, near: int, far: int) -> Iterator[tuple[int, int]]:
         """`near` to `far` in consecutive stretches, cut around the guessed crossing."""

@@ -22,9 +22,10 @@ from defiliq.ladder import (
     identity,
     to_usd,
 )
-from defiliq.oracle import drivers, find_driver, group_driver
+from defiliq.oracle.drivers import drivers, find_driver, group_driver
+from defiliq.pricing.driver import Driver
 from defiliq.protocols import PROTOCOLS
-from defiliq.types import Account, Driver, Health, Level, Liquidation, Market, Refusal
+from defiliq.types import Account, Health, Level, Liquidation, Market, Refusal
 
 Sides: TypeAlias = Literal["both", "long", "short"]
 
@@ -220,7 +221,7 @@ def _exposed(book: Book[Any], driver: Driver) -> NDArray[np.bool_]:
     """
     market, account_of_leg, count = book.market, book.account_of_leg, len(book)
     feeds = np.array([reserve.feed for reserve in market.reserves], dtype=np.intp)
-    moved = {move.feed for move in driver.moves}
+    moved = driver.feeds
     on_driver = np.isin(feeds, list(moved))[book.reserves]
     owes = (book.debt.high > 0) | (book.debt.low > 0)
     owes[list(book.stable)] = True

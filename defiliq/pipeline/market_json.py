@@ -1,6 +1,7 @@
 """Frozen dataclasses as JSON and back, by their type hints. Integers travel as decimal strings.
 
-JSON numbers are doubles to many readers, so an index of 27 digits would not survive as one.
+JSON numbers are doubles to many readers, so an index of 27 digits would not survive as one. Where a hint
+leaves a choice of dataclasses, the object says which one it is under `is`.
 """
 
 from __future__ import annotations
@@ -8,10 +9,11 @@ from __future__ import annotations
 import types
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
-from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 T = TypeVar("T")
 
+_KIND = "is"
 _MAX_DIGITS = 80
 """More than 2**256 has: a longer one is no integer of a contract."""
 
@@ -27,12 +29,29 @@ def encode(value: Any) -> Any:
     if isinstance(value, int):
         return str(value)
     if is_dataclass(value) and not isinstance(value, type):
-        return {field.name: encode(getattr(value, field.name)) for field in fields(value)}
+        return _encode_fields(value)
     if isinstance(value, Mapping):
         return {str(key): encode(item) for key, item in value.items()}
     if isinstance(value, tuple):
         return [encode(item) for item in value]
     raise TypeError(f"cannot write a {type(value).__name__}")
+
+
+def _encode_fields(value: Any) -> dict[str, Any]:
+    """A dataclass; what stands where there is a choice of them carries its name."""
+    hints = _hints(type(value))
+    encoded = {name: encode(getattr(value, name)) for name in hints}
+    for name, hint in hints.items():
+        if get_origin(hint) is tuple and len(_choices(get_args(hint)[0])) > 1:
+            for item, written in zip(getattr(value, name), encoded[name], strict=True):
+                written[_KIND] = type(item).__name__
+    return encoded
+
+
+def _choices(hint: Any) -> list[Any]:
+    """The alternatives of a hint but None."""
+    is_union = get_origin(hint) in (Union, types.UnionType)
+    return [arg for arg in get_args(hint) if arg is not type(None)] if is_union else [hint]
 
 
 def decode(kind: type[T], seen: Any) -> T:
@@ -54,8 +73,14 @@ def _hints(kind: type) -> dict[str, Any]:
 def _decode(hint: Any, seen: Any, name: str) -> Any:
     origin = get_origin(hint)
     if origin in (Union, types.UnionType):
-        inner = [arg for arg in get_args(hint) if arg is not type(None)]
+        inner = _choices(hint)
+        if len(inner) > 1:
+            return _decode_choice(inner, seen, name)
         return None if seen is None else _decode(inner[0], seen, name)
+    if origin is Literal:
+        if seen not in get_args(hint):
+            raise NotEncoded(f"{name} must be one of {', '.join(get_args(hint))}")
+        return seen
     if origin is tuple:
         if not isinstance(seen, list):
             raise NotEncoded(f"{name} must be a list")
@@ -65,6 +90,15 @@ def _decode(hint: Any, seen: Any, name: str) -> Any:
     if is_dataclass(hint) and isinstance(hint, type):
         return decode(hint, seen)
     return _decode_plain(hint, seen, name)
+
+
+def _decode_choice(kinds: list[type], seen: Any, name: str) -> Any:
+    """One of several dataclasses, by the name that the object carries."""
+    named = {kind.__name__: kind for kind in kinds}
+    said = seen.get(_KIND) if isinstance(seen, dict) else None
+    if said not in named:
+        raise NotEncoded(f"{name} must be one of {', '.join(named)}")
+    return decode(named[said], {key: value for key, value in seen.items() if key != _KIND})
 
 
 def _decode_mapping(arguments: tuple[Any, ...], seen: Any, name: str) -> dict[Any, Any]:

@@ -79,7 +79,7 @@ def position(
     chosen = choose_drivers(market, drivers, groups)
     if not drivers:
         touched = {market.reserves[leg.reserve].feed for leg in account.legs}
-        chosen = tuple(driver for driver in chosen if any(move.feed in touched for move in driver.moves))
+        chosen = tuple(driver for driver in chosen if driver.feeds & touched)
     solved = solve_book(book, chosen, side, include_never=True, rows=[row])
     taken = protocol.take(account, market)
     return Position(

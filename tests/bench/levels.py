@@ -7,7 +7,7 @@ import sys
 from collections import Counter
 
 from defiliq.engine.solve import find_levels
-from defiliq.oracle import find_driver
+from defiliq.oracle.drivers import find_driver
 from defiliq.protocols.aave_v3.rules import rule
 from tests.bench.report import Missing, Note, Report, Row, best_of
 from tests.bench.synthetic import synthetic_book, synthetic_market

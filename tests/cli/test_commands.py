@@ -14,7 +14,8 @@ import defiliq
 from defiliq.engine import solve
 from defiliq.errors import UnresolvedLevel
 from defiliq.ladder import LADDER_COLUMNS
-from defiliq.types import Driver, Level, Rule
+from defiliq.pricing.driver import Driver
+from defiliq.types import Level, Rule
 from tests.builders import HASH, address, book
 from tests.cli.conftest import Fakes, Run
 from tests.fakes import FakeNode

@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from defiliq.book import Book
 from defiliq.engine.screen import LIQUIDATABLE, SAFE, UNCLEAR, liquidatable, screen
 from defiliq.engine.solve import find_levels
+from defiliq.pricing.driver import Move, driver_of_feeds
 from defiliq.protocols.aave_v3.margin import margin
 from defiliq.protocols.aave_v3.market import AaveMarket
 from defiliq.protocols.aave_v3.rules import rule
-from defiliq.types import Account, Driver, Leg, Move, StableDebt
+from defiliq.types import Account, Leg, StableDebt
 from tests.protocols.aave_v3.states import accounts, markets
 
 SCENES = settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -54,7 +55,7 @@ def test_at_the_exact_boundary_the_law_decides(data: st.DataObject) -> None:
     market = data.draw(markets())
     account = data.draw(accounts(market, most=WHALE))
     feed = data.draw(st.integers(0, len(market.feeds) - 1))
-    driver = Driver("drawn", market.prices[feed], 1, (Move(feed),))
+    driver = driver_of_feeds("drawn", market.prices[feed], 1, (Move(feed),))
     for level in find_levels(rule(account, market), 0, market.prices, driver):
         if level.outcome == "price" and level.price is not None:
             for off in (-2, -1, 0, 1, 2):

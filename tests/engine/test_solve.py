@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from defiliq.engine import solve
 from defiliq.engine.solve import find_levels
 from defiliq.errors import UnresolvedLevel
+from defiliq.pricing.driver import Driver, Move, driver_of_feeds
 from defiliq.protocols.aave_v3.market import AaveMarket
 from defiliq.protocols.aave_v3.rules import rule
-from defiliq.types import Account, Driver, Leg, Level, Move, Rule
+from defiliq.types import Account, Leg, Level, Rule
 from defiliq.units import RAY
 from tests.protocols.aave_v3.states import (
     ALL_REVISIONS,
@@ -55,7 +56,7 @@ def cancelling_scenes(draw: st.DrawFn) -> tuple[AaveMarket, Account, Driver]:
     moves = [Move(seized)]
     if owed != seized:
         moves.append(Move(owed, draw(st.integers(1, 7)), draw(st.integers(1, 7))))
-    driver = Driver("drawn", 100, 1, tuple(moves))
+    driver = driver_of_feeds("drawn", 100, 1, tuple(moves))
     at_spot = driver.lead(market.prices, driver.spot)
     collateral = draw(st.integers(1, 3000))
     legs = [Leg(seized, collateral, 0, True), Leg(owed, 0, 1, False)]
@@ -133,11 +134,10 @@ def test_a_verdict_over_a_stretch_holds_at_each_of_its_integers(
     market, account, driver = scene
     law = rule(account, market)
     walk = range(max(start, driver.lowest), max(start, driver.lowest) + width + 1)
-    ends = driver.lead(market.prices, walk[0]), driver.lead(market.prices, walk[-1])
     verdicts = {law.liquidatable(driver.lead(market.prices, at)) for at in walk}
     for verdict in (
-        law.verdict_over(ends[0], ends[1], driver.bend),
-        law.verdict_over(ends[1], ends[0], driver.bend),
+        law.verdict_over(driver.stretch(market.prices, walk[0], walk[-1])),
+        law.verdict_over(driver.stretch(market.prices, walk[-1], walk[0])),
     ):
         assert verdict is None or verdicts == {verdict}
         assert verdict is not None or len(walk) > 1
@@ -209,6 +209,6 @@ def test_a_level_that_only_rounding_decides_is_given_up_by_name(monkeypatch: pyt
     )
     market = replace(market, reserves=reserves, prices=(300, 200, 1)).at_time(market.timestamp)
     account = replace(account, legs=(Leg(0, 4, 0, True), Leg(1, 0, 3, False)))
-    driver = Driver("both", 300, 1, (Move(0), Move(1, 2, 3)))
+    driver = driver_of_feeds("both", 300, 1, (Move(0), Move(1, 2, 3)))
     with pytest.raises(UnresolvedLevel, match="no exact level on both after 1000 looks"):
         find_levels(rule(account, market), 0, market.prices, driver)

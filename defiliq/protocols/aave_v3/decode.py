@@ -16,7 +16,8 @@ from defiliq.protocols.aave_v3.fetch import (
 )
 from defiliq.protocols.aave_v3.market import AaveMarket, AaveReserve, EMode
 from defiliq.protocols.aave_v3.revisions import version_of
-from defiliq.types import HIGHEST_PRICE, Block, Feed, Listing
+from defiliq.types import Block, Feed, Listing
+from defiliq.units import HIGHEST_PRICE
 
 MAX_DECIMALS = 77
 """10**77 is the largest power of ten inside uint256."""

@@ -77,7 +77,7 @@ class AaveMarket(Market):
     oracle: str
 
     def at_time(self, timestamp: int) -> Self:
-        """The same market with every index accrued to `timestamp`, at or after the block's own."""
+        """The same market at `timestamp`, at or after the block's own: indices accrued, caps grown."""
         if timestamp < self.block.timestamp:
             raise ValueError(f"timestamp {timestamp} lies before the block's own {self.block.timestamp}")
         reserves = tuple(
@@ -88,4 +88,5 @@ class AaveMarket(Market):
             )
             for reserve in self.reserves
         )
-        return replace(self, timestamp=timestamp, reserves=reserves)
+        prices = self.prices_at(timestamp)
+        return replace(self, timestamp=timestamp, reserves=reserves, prices=prices)

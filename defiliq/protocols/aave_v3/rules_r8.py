@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from defiliq.pricing.driver import Stretch
 from defiliq.protocols.aave_v3.legs import Counted, counted_legs, value_bend
 from defiliq.protocols.aave_v3.market import AaveMarket
 from defiliq.types import NO_DEBT_FACTOR, Account, Health
@@ -89,21 +90,21 @@ class Rule:
             margin=weighted - debt_base * BPS,
         )
 
-    def verdict_over(self, start: Sequence[int], end: Sequence[int], bend: int) -> bool | None:
-        """The verdict wherever prices go from `start` to `end`; None if it differs, or is not known.
+    def verdict_over(self, stretch: Stretch) -> bool | None:
+        """The verdict wherever prices do what `stretch` says; None if it differs, or is not known.
 
         First the average threshold is enclosed, then the surplus as in rules_r9: by the worst join of
         collateral and debt, and by the distance to the straight line between the ends.
         """
-        a, b = self._values(start), self._values(end)
-        low_bps, high_bps = self._average_over(start, end, a, b, bend)
-        collateral_low, collateral_high = min(a[0], b[0]), max(a[0], b[0])
-        if surplus(percent_mul_half_up(collateral_low, low_bps), max(a[2], b[2])) >= 0:
+        a, b = self._values(stretch.start), self._values(stretch.end)
+        low, high = stretch.pick(self._values, a, b)
+        low_bps, high_bps = self._average_over(stretch, a, b)
+        if surplus(percent_mul_half_up(low[0], low_bps), high[2]) >= 0:
             return False
-        if surplus(percent_mul_half_up(collateral_high, high_bps), min(a[2], b[2])) < 0:
+        if surplus(percent_mul_half_up(high[0], high_bps), low[2]) < 0:
             return True
         # In surplus times 1e4, percentMul differs from C * average / 1e4 by at most a half.
-        collateral_bend, debt_bend = self._bends(start, end, bend)
+        collateral_bend, debt_bend = self._bends(stretch)
         slack = _CREDIT * HALF_BPS + _DEBIT * BPS * debt_bend
         if min(_line(a, low_bps), _line(b, low_bps)) >= slack + _CREDIT * low_bps * collateral_bend:
             return False
@@ -111,55 +112,52 @@ class Rule:
             return True
         return None
 
-    def _bends(self, start: Sequence[int], end: Sequence[int], bend: int) -> tuple[int, int]:
+    def _bends(self, stretch: Stretch) -> tuple[int, int]:
         """How far total collateral and total debt may lie from their straight lines, in base currency."""
         collateral_bend = debt_bend = 0
         for _, feed, unit, supplied, owed, _, _ in self.legs:
-            if start[feed] != end[feed]:
-                collateral_bend += value_bend(supplied, unit, bend)
-                debt_bend += value_bend(owed, unit, bend)
+            if stretch.low[feed] != stretch.high[feed]:
+                collateral_bend += value_bend(supplied, unit, stretch.bend[feed])
+                debt_bend += value_bend(owed, unit, stretch.bend[feed])
         return collateral_bend, debt_bend
 
     def _average_over(
-        self,
-        start: Sequence[int],
-        end: Sequence[int],
-        a: tuple[int, int, int],
-        b: tuple[int, int, int],
-        bend: int,
+        self, stretch: Stretch, a: tuple[int, int, int], b: tuple[int, int, int]
     ) -> tuple[int, int]:
-        """The lowest and highest whole-bps average threshold between two ends, or a little wider."""
+        """The lowest and highest whole-bps average threshold over a stretch, or a little wider."""
         ends = (average_bps(a[1], a[0]), average_bps(b[1], b[0]))
         thresholds = [leg.threshold_bps for leg in self.legs if leg.supplied]
         low_bps = min(ends)
         if a[0] == 0 or b[0] == 0 or not thresholds:
             low_bps = 0
-        elif self._excess_over(low_bps, start, end, bend)[0] < 0:
+        elif self._excess_over(low_bps, stretch)[0] < 0:
             low_bps -= 1
-            if self._excess_over(low_bps, start, end, bend)[0] < 0:
+            if self._excess_over(low_bps, stretch)[0] < 0:
                 low_bps = min(thresholds)
         high_bps = max(ends)
-        if thresholds and self._excess_over(high_bps + 1, start, end, bend)[1] >= 0:
+        if thresholds and self._excess_over(high_bps + 1, stretch)[1] >= 0:
             high_bps += 1
-            if self._excess_over(high_bps + 1, start, end, bend)[1] >= 0:
+            if self._excess_over(high_bps + 1, stretch)[1] >= 0:
                 high_bps = max(thresholds)
         return low_bps, high_bps
 
-    def _excess_over(self, bps: int, start: Sequence[int], end: Sequence[int], bend: int) -> tuple[int, int]:
+    def _excess_over(self, bps: int, stretch: Stretch) -> tuple[int, int]:
         """Bounds of sum(value * (threshold - bps)): negative exactly where the average is below `bps`."""
         excess_a = excess_b = slack = lowest = highest = 0
         for _, feed, unit, supplied, _, threshold_bps, _ in self.legs:
             if not supplied:
                 continue
             over = threshold_bps - bps
-            term_a = mul_div_down(supplied, start[feed], unit) * over
-            term_b = mul_div_down(supplied, end[feed], unit) * over
-            excess_a += term_a
-            excess_b += term_b
-            lowest += min(term_a, term_b)
-            highest += max(term_a, term_b)
-            if start[feed] != end[feed]:
-                slack += abs(over) * value_bend(supplied, unit, bend)
+            excess_a += mul_div_down(supplied, stretch.start[feed], unit) * over
+            excess_b += mul_div_down(supplied, stretch.end[feed], unit) * over
+            terms = (
+                mul_div_down(supplied, stretch.low[feed], unit) * over,
+                mul_div_down(supplied, stretch.high[feed], unit) * over,
+            )
+            lowest += min(terms)
+            highest += max(terms)
+            if stretch.low[feed] != stretch.high[feed]:
+                slack += abs(over) * value_bend(supplied, unit, stretch.bend[feed])
         return (
             max(lowest, min(excess_a, excess_b) - slack),
             min(highest, max(excess_a, excess_b) + slack),

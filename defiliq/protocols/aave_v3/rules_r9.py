@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from defiliq.pricing.driver import Stretch
 from defiliq.protocols.aave_v3.legs import Counted, counted_legs, value_bend
 from defiliq.protocols.aave_v3.market import AaveMarket
 from defiliq.types import NO_DEBT_FACTOR, Account, Health
@@ -81,28 +82,29 @@ class Rule:
             margin=weighted - debt_base * BPS,
         )
 
-    def verdict_over(self, start: Sequence[int], end: Sequence[int], bend: int) -> bool | None:
-        """The verdict wherever prices go from `start` to `end`; None if it differs, or is not known.
+    def verdict_over(self, stretch: Stretch) -> bool | None:
+        """The verdict wherever prices do what `stretch` says; None if it differs, or is not known.
 
-        Two bounds, either may decide. Values move one way with the driver, so the worst case joins the
-        lowest collateral with the highest debt. And between the ends the surplus stays within `slack` of
-        the straight line, by what `value_bend` allows each value.
+        Two bounds, either may decide. The worst case joins the lowest collateral with the highest debt. And
+        between the ends the surplus stays within `slack` of the straight line, by what `value_bend` allows
+        each value.
         """
-        weighted_a, debt_a = self._values(start)
-        weighted_b, debt_b = self._values(end)
-        if surplus(min(weighted_a, weighted_b), max(debt_a, debt_b)) >= 0:
+        start, end = self._values(stretch.start), self._values(stretch.end)
+        low, high = stretch.pick(self._values, start, end)
+        if surplus(low[0], high[1]) >= 0:
             return False
-        if surplus(max(weighted_a, weighted_b), min(debt_a, debt_b)) < 0:
+        if surplus(high[0], low[1]) < 0:
             return True
         slack = 0
         for _, feed, unit, supplied, owed, threshold_bps, _ in self.legs:
-            if start[feed] != end[feed]:
+            if stretch.low[feed] != stretch.high[feed]:
+                bend = stretch.bend[feed]
                 slack += _CREDIT * threshold_bps * value_bend(supplied, unit, bend)
                 slack += _DEBIT * value_bend(owed, unit, bend)
-        surplus_a, surplus_b = surplus(weighted_a, debt_a), surplus(weighted_b, debt_b)
-        if min(surplus_a, surplus_b) >= slack:
+        ends = surplus(*start), surplus(*end)
+        if min(ends) >= slack:
             return False
-        if max(surplus_a, surplus_b) <= -slack:
+        if max(ends) <= -slack:
             return True
         return None
 

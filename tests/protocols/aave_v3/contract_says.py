@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
+from defiliq.pricing.driver import Driver
 from defiliq.protocols.aave_v3 import AaveMarket
-from defiliq.types import Driver, Health, Level
+from defiliq.types import Health, Level
 from tests.lab import AccountData, Lab
 from tests.lab.build import word
 from tests.lab.lab import ANSWER_FROM_SLOT_0

@@ -12,13 +12,14 @@ from eth_utils.crypto import keccak
 
 from defiliq.book import Book
 from defiliq.chain.evm import connect
-from defiliq.oracle import drivers, group_driver
+from defiliq.oracle.drivers import drivers, group_driver
 from defiliq.pipeline.judge import solve_book
 from defiliq.pipeline.reading import read
+from defiliq.pricing.driver import Driver
 from defiliq.protocols.aave_v3 import AaveMarket
 from defiliq.protocols.aave_v3.legs import counted_legs
 from defiliq.protocols.aave_v3.pairs import Pair, pairs
-from defiliq.types import Account, Driver, Level, Liquidation, Listing
+from defiliq.types import Account, Level, Liquidation, Listing
 from defiliq.units import MAX_UINT256
 from tests.lab import Lab
 from tests.lab.chain import GAS, Tx, revert_reason

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
+from defiliq.pricing.driver import Driver, Move, driver_of_feeds
 from defiliq.protocols.aave_v3.market import AaveMarket, AaveReserve, EMode
-from defiliq.types import Account, Driver, Leg, Move
+from defiliq.types import Account, Leg
 from defiliq.units import RAY
 from tests.builders import NOW, plain_market, plain_reserve
 
@@ -86,4 +87,4 @@ def drivers(draw: st.DrawFn, market: AaveMarket) -> Driver:
         draw(st.lists(st.sampled_from(others), max_size=2, unique=True)) if draw(st.booleans()) else []
     )
     moves += [Move(k, market.prices[k], spot) for k in followers]
-    return Driver(market.feeds[lead].name, spot, market.base_unit, tuple(moves))
+    return driver_of_feeds(market.feeds[lead].name, spot, market.base_unit, tuple(moves))

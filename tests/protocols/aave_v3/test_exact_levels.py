@@ -11,11 +11,12 @@ import pytest
 
 from defiliq.book import Book
 from defiliq.chain.evm import connect
-from defiliq.oracle import drivers, group_driver
+from defiliq.oracle.drivers import drivers, group_driver
 from defiliq.pipeline.judge import solve_book
 from defiliq.pipeline.reading import read
+from defiliq.pricing.driver import Driver
 from defiliq.protocols.aave_v3 import AaveMarket, rule
-from defiliq.types import Driver, Level, Listing
+from defiliq.types import Level, Listing
 from tests.lab import Lab
 from tests.protocols.aave_v3.contract_says import (
     WAD,

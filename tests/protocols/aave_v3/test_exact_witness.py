@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from defiliq.engine.solve import find_levels
-from defiliq.oracle import drivers
+from defiliq.oracle.drivers import drivers
 from defiliq.protocols.aave_v3 import rule, take
 from defiliq.types import Health, Level, Liquidation
 from defiliq.units import percent_mul_half_up

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from defiliq.engine.solve import find_levels
+from defiliq.pricing.driver import Driver, Move, driver_of_feeds
 from defiliq.protocols.aave_v3.market import AaveMarket
 from defiliq.protocols.aave_v3.rules import rule
-from defiliq.types import Driver, Level, Move, Rule
+from defiliq.types import Level, Rule
 from tests.protocols.aave_v3.vectors import FOLDER, market_and_account, read_cases
 
 FILES = sorted(FOLDER.glob("*.jsonl.gz"))
@@ -55,7 +56,7 @@ def test_liquidation_prices_equal_the_contract(path: Path) -> None:
         law = rule(account, market)
         for row in case.get("liquidationPrices", []):
             feed = next(k for k, reserve in enumerate(market.reserves) if reserve.id == row["reserveId"])
-            driver = Driver(row["symbol"], market.prices[feed], market.base_unit, (Move(feed),))
+            driver = driver_of_feeds(row["symbol"], market.prices[feed], market.base_unit, (Move(feed),))
             levels = find_levels(law, 0, market.prices, driver)
             outcomes[_agreement(case["id"], row, law, market, driver, levels)] += 1
     print(f"{path.name}: {dict(outcomes)}")

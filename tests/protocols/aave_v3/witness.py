@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from defiliq.pricing.driver import Driver, Move, driver_of_feeds
 from defiliq.protocols.aave_v3.market import AaveMarket
-from defiliq.types import Account, Driver, Leg, Move
+from defiliq.types import Account, Leg
 from tests.builders import plain_market, plain_reserve
 
 PRICES = (2_500 * 10**8, 60_000 * 10**8, 10**8)
@@ -41,5 +42,5 @@ def witness(revision: int) -> tuple[AaveMarket, Account, Driver]:
     account = Account(
         "0x" + "22" * 20, 0, (Leg(0, weth, 0, True), Leg(1, wbtc, 0, True), Leg(2, 0, debt, False))
     )
-    driver = Driver("WBTC/USD", PRICES[1], 10**8, (Move(1),))
+    driver = driver_of_feeds("WBTC/USD", PRICES[1], 10**8, (Move(1),))
     return market, account, driver
