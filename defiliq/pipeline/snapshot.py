@@ -25,7 +25,7 @@ from defiliq.protocols import PROTOCOLS
 from defiliq.types import Market, StableDebt
 from defiliq.view.files import replace_file
 
-FORMAT = "1"
+FORMAT = "2"
 _METADATA = b"defiliq"
 
 _LEG_COLUMNS = {
