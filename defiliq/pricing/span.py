@@ -51,13 +51,15 @@ def fraction(over: Sequence[Span], under: Sequence[Span], numerator: int, denomi
     0 where the divisor is 0, as the contracts guard it.
     """
     dividend, divisor = _product(over, numerator), _product(under, denominator)
+    if divisor.high == 0:
+        return constant(0)
     low = _quotient(dividend.low, divisor.high) if divisor.low > 0 else 0
     high = _quotient(dividend.high, max(1, divisor.low))
     start, end = _quotient(dividend.start, divisor.start), _quotient(dividend.end, divisor.end)
     widest = high - low
     if divisor.is_constant:
         is_exact = divisor.low == 1 or (len(over) == 1 and numerator % divisor.low == 0)
-        bend = _ceil(dividend.bend, max(1, divisor.low)) + (0 if is_exact else 1)
+        bend = _ceil(dividend.bend, divisor.low) + (0 if is_exact else 1)
     elif divisor.low == 0:
         bend = widest
     else:
