@@ -48,6 +48,7 @@ ONLY_IN: Mapping[str, set[str]] = {
     "click": {"cli"},
     "rich": {"cli", "view"},
     "platformdirs": {"cli"},
+    "networkx": {"oracle"},
     "http": {"chain"},
     "socket": {"chain"},
     "sqlite3": {"index"},
