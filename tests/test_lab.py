@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from tests.lab import Lab, start_lab
+from tests.lab import Lab, LabError, start_lab
 from tests.lab.chain import MULTICALL3
 from tests.lab.contract import topic
 from tests.lab.market import EMODE_FEED
 from tests.lab.node import RpcError
-from tests.lab.reserves import BY_SYMBOL, ETH_MODE, GHO_MODE, STABLE_MODE
+from tests.lab.reserves import BY_SYMBOL, ETH_MODE, GHO_MODE, RATIO, STABLE_MODE, STAKED
 
 WAD = 10**18
 BORROW = topic("Borrow(address,address,address,uint256,uint8,uint256,uint16)")
@@ -195,6 +195,56 @@ def test_prices_by_override_are_prices_by_storage(lab: Lab) -> None:
             assert lab.account_data(owner) == pretended
         assert pretended != before
         assert lab.account_data(owner) == before
+
+
+@pytest.mark.lab
+def test_drivers_by_override_are_drivers_by_storage(lab: Lab) -> None:
+    """Whatever hangs on a driver follows it through its own code."""
+    owner = only(lab, "emode-eth-mixed")
+    before = lab.account_data(owner)
+    for name, followers in {
+        "ETH/USD": {"WETH", "wstETH"},
+        RATIO: {"wstETH"},
+        "BTC/USD": {"WBTC"},
+        "wBTC/BTC": {"WBTC"},
+        "USDC/USD": {"USDC"},
+    }.items():
+        spot = int(lab.rpc("eth_getStorageAt", lab.drivers[name], "0x0", "latest"), 16)
+        pretended = lab.account_data(owner, drivers={name: spot * 97 // 100})
+        prices = {symbol: lab.price(symbol) for symbol in lab.tokens}
+        with lab.rewinding():
+            lab.set_driver(name, spot * 97 // 100)
+            moved = {symbol for symbol in lab.tokens if lab.price(symbol) != prices[symbol]}
+            assert lab.account_data(owner) == pretended
+        assert moved == followers
+    assert lab.account_data(owner) == before
+
+
+@pytest.mark.lab
+def test_no_cap_binds_until_one_is_set(lab: Lab) -> None:
+    ratio, at = lab.chain.call(lab.market.ratio, "getRatio"), lab.chain.now()
+    capped = 9 * lab.price("WETH") * ratio // 10 // WAD
+    with lab.rewinding():
+        lab.set_cap(STAKED, 9 * ratio // 10)
+        assert lab.price(STAKED) == capped
+        lab.set_cap(STAKED, 9 * ratio // 10, since=at - 365 * 86_400, yearly_growth_bps=1_000)
+        assert capped * 109 // 100 < lab.price(STAKED) < capped * 111 // 100
+        lab.set_cap("USDC", 99_000_000)
+        assert lab.price("USDC") == 99_000_000
+    assert lab.price(STAKED) == lab.price("WETH") * ratio // WAD
+    assert lab.price("USDC") > 99_000_000
+    with pytest.raises(LabError, match="the source of WETH has no cap"):
+        lab.set_cap("WETH", 1)
+
+
+@pytest.mark.lab
+def test_a_liquidation_by_a_driver_is_real_and_undone(lab: Lab) -> None:
+    owner, price = only(lab, "exact"), lab.price("LINK")
+    cheaper = {"LINK/USD": price * 99 // 100}
+    assert lab.liquidate(owner, collateral="LINK", debt="USDC", drivers=cheaper).success
+    refused = lab.liquidate(owner, collateral="LINK", debt="USDC", drivers={"LINK/USD": 2 * price})
+    assert refused.error == UNHEALTHY[lab.version]
+    assert lab.price("LINK") == price
 
 
 @pytest.mark.lab

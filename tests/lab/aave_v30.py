@@ -10,12 +10,13 @@ from tests.lab.chain import DEPLOYER, Chain
 from tests.lab.contract import Artifact, Contract
 from tests.lab.market import EMODE_FEED, ROLES, TREASURY, ZERO, Market, deploy_feeds
 from tests.lab.packages import node_modules
-from tests.lab.reserves import DOLLAR, EMODES, RESERVES, STABLE_MODE, ReserveSpec
+from tests.lab.reserves import DOLLAR, EMODES, RESERVES, STABLE_MODE, ReserveSpec, quote
 
 REVISION = 1
 RAY_PER_BPS = 10**23
 EMODE_ASSET = "0x00000000000000000000000000000000000e30De"
 """No token: only a name that the oracle knows, under which the stablecoins' eMode finds its own price."""
+EMODE_QUOTE = "USD stablecoins / USD"
 STABLE_RATE_RESERVES = ("USDT",)
 LIBRARIES = (
     "BorrowLogic",
@@ -41,6 +42,7 @@ def code() -> dict[str, Artifact]:
         "debt_tokens": _artifact("protocol/tokenization/VariableDebtToken"),
         "stable_debt_tokens": _artifact("protocol/tokenization/StableDebtToken"),
         "feeds": own["SettableFeed"],
+        "aggregators": own["SettableFeed"],
         "ratio": own["SettableRatio"],
         "sequencer": own["SettableSequencer"],
         "sentinel": _artifact("protocol/configuration/PriceOracleSentinel"),
@@ -58,8 +60,9 @@ def deploy(chain: Chain) -> Market:
         )
         for reserve in RESERVES
     }
-    feeds, ratio, sequencer = deploy_feeds(chain, "falling")
-    feeds[EMODE_FEED] = chain.deploy(solidity.own()["SettableFeed"], DOLLAR, 8, "USD stablecoins / USD")
+    feeds, aggregators, ratio, sequencer = deploy_feeds(chain, "falling")
+    feeds[EMODE_FEED] = chain.deploy(solidity.own()["SettableFeed"], DOLLAR, 8, EMODE_QUOTE)
+    aggregators[quote(EMODE_QUOTE)] = feeds[EMODE_FEED]
     assets = [*(tokens[reserve.symbol].address for reserve in RESERVES), EMODE_ASSET]
     sources = [*(feeds[reserve.symbol].address for reserve in RESERVES), feeds[EMODE_FEED].address]
     oracle = chain.deploy(_artifact("misc/AaveOracle"), provider.address, assets, sources, ZERO, ZERO, DOLLAR)
@@ -88,6 +91,7 @@ def deploy(chain: Chain) -> Market:
         debt_tokens=of_each(2, "VariableDebtToken"),
         stable_debt_tokens=of_each(1, "StableDebtToken"),
         feeds=feeds,
+        aggregators=aggregators,
         ratio=ratio,
         sequencer=sequencer,
     )

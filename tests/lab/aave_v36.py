@@ -29,6 +29,7 @@ def code() -> dict[str, Artifact]:
         "debt_tokens": compiled["VariableDebtTokenInstance"],
         "stable_debt_tokens": compiled["VariableDebtTokenInstance"],
         "feeds": own["SettableFeed"],
+        "aggregators": own["SettableFeed"],
         "ratio": own["SettableRatio"],
         "sequencer": own["SettableSequencer"],
         "sentinel": compiled["PriceOracleSentinel"],
@@ -48,7 +49,7 @@ def deploy(chain: Chain) -> Market:
         )
         for reserve in RESERVES
     }
-    feeds, ratio, sequencer = deploy_feeds(chain, "falling")
+    feeds, aggregators, ratio, sequencer = deploy_feeds(chain, "falling")
     assets = [tokens[reserve.symbol].address for reserve in RESERVES]
     sources = [feeds[reserve.symbol].address for reserve in RESERVES]
     oracle = chain.deploy(compiled["AaveOracle"], provider.address, assets, sources, ZERO, ZERO, DOLLAR)
@@ -76,6 +77,7 @@ def deploy(chain: Chain) -> Market:
         debt_tokens,
         {},
         feeds,
+        aggregators,
         ratio,
         sequencer,
     )

@@ -103,7 +103,7 @@ def _hit_one(chain: Chain, market: Market, owner: str) -> None:
     threshold of 80% wants a debt that four divides, which some USDC price nearby gives.
     """
     at = chain.now() + BLOCK_SECONDS
-    link, usdc = market.feeds["LINK"], market.feeds["USDC"]
+    link, usdc = market.aggregators["LINK/USD"], market.aggregators["USDC/USD"]
 
     def account(link_price: int, usdc_price: int) -> tuple[int, ...]:
         words = {link.address: link_price, usdc.address: usdc_price}

@@ -31,9 +31,11 @@ def aave_v36() -> dict[str, Artifact]:
 
 
 def own() -> dict[str, Artifact]:
-    """The lab's own feeds, by name."""
+    """The lab's own feeds, price adapters and prober, by name."""
     settings = {"optimizer": {"enabled": True, "runs": 200}, "evmVersion": "shanghai"}
-    return _compiled("own", ["Feeds.sol"], {"": HERE / "solidity"}, settings)
+    folder = HERE / "solidity"
+    entries = sorted(path.name for path in folder.glob("*.sol"))
+    return _compiled("own", entries, {"": folder}, settings)
 
 
 def _compiled(

@@ -11,14 +11,20 @@ from types import TracebackType
 from typing import NamedTuple, Self
 
 from tests.lab.build import VERSIONS, start, word
+from tests.lab.cache import LabError
 from tests.lab.chain import GAS, MAX_UINT256, Overrides
 from tests.lab.liquidation import LIQUIDATOR, Outcome, outcome
 from tests.lab.node import CHAIN_ID, Rpc
 from tests.lab.plan import Plan
+from tests.lab.reserves import PEGGED, RATIO, STABLE_CAPS, STAKED
 
 ANSWER_FROM_SLOT_0 = "0x5f545f5260205ff3"
 """Runtime code that answers every call with storage word 0: what stands in for a feed that computes."""
-COMPUTED = frozenset({"wstETH"})
+COMPUTED = frozenset({STAKED, PEGGED, *STABLE_CAPS})
+"""Reserves whose source is an adapter over other contracts."""
+PARAMETERS_FROM_SLOT = 1
+"""Where an adapter's storage holds what may be set: see `solidity/Adapters.sol`."""
+SCALING_FACTOR, BPS_YEAR = 10**6, 10_000 * 365 * 86_400
 
 
 class AccountData(NamedTuple):
@@ -91,6 +97,21 @@ class Lab:
         return {symbol: contract.address for symbol, contract in self.market.feeds.items()}
 
     @property
+    def aggregators(self) -> dict[str, str]:
+        """The feeds that move by themselves, by what they quote: ETH/USD, wBTC/BTC, USDC/USD."""
+        return {name: contract.address for name, contract in self.market.aggregators.items()}
+
+    @property
+    def ratio_provider(self) -> str:
+        """What the staked token's adapter asks for its ratio."""
+        return self.market.ratio.address
+
+    @property
+    def drivers(self) -> dict[str, str]:
+        """Everything that moves a price, by name: the aggregators, and the staking ratio."""
+        return {**self.aggregators, RATIO: self.ratio_provider}
+
+    @property
     def owners(self) -> tuple[str, ...]:
         """Every account of the population, EIP-55."""
         return tuple(user.owner for user in self.users)
@@ -126,13 +147,16 @@ class Lab:
         *,
         timestamp: int | None = None,
         prices: Mapping[str, int] | None = None,
+        drivers: Mapping[str, int] | None = None,
         block: int | str = "latest",
     ) -> AccountData:
         """The contract's own answer, by state override at other prices and by block override at another time.
 
-        `prices` maps symbols, or feed addresses, to oracle integers.
+        `prices` maps symbols, or feed addresses, to oracle integers: the reserve's source answers just that.
+        `drivers` maps names of `drivers` to integers: what hangs on them follows through its own code.
         """
-        overrides = None if prices is None else self._pinned(prices)
+        overrides = {**self.moved({} if drivers is None else drivers)}
+        overrides |= self._pinned({} if prices is None else prices)
         at = int(self.rpc("eth_getBlockByNumber", _tag(block), False)["timestamp"], 16)
         return AccountData(
             *self.chain.call(
@@ -155,17 +179,32 @@ class Lab:
     def set_price(self, symbol: str, price: int) -> None:
         """Write a feed's answer into its storage: no block is mined.
 
-        A feed that computes (wstETH) is replaced by one that does not, so it follows nothing any more; use it
-        inside `rewinding`, or move `set_ratio` or WETH instead.
+        A feed that computes is replaced by one that does not, so it follows nothing any more; use it inside
+        `rewinding`, or move what drives it with `set_driver` instead.
         """
         feed = self._feed(symbol)
         if feed in {self.feeds[computed] for computed in COMPUTED}:
             self.rpc("anvil_setCode", feed, ANSWER_FROM_SLOT_0)
         self.rpc("anvil_setStorageAt", feed, word(0), word(price))
 
-    def set_ratio(self, ratio: int) -> None:
-        """Set what the staked token's feed multiplies the ETH price with, 18 decimals: no block is mined."""
-        self.rpc("anvil_setStorageAt", self.market.ratio.address, word(0), word(ratio))
+    def set_driver(self, name: str, value: int) -> None:
+        """Write the answer of an aggregator, or the staking ratio, into its storage: no block is mined."""
+        self.rpc("anvil_setStorageAt", self.drivers[name], word(0), word(value))
+
+    def set_cap(self, symbol: str, cap: int, *, since: int | None = None, yearly_growth_bps: int = 0) -> None:
+        """Write what a reserve's adapter caps with into its storage: no block is mined.
+
+        A stablecoin's cap is a price. The staked token's is a ratio with 18 decimals, which grows from a
+        timestamp on, the latest block's if none is named.
+        """
+        parameters = [cap]
+        if symbol == STAKED:
+            growth = cap * yearly_growth_bps * SCALING_FACTOR // BPS_YEAR
+            parameters += [self.chain.now() if since is None else since, growth, yearly_growth_bps]
+        elif symbol not in STABLE_CAPS:
+            raise LabError(f"the source of {symbol} has no cap")
+        for slot, value in enumerate(parameters, PARAMETERS_FROM_SLOT):
+            self.rpc("anvil_setStorageAt", self.feeds[symbol], word(slot), word(value))
 
     def set_sequencer(self, *, is_up: bool, since: int, grace_s: int = 3_600) -> None:
         """Give the market a price oracle sentinel, as on an L2, and tell it about the sequencer.
@@ -193,12 +232,18 @@ class Lab:
         debt_to_cover: int = MAX_UINT256,
         timestamp: int | None = None,
         prices: Mapping[str, int] | None = None,
+        drivers: Mapping[str, int] | None = None,
         takes_a_token: bool = False,
     ) -> Outcome:
-        """Send a real liquidationCall in a block of exactly `timestamp`, say what it did, and undo it."""
+        """Send a real liquidationCall in a block of exactly `timestamp`, say what it did, and undo it.
+
+        `prices` and `drivers` mean what they mean in `account_data`, and are really written.
+        """
         at = self.chain.now() + 1 if timestamp is None else timestamp
         market = self.market
         with self.rewinding():
+            for name, value in {} if drivers is None else drivers.items():
+                self.set_driver(name, value)
             for symbol, price in {} if prices is None else prices.items():
                 self.set_price(symbol, price)
             tokens = market.tokens[collateral].address, market.tokens[debt].address
@@ -225,6 +270,11 @@ class Lab:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def moved(self, drivers: Mapping[str, int]) -> Overrides:
+        """The state override that puts drivers elsewhere, in the storage of what answers for them."""
+        found = self.drivers
+        return {found[name]: {"stateDiff": {word(0): word(value)}} for name, value in drivers.items()}
 
     def _feed(self, name: str) -> str:
         return name if name.startswith("0x") else self.feeds[name]

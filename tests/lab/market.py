@@ -4,12 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from tests.lab import compile as solidity
 from tests.lab.chain import DEPLOYER, Chain, Tx
 from tests.lab.contract import Artifact, Contract
-from tests.lab.reserves import RESERVES, Stage
+from tests.lab.node import GENESIS_AT
+from tests.lab.reserves import (
+    BY_SYMBOL,
+    CAP_GROWTH_BPS,
+    CAP_RATIO,
+    PEG,
+    PEG_FEED,
+    PEGGED,
+    RESERVES,
+    STABLE_CAPS,
+    STAKED,
+    Stage,
+    quote,
+)
 
 TREASURY = "0x7777777777777777777777777777777777777777"
 ZERO = "0x0000000000000000000000000000000000000000"
@@ -35,6 +48,8 @@ class Market:
     """Empty from v3.2 on."""
     feeds: Mapping[str, Contract]
     """What the oracle asks; beside the reserves', `eMode` where an eMode has a price source of its own."""
+    aggregators: Mapping[str, Contract]
+    """What moves the feeds, by what it quotes: ETH/USD. A feed without an adapter is its own aggregator."""
     ratio: Contract
     """What the staked token's feed multiplies the ETH price with."""
     sequencer: Contract
@@ -73,30 +88,51 @@ def from_plain(kept: Mapping[str, Any], code: Mapping[str, Artifact]) -> Market:
         debt_tokens=many("debt_tokens"),
         stable_debt_tokens=many("stable_debt_tokens"),
         feeds=many("feeds"),
+        aggregators=many("aggregators"),
         ratio=one("ratio"),
         sequencer=one("sequencer"),
     )
 
 
-def deploy_feeds(chain: Chain, stage: Stage) -> tuple[dict[str, Contract], Contract, Contract]:
-    """A feed per reserve, the staked token's ratio, and a sequencer's uptime feed."""
+class Feeds(NamedTuple):
+    """The price sources of a market and what moves them."""
+
+    sources: dict[str, Contract]
+    aggregators: dict[str, Contract]
+    ratio: Contract
+    sequencer: Contract
+
+
+def deploy_feeds(chain: Chain, stage: Stage) -> Feeds:
+    """A source per reserve over its aggregators, as public markets list them, and an uptime feed."""
     code = solidity.own()
-    feeds: dict[str, Contract] = {}
-    for reserve in RESERVES:
-        if reserve.symbol != "wstETH":
-            feeds[reserve.symbol] = chain.deploy(code["SettableFeed"], reserve.price(stage), 8, reserve.feed)
-    staked = next(reserve for reserve in RESERVES if reserve.symbol == "wstETH")
-    ratio = chain.deploy(code["SettableRatio"], staked.price(stage))
-    feeds["wstETH"] = chain.deploy(code["RatioFeed"], feeds["WETH"].address, ratio.address, staked.feed)
-    return feeds, ratio, chain.deploy(code["SettableSequencer"])
+    aggregators = {
+        quote(reserve.feed): chain.deploy(code["SettableFeed"], reserve.price(stage), 8, reserve.feed)
+        for reserve in RESERVES
+        if reserve.symbol != STAKED
+    }
+    sources = {
+        reserve.symbol: aggregators[quote(reserve.feed)] for reserve in RESERVES if reserve.symbol != STAKED
+    }
+    for symbol, cap in STABLE_CAPS.items():
+        about = f"Capped {BY_SYMBOL[symbol].feed}"
+        sources[symbol] = chain.deploy(code["StableCapAdapter"], sources[symbol].address, cap, about)
+    peg = aggregators[quote(PEG_FEED)] = chain.deploy(code["SettableFeed"], PEG, 8, PEG_FEED)
+    base, about = sources[PEGGED].address, f"{PEG_FEED} / USD"
+    sources[PEGGED] = chain.deploy(code["PegToBaseAdapter"], base, peg.address, 8, about)
+    staked = BY_SYMBOL[STAKED]
+    ratio = chain.deploy(code["SettableRatio"], staked.price(stage), 18)
+    ends = sources["WETH"].address, ratio.address
+    sources[STAKED] = chain.deploy(code["ScaledRatioCapAdapter"], *ends, 18, staked.feed)
+    chain.send(sources[STAKED], "setCapParameters", CAP_RATIO, GENESIS_AT, CAP_GROWTH_BPS)
+    return Feeds(sources, aggregators, ratio, chain.deploy(code["SettableSequencer"]))
 
 
 def set_stage(chain: Chain, market: Market, stage: Stage) -> None:
     """Move every price to a stage of the population's life, in one block."""
     moves = [
-        Tx(DEPLOYER, market.feeds[reserve.symbol], "setAnswer", (reserve.price(stage),))
+        Tx(DEPLOYER, market.aggregators[quote(reserve.feed)], "setAnswer", (reserve.price(stage),))
         for reserve in RESERVES
-        if reserve.symbol != "wstETH"
+        if reserve.symbol != STAKED
     ]
-    staked = next(reserve for reserve in RESERVES if reserve.symbol == "wstETH")
-    chain.send_all([*moves, Tx(DEPLOYER, market.ratio, "setRatio", (staked.price(stage),))])
+    chain.send_all([*moves, Tx(DEPLOYER, market.ratio, "setRatio", (BY_SYMBOL[STAKED].price(stage),))])

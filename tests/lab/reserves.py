@@ -15,7 +15,7 @@ class ReserveSpec:
 
     symbol: str
     feed: str
-    """The feed's own description."""
+    """Description of the aggregator that moves it; wstETH's is its adapter's, over the one of WETH."""
     decimals: int
     falling: int
     """Price while those borrow who fear a fall: the highest, for what is collateral. wstETH: the ratio."""
@@ -64,6 +64,15 @@ RATIO_FALLING, RATIO_RISING, RATIO_FINAL = (
     1_190_000_000_000_000_000,
     1_193_371_824_550_718_263,
 )
+
+CAP_RATIO, CAP_GROWTH_BPS = 1_300_000_000_000_000_000, 968
+"""What the staked token's ratio may not pass: from the first block on, growing by so much in a year."""
+STABLE_CAPS = {"USDC": _usd(1.04), "USDT": _usd(1.04)}
+"""What these cannot be worth more than. Neither cap binds at any stage."""
+PEGGED, PEG_FEED, PEG = "WBTC", "wBTC / BTC", 10**8
+"""A reserve whose source multiplies two aggregators: its price in the peg, at all stages, and the peg's."""
+STAKED = "wstETH"
+RATIO = "wstETH/ETH ratio"
 
 RESERVES = (
     ReserveSpec(
@@ -116,4 +125,9 @@ LATER_LTV_ZERO = "CRV"
 def dollars(symbol: str, stage: Stage) -> int:
     """A reserve's oracle price in one stage, the staked token's included."""
     price = BY_SYMBOL[symbol].price(stage)
-    return BY_SYMBOL["WETH"].price(stage) * price // 10**18 if symbol == "wstETH" else price
+    return BY_SYMBOL["WETH"].price(stage) * price // 10**18 if symbol == STAKED else price
+
+
+def quote(description: str) -> str:
+    """A feed's description as the name of what it quotes: ETH/USD."""
+    return description.replace(" / ", "/")

@@ -4,6 +4,8 @@ pragma solidity ^0.8.20;
 /// A price feed whose answer anyone may set. The answer lies in slot 0, where a state override finds it.
 contract SettableFeed {
     int256 public latestAnswer;
+    /// When the answer was written; 0 lets it be as new as the block that is asked.
+    uint256 public writtenAt;
     uint8 public immutable decimals;
     string public description;
 
@@ -17,51 +19,84 @@ contract SettableFeed {
         latestAnswer = answer;
     }
 
+    function setWrittenAt(uint256 timestamp) external {
+        writtenAt = timestamp;
+    }
+
+    function latestTimestamp() public view returns (uint256) {
+        return writtenAt == 0 ? block.timestamp : writtenAt;
+    }
+
     function latestRoundData() external view returns (uint80, int256, uint256, uint256, uint80) {
-        return (1, latestAnswer, block.timestamp, block.timestamp, 1);
+        return (1, latestAnswer, latestTimestamp(), latestTimestamp(), 1);
     }
 }
 
-/// How much of the base asset one staked token is worth, with 18 decimals. Anyone may set it.
+/// Stands before a feed, as the addresses do under which feeds are published. Anyone may put another behind it.
+contract FeedProxy {
+    SettableFeed public aggregator;
+
+    constructor(SettableFeed aggregator_) {
+        aggregator = aggregator_;
+    }
+
+    function setAggregator(SettableFeed aggregator_) external {
+        aggregator = aggregator_;
+    }
+
+    function decimals() external view returns (uint8) {
+        return aggregator.decimals();
+    }
+
+    function description() external view returns (string memory) {
+        return aggregator.description();
+    }
+
+    function latestAnswer() external view returns (int256) {
+        return aggregator.latestAnswer();
+    }
+
+    function latestRoundData() external view returns (uint80, int256, uint256, uint256, uint80) {
+        return aggregator.latestRoundData();
+    }
+}
+
+/// An exchange rate that anyone may set, in slot 0. It answers under the names that adapters ask for.
 contract SettableRatio {
     int256 public getRatio;
+    uint8 public immutable decimals;
 
-    constructor(int256 ratio) {
+    constructor(int256 ratio, uint8 decimals_) {
         getRatio = ratio;
+        decimals = decimals_;
     }
 
     function setRatio(int256 ratio) external {
         getRatio = ratio;
     }
-}
 
-/// The price of a staked token: the base feed times the ratio, rounded down.
-/// Its getters are named like those of Aave's own price adapters, so that a resolver finds what moves it.
-contract RatioFeed {
-    SettableFeed public immutable BASE_TO_USD_AGGREGATOR;
-    SettableRatio public immutable RATIO_PROVIDER;
-    uint8 public constant RATIO_DECIMALS = 18;
-    string public description;
-
-    constructor(SettableFeed base, SettableRatio ratio, string memory description_) {
-        BASE_TO_USD_AGGREGATOR = base;
-        RATIO_PROVIDER = ratio;
-        description = description_;
+    /// stETH, for Aave's adapter of wstETH.
+    function getPooledEthByShares(uint256 shares) external view returns (uint256) {
+        return _worth(shares);
     }
 
-    function decimals() external view returns (uint8) {
-        return BASE_TO_USD_AGGREGATOR.decimals();
+    /// wstETH, for Compound's feed.
+    function tokensPerStEth() external view returns (uint256) {
+        return uint256(getRatio);
     }
 
-    function getRatio() public view returns (int256) {
-        return RATIO_PROVIDER.getRatio();
+    /// ERC-4626 vaults.
+    function convertToAssets(uint256 shares) external view returns (uint256) {
+        return _worth(shares);
     }
 
-    function latestAnswer() external view returns (int256) {
-        int256 base = BASE_TO_USD_AGGREGATOR.latestAnswer();
-        int256 ratio = getRatio();
-        if (base <= 0 || ratio <= 0) return 0;
-        return (base * ratio) / int256(10 ** uint256(RATIO_DECIMALS));
+    /// Rate providers.
+    function getRate() external view returns (uint256) {
+        return uint256(getRatio);
+    }
+
+    function _worth(uint256 shares) private view returns (uint256) {
+        return (uint256(getRatio) * shares) / 10 ** decimals;
     }
 }
 

@@ -10,12 +10,12 @@ from defiliq.protocols.aave_v3 import AaveMarket
 from defiliq.types import Health, Level
 from tests.lab import AccountData, Lab
 from tests.lab.build import word
-from tests.lab.lab import ANSWER_FROM_SLOT_0
+from tests.lab.lab import ANSWER_FROM_SLOT_0, COMPUTED
 
 BATCH = 400
 WAD = 10**18
 ADAPTER = "wstETH"
-"""The one feed of the lab that computes its answer, from the ETH feed and a ratio."""
+"""The feed of the lab that computes its answer from the ETH feed and a ratio."""
 Overrides: TypeAlias = dict[str, dict[str, object]]
 
 
@@ -46,15 +46,16 @@ def ask_pool(lab: Lab, worlds: Sequence[World]) -> list[AccountData]:
 def answers_of(lab: Lab, prices: Mapping[str, int], *, adapter_stays: bool = False) -> Overrides:
     """Storage that makes feeds answer these prices, by source address.
 
-    The adapter follows the ETH feed. Where it must not, its code is replaced by one that answers a word.
+    A source that computes has its code replaced by one that answers a word, but for wstETH's where it is
+    to follow the ETH feed.
     """
-    adapter = lab.feeds[ADAPTER]
+    adapter, computed = lab.feeds[ADAPTER], {lab.feeds[symbol] for symbol in COMPUTED}
     overrides: Overrides = {}
     for source, price in prices.items():
         if source == adapter and adapter_stays:
             continue
         overrides[source] = {"stateDiff": {word(0): word(price)}}
-        if source == adapter:
+        if source in computed:
             overrides[source]["code"] = ANSWER_FROM_SLOT_0
     return overrides
 

@@ -31,7 +31,7 @@ from tests.protocols.aave_v3.contract_says import answers_of, moved_feeds, price
 
 AFTER_S = 777
 """The liquidations happen so long after the block that was read: balances accrue until then."""
-WITH_ADAPTER = "ETH/USD"
+WITH_ADAPTER = "ETHER"
 """The driver that moves the ETH feed alone, and leaves the staked token to its real adapter."""
 
 

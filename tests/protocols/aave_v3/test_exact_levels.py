@@ -30,7 +30,7 @@ from tests.protocols.aave_v3.contract_says import (
 
 pytestmark = pytest.mark.lab
 WORLDS = [(lab, later_s) for lab in ("lab_v36", "lab_v30") for later_s in (0, 1_234_567)]
-THROUGH_ADAPTER = "ETH/USD"
+THROUGH_ADAPTER = "ETHER"
 """The group whose follower stays real: only the ETH feed is overridden, and the adapter computes."""
 
 
