@@ -9,40 +9,10 @@ from typing import Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from defiliq.amounts import Amounts as Amounts
 from defiliq.types import Account, Leg, Market, StableDebt, checksum
 
 M = TypeVar("M", bound=Market)
-
-LOW_64 = 2**64 - 1
-
-
-@dataclass(frozen=True, slots=True)
-class Amounts:
-    """Non-negative integers below 2**128, one per leg, as two columns of 64 bits."""
-
-    high: NDArray[np.uint64]
-    low: NDArray[np.uint64]
-
-    @classmethod
-    def of(cls, values: Sequence[int]) -> Amounts:
-        """Columns of Python ints; OverflowError from 2**128 on."""
-        if any(value < 0 or value >> 128 for value in values):
-            raise OverflowError("an amount does not fit in 128 bits")
-        return cls(
-            np.array([value >> 64 for value in values], dtype=np.uint64),
-            np.array([value & LOW_64 for value in values], dtype=np.uint64),
-        )
-
-    def __len__(self) -> int:
-        return len(self.low)
-
-    def __getitem__(self, leg: int) -> int:
-        return (self.high.item(leg) << 64) | self.low.item(leg)
-
-    def to_float(self) -> NDArray[np.float64]:
-        """The nearest doubles, within two roundings (relative error at most 2**-52)."""
-        return self.high.astype(np.float64) * 2.0**64 + self.low.astype(np.float64)
-
 
 @dataclass(frozen=True, slots=True)
 class Book(Generic[M]):
@@ -169,3 +139,25 @@ class MarginTerms:
     relative_error: float
     law_only: NDArray[np.bool_]
     """(N,) accounts that these lines do not describe; they always go to the law."""
+
+
+@dataclass(frozen=True, slots=True)
+class ValueTerms:
+    """A rule that sums rounded values, as integer columns: what lets the engine prove whole books at once.
+
+    An account is liquidatable where
+
+        sum(weight * floor(supplied * price / unit)) < debt_weight * sum(ceil(owed * price / unit))
+    """
+
+    supplied: Amounts
+    """(L,) counted collateral in token base units."""
+    owed: Amounts
+    """(L,) debt in token base units."""
+    unit: NDArray[np.int64]
+    """(L,) token base units in one whole token."""
+    weight: NDArray[np.int64]
+    """(L,)"""
+    debt_weight: int
+    law_only: NDArray[np.bool_]
+    """(N,) accounts that these columns do not describe; they always go to the law."""

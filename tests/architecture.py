@@ -20,11 +20,12 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "units": set(),
     "pricing": {"errors", "units"},
     "types": {"errors", "units", "pricing"},
-    "book": BASE,
+    "amounts": set(),
+    "book": BASE | {"amounts"},
     "chain": BASE,
     "oracle": BASE | {"chain"},
-    "engine": BASE | {"book"},
-    "protocols": BASE | {"book", "chain", "oracle"},
+    "engine": BASE | {"amounts", "book"},
+    "protocols": BASE | {"amounts", "book", "chain", "oracle"},
     "index": BASE | {"chain"},
     "ladder": BASE | {"book", "engine"},
     "view": BASE | {"ladder"},
@@ -41,7 +42,7 @@ ONLY_IN: Mapping[str, set[str]] = {
     "eth_utils": {"chain", "protocols", "types"},
     "requests": {"chain"},
     "urllib3": {"chain"},
-    "numpy": {"book", "chain", "cli", "engine", "index", "ladder", "pipeline", "protocols"},
+    "numpy": {"amounts", "book", "chain", "cli", "engine", "index", "ladder", "pipeline", "protocols"},
     "pandas": {"cli", "ladder", "pipeline", "view"},
     "pyarrow": {"pipeline"},
     "orjson": {"chain", "pipeline", "view"},
@@ -58,8 +59,14 @@ ONLY_IN: Mapping[str, set[str]] = {
 """What may be imported from outside, and where. Any other third party is refused; so is a network module of
 the standard library outside of `chain`."""
 
-EXACT_ROOMS = BASE | {"book", "chain", "engine", "index", "oracle", "protocols"}
-FLOAT_BY_DESIGN = {"book.py": {"to_float"}, "engine/screen.py": {"*"}, "protocols/aave_v3/margin.py": {"*"}}
+EXACT_ROOMS = BASE | {"amounts", "book", "chain", "engine", "index", "oracle", "protocols"}
+FLOAT_BY_DESIGN = {
+    "amounts.py": {"to_float", "mul_div"},
+    "engine/screen.py": {"*"},
+    "engine/lines.py": {"*"},
+    "engine/bulk.py": {"*"},
+    "protocols/aave_v3/margin.py": {"*"},
+}
 """Where floats are what the file, or that function of it, is about: they screen and never decide."""
 
 

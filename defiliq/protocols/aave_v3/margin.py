@@ -60,15 +60,15 @@ def _tables(
     for mode in range(modes):
         emode = market.emodes.get(mode)
         for k, reserve in enumerate(market.reserves):
-            threshold_bps = _threshold_bps(market, k, emode)
+            bps = threshold_bps(market, k, emode)
             scale = RAY * reserve.unit
-            credit[mode, k] = _ratio(reserve.income_ray * threshold_bps, scale)
-            floor[mode, k] = _ratio(reserve.income_ray * max(0, threshold_bps - 1), scale)
+            credit[mode, k] = _ratio(reserve.income_ray * bps, scale)
+            floor[mode, k] = _ratio(reserve.income_ray * max(0, bps - 1), scale)
             feeds[mode, k] = price_feed(reserve, emode)
     return credit, floor, feeds
 
 
-def _threshold_bps(market: AaveMarket, reserve: int, emode: EMode | None) -> int:
+def threshold_bps(market: AaveMarket, reserve: int, emode: EMode | None) -> int:
     """The threshold a counted collateral has in a category; 0 where the contract leaves it out."""
     own_bps = market.reserves[reserve].liquidation_threshold_bps
     if own_bps == 0 and market.revision < FIRST_DECOUPLED_REVISION:

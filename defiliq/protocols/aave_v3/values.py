@@ -1,0 +1,66 @@
+"""Aave v3.5 and later as integer columns, for the engine's exact vectors. The law is in rules_r9.py."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from defiliq.amounts import Amounts, ray_mul
+from defiliq.book import Book, ValueTerms
+from defiliq.protocols.aave_v3.margin import threshold_bps
+from defiliq.protocols.aave_v3.market import AaveMarket
+from defiliq.protocols.aave_v3.rules import FIRST_UNAVERAGED_REVISION
+from defiliq.units import BPS
+
+_MOST_DECIMALS = 18
+"""10**18 is the largest unit that the engine's quotients take."""
+
+
+def values(book: Book[AaveMarket]) -> ValueTerms | None:
+    """The rule of revisions 9 and later; None before, where an average that is cut stands in between.
+
+    wadDiv(W, D) // 1e4 < 1e18 is W < 1e4 * D while D is below 2e18: far above what the engine takes.
+    """
+    market = book.market
+    if market.revision < FIRST_UNAVERAGED_REVISION:
+        return None
+    reserves = book.reserves.astype(np.intp)
+    weight = _weights(market)[book.modes[book.account_of_leg], reserves]
+    backed = book.counted & (weight > 0)
+    supplied, supplied_fits = ray_mul(
+        book.collateral, [r.income_ray for r in market.reserves], reserves, up=False
+    )
+    owed, owed_fits = ray_mul(book.debt, [r.debt_ray for r in market.reserves], reserves, up=True)
+    fits = (supplied_fits | ~backed) & owed_fits & (_decimals(market) <= _MOST_DECIMALS)[reserves]
+    fits[list(book.stable)] = False
+    law_only = np.zeros(len(book), dtype=np.bool_)
+    law_only[book.account_of_leg[~fits]] = True
+    nothing = np.uint64(0)
+    return ValueTerms(
+        supplied=Amounts(np.where(backed, supplied.high, nothing), np.where(backed, supplied.low, nothing)),
+        owed=owed,
+        unit=_units(market)[reserves],
+        weight=weight,
+        debt_weight=BPS,
+        law_only=law_only,
+    )
+
+
+def _weights(market: AaveMarket) -> NDArray[np.int64]:
+    """(modes, R) the threshold in bps that each reserve has in each category."""
+    modes = max([0, *market.emodes]) + 1
+    table = np.zeros((modes, len(market.reserves)), dtype=np.int64)
+    for mode in range(modes):
+        emode = market.emodes.get(mode)
+        for k in range(len(market.reserves)):
+            table[mode, k] = threshold_bps(market, k, emode)
+    return table
+
+
+def _decimals(market: AaveMarket) -> NDArray[np.int64]:
+    return np.array([reserve.decimals for reserve in market.reserves], dtype=np.int64)
+
+
+def _units(market: AaveMarket) -> NDArray[np.int64]:
+    """(R,) token base units in a whole token; those that do not fit stand at one and go to the law."""
+    return np.array([r.unit if r.decimals <= _MOST_DECIMALS else 1 for r in market.reserves], dtype=np.int64)
