@@ -23,6 +23,7 @@ DefiliqError                       exit code 1
 │   ├── UnsupportedReserve         a reserve whose own arithmetic has not been ported
 │   └── MissingPrice               a reserve without a positive oracle price
 ├── UnresolvedLevel                rounding alone decides an account's level; counted, never guessed
+├── UnresolvedEta                  the same of the instant at which it breaks
 └── InputError                     exit code 2: what the user gave cannot be used
     ├── UnknownMarket
     ├── UnknownDriver
@@ -232,6 +233,17 @@ class UnresolvedLevel(DefiliqError):
         super().__init__(
             f"no exact level on {driver} after {looks} looks: collateral and debt cancel, "
             "so rounding alone decides. Judge the account at single prices instead."
+        )
+
+
+class UnresolvedEta(DefiliqError):
+    """An account whose verdict flickers with rounding over more seconds than can be searched."""
+
+    def __init__(self, looks: int) -> None:
+        self.looks = looks
+        super().__init__(
+            f"no exact instant after {looks} looks: collateral and debt grow alike, "
+            "so rounding alone decides. Judge the account at single instants (--at) instead."
         )
 
 

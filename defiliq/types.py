@@ -18,6 +18,7 @@ from defiliq.units import MAX_UINT256
 
 Side: TypeAlias = Literal["long", "short"]
 Outcome: TypeAlias = Literal["price", "already", "never"]
+EtaOutcome: TypeAlias = Literal["time", "already", "never"]
 
 
 @lru_cache(maxsize=1 << 16)
@@ -236,6 +237,16 @@ class Level:
     """The last integer, away from spot, at which a safe stretch ends. None where there is one crossing."""
 
 
+@dataclass(frozen=True, slots=True)
+class Eta:
+    """When one account breaks while nothing moves but time."""
+
+    outcome: EtaOutcome
+    """`never`: not within the horizon that was searched."""
+    at: int | None
+    """The first liquidatable second: the one asked from when `already`, None when `never`."""
+
+
 class Rule(Protocol):
     """One account's health as a function of prices alone: the law with everything else settled.
 
@@ -259,6 +270,21 @@ class Rule(Protocol):
 
         True: liquidatable everywhere. False: nowhere. None: not known, or it differs; never None where the
         ends are equal.
+        """
+        ...
+
+
+class TimeRule(Protocol):
+    """One account's health as a function of time alone: the law with all that does not accrue settled."""
+
+    def health(self, at: int) -> Health:
+        """The verdict at one second, and all that explains it."""
+        ...
+
+    def verdict_over(self, first: int, last: int) -> bool | None:
+        """The verdict from `first` to `last`: True, liquidatable at every second; False, at none.
+
+        None: not known, or it differs; never None where `first` is `last`.
         """
         ...
 

@@ -30,6 +30,11 @@ def mul_div_up(x: int, y: int, d: int) -> int:
     return -(-x * y // d)
 
 
+def mul_div_half_up(x: int, y: int, d: int) -> int:
+    """x * y / d for non-negative integers, halves up."""
+    return (x * y + d // 2) // d
+
+
 def mul_div_trunc(x: int, y: int, d: int) -> int:
     """x * y / d rounded towards zero, as Solidity divides signed integers; `d` is positive."""
     n = x * y

@@ -118,6 +118,16 @@ def fake_protocol(
         wanted = LogFilter(address(0xE002), b"\x01" * 32)
         return wanted, lambda logs: logs.topics[:, 2, 12:].copy()
 
-    kept = ("name", "market_type", "load_listings", "health", "rule", "margin", "take", "explain")
+    kept = (
+        "name",
+        "market_type",
+        "load_listings",
+        "health",
+        "rule",
+        "rule_over_time",
+        "margin",
+        "take",
+        "explain",
+    )
     plain = {name: getattr(aave_v3, name) for name in kept}
     return SimpleNamespace(**plain, read=read, ask=ask, ask_many=ask_many, discovery=discovery)

@@ -11,9 +11,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, Self, TypeAlias
 
-from defiliq.pricing.span import Span, constant, fraction, least
+from defiliq.pricing.span import Span, constant, fraction, least, linear
 
 InputKind: TypeAlias = Literal["aggregator", "ratio", "unresolved"]
+Spans: TypeAlias = Sequence[Span] | Mapping[int, Span]
+"""What quantities do, by their positions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,7 @@ class Fixed:
         """The same at all times."""
         return self.value
 
-    def span(self, spans: Sequence[Span]) -> Span:
+    def span(self, spans: Spans) -> Span:
         """The same everywhere."""
         return constant(self.value)
 
@@ -87,6 +89,10 @@ class Growing:
         """Its value at a time, which is not before `since` on any chain that lets the contract answer."""
         return self.start + self.growth * (timestamp - self.since) // self.scale
 
+    def span_over(self, first: int, last: int) -> Span:
+        """What it does from one second to another: a line, rounded down."""
+        return linear(self.value_at((), first), self.value_at((), last), bend=1)
+
 
 @dataclass(frozen=True, slots=True)
 class Discount:
@@ -109,6 +115,12 @@ class Discount:
     def value_at(self, values: Sequence[int], timestamp: int) -> int:
         """What is left of the whole at a time."""
         return max(0, self.whole - max(0, self.maturity - timestamp) * self.rate // self.year)
+
+    def span_over(self, first: int, last: int) -> Span:
+        """What it does from one second to another: a rounded line between its kinks, where it is not flat."""
+        start, end = self.value_at((), first), self.value_at((), last)
+        is_line = start > 0 and last <= self.maturity
+        return linear(start, end, bend=1 if is_line else end - start)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +149,7 @@ class Fraction:
             divisor *= values[k]
         return dividend // divisor if divisor else 0
 
-    def span(self, spans: Sequence[Span]) -> Span:
+    def span(self, spans: Spans) -> Span:
         """What it does while its parts do what `spans` say."""
         over, under = [spans[k] for k in self.over], [spans[k] for k in self.under]
         return fraction(over, under, self.numerator, self.denominator)
@@ -160,7 +172,7 @@ class Least:
         """The smallest."""
         return min(values[k] for k in self.of)
 
-    def span(self, spans: Sequence[Span]) -> Span:
+    def span(self, spans: Spans) -> Span:
         """What it does while its parts do what `spans` say."""
         return least([spans[k] for k in self.of])
 
@@ -209,8 +221,24 @@ class PriceGraph:
             quantities[k] = replace(quantity, value=value)
         return replace(self, quantities=tuple(quantities))
 
-    def roots(self, position: int) -> Iterator[int]:
-        """Positions of the leaves below a quantity, each once, in order."""
+    def spans(self, positions: Sequence[int], first: int, last: int) -> dict[int, Span]:
+        """What some quantities do from one second to another while every input stands still.
+
+        `positions` are in order and hold all that they are made of, as `below` gives them.
+        """
+        spans: dict[int, Span] = {}
+        for k in positions:
+            quantity = self.quantities[k]
+            if isinstance(quantity, Growing | Discount):
+                spans[k] = quantity.span_over(first, last)
+            elif isinstance(quantity, Input):
+                spans[k] = constant(quantity.value)
+            else:
+                spans[k] = quantity.span(spans)
+        return spans
+
+    def below(self, position: int) -> list[int]:
+        """Positions of a quantity and of all that it is made of, each once, in order."""
         seen: set[int] = set()
         waiting = [position]
         while waiting:
@@ -218,7 +246,11 @@ class PriceGraph:
             if k not in seen:
                 seen.add(k)
                 waiting += self.quantities[k].uses
-        return (k for k in sorted(seen) if not self.quantities[k].uses)
+        return sorted(seen)
+
+    def roots(self, position: int) -> Iterator[int]:
+        """Positions of the leaves below a quantity, each once, in order."""
+        return (k for k in self.below(position) if not self.quantities[k].uses)
 
     def is_timed(self, position: int) -> bool:
         """Whether time alone moves a quantity."""

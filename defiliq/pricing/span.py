@@ -13,8 +13,10 @@ Every bend is also at most high - low, because both f and c lie between them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
+
+from defiliq.units import mul_div_down
 
 
 class Span(NamedTuple):
@@ -45,6 +47,12 @@ def straight(start: int, end: int) -> Span:
     return Span(start, end, min(start, end), max(start, end), 0)
 
 
+def linear(start: int, end: int, bend: int) -> Span:
+    """A quantity that goes one way only and stays within `bend` of the straight line."""
+    low, high = min(start, end), max(start, end)
+    return Span(start, end, low, high, min(bend, high - low))
+
+
 def fraction(over: Sequence[Span], under: Sequence[Span], numerator: int, denominator: int) -> Span:
     """floor(numerator * product(over) / (denominator * product(under))) of quantities that are not negative.
 
@@ -68,6 +76,26 @@ def fraction(over: Sequence[Span], under: Sequence[Span], numerator: int, denomi
     return Span(start, end, low, high, min(bend, widest))
 
 
+def scaled(
+    span: Span, numerator: int, denominator: int, rounded: Callable[[int, int, int], int] = mul_div_down
+) -> Span:
+    """A quantity times numerator / denominator, with any of the named roundings of one division.
+
+    Each of them lies within 1 of the exact quotient, always on one side or within a half on both.
+    """
+    start = rounded(span.start, numerator, denominator)
+    end = rounded(span.end, numerator, denominator)
+    low = start if span.low == span.start else rounded(span.low, numerator, denominator)
+    high = end if span.high == span.end else rounded(span.high, numerator, denominator)
+    bend = -(-span.bend * numerator // denominator) + (0 if numerator % denominator == 0 else 1)
+    return Span(start, end, low, high, min(bend, high - low))
+
+
+def total(of: Sequence[Span]) -> Span:
+    """The sum of some quantities."""
+    return Span(*map(sum, zip(*of, strict=True)))
+
+
 def least(of: Sequence[Span]) -> Span:
     """The smallest of some quantities at each point."""
     found = of[0]
@@ -89,11 +117,12 @@ def _lesser(a: Span, b: Span) -> Span:
 def _product(factors: Sequence[Span], scale: int) -> Span:
     found = constant(scale)
     for factor in factors:
-        found = _times(found, factor)
+        found = times(found, factor)
     return found
 
 
-def _times(a: Span, b: Span) -> Span:
+def times(a: Span, b: Span) -> Span:
+    """The product of two quantities that are not negative."""
     low, high = a.low * b.low, a.high * b.high
     bow = _ceil(abs(a.end - a.start) * abs(b.end - b.start), 4)
     bend = bow + a.bend * b.high + max(a.start, a.end) * b.bend

@@ -12,7 +12,7 @@ from defiliq.book import Book, MarginTerms
 from defiliq.chain.node import LogFilter, Logs, Node
 from defiliq.errors import CallReverted
 from defiliq.protocols import aave_v3
-from defiliq.types import Account, Block, Health, Liquidation, Listing, Market, Refusal, Rule
+from defiliq.types import Account, Block, Health, Liquidation, Listing, Market, Refusal, Rule, TimeRule
 
 
 class Answered(Protocol):
@@ -129,6 +129,10 @@ class LendingProtocol(Protocol):
 
     def rule(self, account: Account, market: Any) -> Rule:
         """The law with everything but prices settled."""
+        ...
+
+    def rule_over_time(self, account: Account, market: Any) -> TimeRule:
+        """The law from the market's timestamp on, where nothing moves but time."""
         ...
 
     def margin(self, book: Book[Any]) -> MarginTerms:

@@ -10,6 +10,7 @@ from defiliq.protocols.aave_v3.explain import LegValue, explain
 from defiliq.protocols.aave_v3.margin import margin
 from defiliq.protocols.aave_v3.market import AaveMarket, AaveReserve, EMode
 from defiliq.protocols.aave_v3.markets import load_listings
+from defiliq.protocols.aave_v3.over_time import rule_over_time
 from defiliq.protocols.aave_v3.read import read, read_market
 from defiliq.protocols.aave_v3.rules import health, rule
 from defiliq.protocols.aave_v3.rules_take import take
@@ -35,5 +36,6 @@ __all__ = [
     "read",
     "read_market",
     "rule",
+    "rule_over_time",
     "take",
 ]

@@ -44,8 +44,8 @@ def explain(account: Account, market: AaveMarket) -> tuple[LegValue, ...]:
         reserve = market.reserves[leg.reserve]
         feed = price_feed(reserve, emode)
         price = market.prices[feed]
-        supplied = supplied_balance(leg, reserve, market.revision)
-        owed = owed_balance(leg, reserve, market.revision, market.timestamp)
+        supplied = supplied_balance(leg, reserve.income_ray, market.revision)
+        owed = owed_balance(leg, reserve.debt_ray, market.revision, market.timestamp)
         in_emode = emode is not None and is_in_emode(reserve, emode)
         own_bps = reserve.liquidation_threshold_bps
         values.append(

@@ -30,16 +30,16 @@ class Counted(NamedTuple):
     ltv_bps: int
 
 
-def supplied_balance(leg: Leg, reserve: AaveReserve, revision: int) -> int:
-    """AToken balance at the market's timestamp (AToken.balanceOf; TokenMath.getATokenBalance from v3.5)."""
+def supplied_balance(leg: Leg, income_ray: int, revision: int) -> int:
+    """AToken balance at a supply index (AToken.balanceOf; TokenMath.getATokenBalance from v3.5)."""
     rounded = ray_mul_half_up if revision < FIRST_DIRECTED_REVISION else ray_mul_down
-    return rounded(leg.collateral, reserve.income_ray)
+    return rounded(leg.collateral, income_ray)
 
 
-def owed_balance(leg: Leg, reserve: AaveReserve, revision: int, timestamp: int) -> int:
-    """Variable and stable debt at the market's timestamp (both debt tokens' balanceOf)."""
+def owed_balance(leg: Leg, debt_ray: int, revision: int, timestamp: int) -> int:
+    """Variable debt at its index and stable debt at a time (both debt tokens' balanceOf)."""
     rounded = ray_mul_half_up if revision < FIRST_DIRECTED_REVISION else ray_mul_up
-    variable = rounded(leg.debt, reserve.debt_ray)
+    variable = rounded(leg.debt, debt_ray)
     return variable if leg.stable is None else variable + stable_balance(leg.stable, timestamp)
 
 
@@ -92,8 +92,8 @@ def counted_legs(account: Account, market: AaveMarket) -> tuple[Counted, ...]:
                 reserve=leg.reserve,
                 feed=price_feed(reserve, emode),
                 unit=reserve.unit,
-                supplied=supplied_balance(leg, reserve, market.revision) if backs else 0,
-                owed=owed_balance(leg, reserve, market.revision, market.timestamp),
+                supplied=supplied_balance(leg, reserve.income_ray, market.revision) if backs else 0,
+                owed=owed_balance(leg, reserve.debt_ray, market.revision, market.timestamp),
                 threshold_bps=reserve.liquidation_threshold_bps if threshold_bps is None else threshold_bps,
                 ltv_bps=_ltv_bps(reserve, emode, market.revision),
             )
