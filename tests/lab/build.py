@@ -137,6 +137,6 @@ def _state_path(version: str, users: int, seed: int) -> Path:
     sources = sorted(path for path in folder.rglob("*") if path.suffix in {".py", ".json", ".js", ".sol"})
     digest = hashlib.sha256()
     for source in sources:
-        if source.name not in {"__main__.py", "__init__.py", "lab.py", "cache.py"}:
+        if source.name not in {"__main__.py", "__init__.py", "lab.py", "cache.py", "adapters.py"}:
             digest.update(source.read_bytes())
     return cache_dir() / "states" / f"{version}-{users}-{seed}-{digest.hexdigest()[:12]}.json"
