@@ -154,6 +154,7 @@ class _Job:
     found: Words
     on_progress: OnProgress | None
     plain: _Way
+    looks_again: bool
     done: int = 0
     """Rows before this one are settled."""
 
@@ -195,7 +196,7 @@ class _Job:
             for part, answer in zip(chunks, answers, strict=True):
                 result = by.decode(answer, len(part))
                 self.found.ok[part], self.found.words[part] = result.ok, result.words
-            if size == 1:
+            if size == 1 or not self.looks_again:
                 return
             rows = rows[~self.found.ok[rows]]
             size = max(1, size // SECOND_LOOK) if len(rows) > FEW else 1
@@ -219,14 +220,16 @@ def fetch_words(
     *,
     words: int = 1,
     on_progress: OnProgress | None = None,
+    looks_again: bool = True,
 ) -> Words:
     """The first `words` words that each call returns: `targets` (n, 20), `data` (n, k), all at one block.
 
     A call that fails in a chunk is asked again in a smaller one before it counts as failed: a chunk goes on
-    after a call that merely ran out of the chunk's gas.
+    after a call that merely ran out of the chunk's gas. Where most calls are meant to fail, as when contracts
+    are asked what they are, say so by `looks_again=False`.
     """
     plain: _Way = _Plain(words)
-    job = _Job(node, targets, data, at, Words.none(len(targets), words), on_progress, plain)
+    job = _Job(node, targets, data, at, Words.none(len(targets), words), on_progress, plain, looks_again)
     width = data.shape[1]
     ways: list[_Way] = [_Reader(width, words), _Multicall(width, words)] if len(targets) > 1 else []
     for way in [*ways, plain]:

@@ -10,6 +10,11 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from defiliq.chain.text import MARKUP as MARKUP
+from defiliq.chain.text import MAX_SHOWN as MAX_SHOWN
+from defiliq.chain.text import clean_text as clean_text
+from defiliq.chain.text import text_at as text_at
+from defiliq.chain.text import text_of as text_of
 from defiliq.types import checksum
 
 GET_POOL = "getPool()"
@@ -55,7 +60,8 @@ BASE_CURRENCY = "BASE_CURRENCY()"
 BASE_CURRENCY_UNIT = "BASE_CURRENCY_UNIT()"
 GET_ASSET_PRICE = "getAssetPrice(address)"
 GET_SOURCE_OF_ASSET = "getSourceOfAsset(address)"
-ORACLE = (BASE_CURRENCY, BASE_CURRENCY_UNIT, GET_ASSET_PRICE, GET_SOURCE_OF_ASSET)
+GET_FALLBACK_ORACLE = "getFallbackOracle()"
+ORACLE = (BASE_CURRENCY, BASE_CURRENCY_UNIT, GET_ASSET_PRICE, GET_SOURCE_OF_ASSET, GET_FALLBACK_ORACLE)
 
 SYMBOL = "symbol()"
 SCALED_BALANCE_OF = "scaledBalanceOf(address)"
@@ -75,12 +81,6 @@ NOWHERE = "0x" + "0" * 40
 """The zero address: nothing there, or nothing meant."""
 
 BORROW_EVENT = "Borrow(address,address,address,uint256,uint8,uint256,uint16)"
-
-MAX_TEXT_BYTES = 1024
-"""Longer texts are cut before they are read: no symbol or label is a page."""
-MAX_SHOWN = 32
-MARKUP = frozenset("[]<>\"'`,;|=\\")
-"""Characters that tables, spreadsheets or shells would take for more than text."""
 
 
 @lru_cache(maxsize=256)
@@ -125,33 +125,6 @@ def packed(addresses: list[str]) -> NDArray[np.uint8]:
 def address_of(word: bytes) -> str | None:
     """The EIP-55 address in a word; None where its upper bytes are not zero."""
     return None if any(word[:12]) else checksum(word[12:32])
-
-
-def text_of(answer: bytes) -> bytes | None:
-    """The bytes of an ABI string, or of a bytes32 as old tokens answer; None where it is neither."""
-    if len(answer) == 32:
-        return answer.rstrip(b"\0")
-    return text_at(answer, int.from_bytes(answer[:32], "big"))
-
-
-def text_at(answer: bytes, start: int) -> bytes | None:
-    """The bytes of an ABI string that starts at byte `start`; None where it leaves the answer."""
-    if start > len(answer) - 32:
-        return None
-    length = int.from_bytes(answer[start : start + 32], "big")
-    if length > len(answer) - start - 32:
-        return None
-    return answer[start + 32 : start + 32 + min(length, MAX_TEXT_BYTES)]
-
-
-def clean_text(raw: bytes | None, fallback: str) -> str:
-    """A contract's text made safe to show: printable, without markup or runs of space, bounded in length."""
-    if raw is None:
-        return fallback
-    text = raw.decode("utf-8", errors="replace").replace("\N{REPLACEMENT CHARACTER}", "")
-    kept = "".join(c if c.isprintable() and c not in MARKUP else " " for c in text)
-    shown = " ".join(kept.split())[:MAX_SHOWN].strip()
-    return shown if shown else fallback
 
 
 def _raw(address: str) -> bytes:

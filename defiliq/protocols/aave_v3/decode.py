@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from defiliq.chain.multicall import Words
 from defiliq.errors import CallReverted, DecodeError, MissingPrice, NotAMarket
+from defiliq.oracle.compose import Quote
 from defiliq.protocols.aave_v3 import abi
 from defiliq.protocols.aave_v3.fetch import (
     FIRST_LIQUID_EMODE_REVISION,
@@ -131,6 +132,16 @@ def decode_market(
         if not Configuration.of(number(raw.data, row)).virtual_accounting
     )
     return market.at_time(at.timestamp), dropped, discounted
+
+
+def decode_quote(raw: RawMarket, market: AaveMarket) -> Quote:
+    """How the market's oracle counts: its unit, the feeds that are the base currency itself, its fallback."""
+    base = abi.address_of(raw.base_currency)
+    own = (reserve.feed for reserve in market.reserves if base != abi.NOWHERE and reserve.asset == base)
+    fallback = (
+        None if isinstance(raw.fallback, CallReverted) else abi.address_of(raw.fallback.rjust(32, b"\0"))
+    )
+    return Quote(market.base_unit, market.base_symbol, frozenset(own), fallback or abi.NOWHERE)
 
 
 def _with_prices(

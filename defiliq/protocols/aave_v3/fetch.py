@@ -61,6 +61,8 @@ class RawMarket:
     """The sentinel's answer; None where there is none, or it plays no role."""
     base_symbol: bytes | CallReverted | None
     """None where the base currency is the zero address, which means dollars."""
+    fallback: bytes | CallReverted
+    """The oracle's own fallback oracle."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,10 +134,11 @@ def fetch_market(node: Node, contracts: Contracts, at: Block) -> RawMarket:
         Call(pool, abi.calldata(abi.GET_RESERVES_LIST)),
         Call(oracle, abi.calldata(abi.BASE_CURRENCY)),
         Call(oracle, abi.calldata(abi.BASE_CURRENCY_UNIT)),
+        Call(oracle, abi.calldata(abi.GET_FALLBACK_ORACLE)),
     ]
     if asks_sentinel and sentinel is not None:
         calls.append(Call(sentinel, abi.calldata(abi.IS_LIQUIDATION_ALLOWED)))
-    listed, currency, unit, *allowed = node.call(calls, at)
+    listed, currency, unit, fallback, *allowed = node.call(calls, at)
     assets = decode_assets(listed, pool)
     base = _one_word(currency, oracle, "an AaveOracle", abi.BASE_CURRENCY)
     tokens = abi.packed(list(assets))
@@ -159,6 +162,7 @@ def fetch_market(node: Node, contracts: Contracts, at: Block) -> RawMarket:
         symbols=tuple(symbols[:count]),
         liquidations_allowed=allowed[0] if allowed else None,
         base_symbol=symbols[count] if any(base) else None,
+        fallback=fallback,
     )
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from defiliq.book import Book
 from defiliq.chain.node import Call, Node
 from defiliq.errors import BlockChanged, MissingPrice, UnsupportedReserve
+from defiliq.oracle.resolve import resolve
 from defiliq.protocols.aave_v3 import abi
 from defiliq.protocols.aave_v3.columns import Flags, build_book, fetch_balances, fetch_flags
 from defiliq.protocols.aave_v3.decode import (
@@ -20,6 +21,7 @@ from defiliq.protocols.aave_v3.decode import (
     decode_emodes,
     decode_market,
     decode_price,
+    decode_quote,
     members_of,
 )
 from defiliq.protocols.aave_v3.fetch import (
@@ -50,11 +52,19 @@ class Reading:
     """eModes whose own price source gives no answer (revisions <= 4): the pool reverts for their users."""
 
 
-def read_market(node: Node, listing: Listing, at: Block) -> AaveMarket:
-    """The market at one block. MissingPrice if any reserve has no price, whoever holds it."""
+def read_market(
+    node: Node, listing: Listing, at: Block, on_missing: Callable[[MissingPrice], None] | None = None
+) -> AaveMarket:
+    """The market at one block, without the eModes that only accounts name.
+
+    A reserve without a price is left out and told to `on_missing`; without one, MissingPrice is raised.
+    """
     reading = _read_market(node, listing, fetch_contracts(node, listing, at), (), at)
     for lost in reading.dropped:
-        raise MissingPrice(lost.symbol, lost.asset, lost.seen)
+        error = MissingPrice(lost.symbol, lost.asset, lost.seen)
+        if on_missing is None:
+            raise error
+        on_missing(error)
     _require_unchanged(node, at)
     return reading.market
 
@@ -86,25 +96,26 @@ def read(
 def _read_market(
     node: Node, listing: Listing, contracts: Contracts, used_modes: Iterable[int], at: Block
 ) -> Reading:
-    market, dropped, discounted = decode_market(fetch_market(node, contracts, at), listing, at)
+    raw = fetch_market(node, contracts, at)
+    market, dropped, discounted = decode_market(raw, listing, at)
     if contracts.revision == BALANCE_OF_DEBT_REVISION:
         _refuse_discounted(node, market, discounted, at)
     used = sorted(set(used_modes) - {0})
+    unpriced = frozenset[int]()
     if contracts.revision >= FIRST_LIQUID_EMODE_REVISION:
         emodes = decode_emodes(fetch_emodes(node, contracts, used, at))
-        return Reading(replace(market, emodes=emodes), dropped, frozenset())
-    return _with_categories(node, market, contracts, used, dropped, at)
+        market = replace(market, emodes=emodes)
+    else:
+        market, unpriced = _with_categories(node, market, contracts, used, at)
+    graph = resolve(node, market.feeds, market.prices, at, decode_quote(raw, market))
+    return Reading(replace(market, graph=graph), dropped, unpriced)
 
 
 def _with_categories(
-    node: Node,
-    market: AaveMarket,
-    contracts: Contracts,
-    used: list[int],
-    dropped: tuple[Dropped, ...],
-    at: Block,
-) -> Reading:
-    """The market with the eModes of revisions <= 4: one per asset, perhaps with a price of its own."""
+    node: Node, market: AaveMarket, contracts: Contracts, used: list[int], at: Block
+) -> tuple[AaveMarket, frozenset[int]]:
+    """The market with the eModes of revisions <= 4, one per asset and perhaps with a price of its own; and
+    those whose own price source gives no answer."""
     members = members_of(market.reserves)
     ids = sorted(set(used) | set(members))
     answers = fetch_category_data(node, contracts, ids, at)
@@ -123,7 +134,7 @@ def _with_categories(
                 continue
             emodes[k] = replace(emodes[k], feed=_feed(feeds, prices, seen))
     found = replace(market, emodes=emodes, feeds=tuple(feeds), prices=tuple(prices))
-    return Reading(found, dropped, frozenset(unpriced))
+    return found, frozenset(unpriced)
 
 
 def _feed(feeds: list[Feed], prices: list[int], seen: Priced) -> int:

@@ -1,0 +1,203 @@
+"""From surveyed contracts to the price graph, without a node: each step is held against the answer.
+
+A contract whose arithmetic does not give what it answers becomes an input of its own, and so does whatever
+can't be resolved: what is built on top of it stays exact for every other input.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from defiliq.oracle.contracts import NOWHERE, Contract
+from defiliq.oracle.heartbeats import Promise
+from defiliq.oracle.kinds import Kind
+from defiliq.oracle.names import pair_name
+from defiliq.oracle.sheet import Parts, Sheet, Unsound
+from defiliq.oracle.survey import Seen
+from defiliq.pricing.graph import Fixed, Fraction, Input, Least, PriceGraph, Quantity
+from defiliq.types import Feed
+from defiliq.units import HIGHEST_PRICE
+
+SHORT = 10
+"""Characters of an address that tell two of a name apart."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """How a market's oracle counts, and what else it knows of its feeds."""
+
+    base_unit: int
+    base_symbol: str
+    is_base: frozenset[int] = frozenset()
+    """Feeds that are the base currency itself: their price is the unit."""
+    fallback: str = NOWHERE
+    """The oracle that answers where a source has no positive answer."""
+
+    @property
+    def decimals(self) -> int:
+        """The decimals of prices; rounded up where the unit is no power of ten."""
+        return len(str(self.base_unit - 1)) if self.base_unit > 1 else 0
+
+
+def compose(
+    feeds: Sequence[Feed],
+    prices: Sequence[int],
+    quote: Quote,
+    seen: Mapping[str, Seen],
+    promises: Mapping[str, Promise],
+    timestamp: int,
+) -> PriceGraph:
+    """The graph of some feeds, whose prices at `timestamp` are `prices`."""
+    composer = _Composer(seen, promises, quote, timestamp)
+    positions = [composer.feed(k, feed, prices[k]) for k, feed in enumerate(feeds)]
+    return _told_apart(_pruned(composer.sheet, positions))
+
+
+class _Composer:
+    """Writes one contract after the other, each once."""
+
+    def __init__(
+        self, seen: Mapping[str, Seen], promises: Mapping[str, Promise], quote: Quote, timestamp: int
+    ) -> None:
+        self.sheet = Sheet(timestamp)
+        self._seen, self._promises, self._quote = seen, promises, quote
+        self._done: dict[str, int] = {}
+        self._begun: set[str] = set()
+
+    def feed(self, k: int, feed: Feed, price: int) -> int:
+        """The position of a feed's price."""
+        quote = self._quote
+        if k in quote.is_base and price == quote.base_unit:
+            return self.sheet.add(Fixed(price, f"{quote.base_symbol}, the base currency"))
+        name = f"{feed.name}/{quote.base_symbol}"
+        if feed.source == NOWHERE:
+            self.sheet.warn(f"{name} has no source of its own: the fallback oracle answers {price}")
+            return self._unresolved(name, quote.fallback, price)
+        contract = self._seen[feed.source].contract if feed.source in self._seen else Contract(feed.source)
+        if contract.answer != price:
+            shown = "nothing" if contract.answer is None else contract.answer
+            self.sheet.warn(f"{name}: its source {contract.title} answers {shown}, the oracle {price}")
+            is_fallen = contract.answer is not None and contract.answer <= 0
+            return self._unresolved(name, quote.fallback if is_fallen else feed.source, price)
+        self._check_decimals(name, contract)
+        return self.position(feed.source, feed.name)
+
+    def position(self, address: str, symbol: str = "") -> int:
+        """The position of a contract's price; Unsound where it has none.
+
+        `symbol` is the asset that it prices, where it is the source of a feed.
+        """
+        if address in self._done:
+            return self._done[address]
+        if address in self._begun:
+            raise Unsound(f"{address} asks itself for its price")
+        if address not in self._seen:
+            raise Unsound(f"{address} lies deeper than price contracts go")
+        contract, kind = self._seen[address]
+        if contract.answer is None:
+            raise Unsound(f"{address} answers no price")
+        self._begun.add(address)
+        found = None if kind is None else self._built(contract, kind, symbol)
+        self._done[address] = self._input(contract, kind, symbol) if found is None else found
+        return self._done[address]
+
+    def _built(self, contract: Contract, kind: Kind, symbol: str) -> int | None:
+        """The position of what a contract computes; None, and a warning, where it answers otherwise."""
+        parts = Parts(contract, self.sheet, symbol, self._child)
+        try:
+            position = kind.build(parts)
+        except Unsound as why:
+            self.sheet.warn(f"{contract.title} looks like {kind.name}, but {why}")
+            return None
+        if self.sheet.values[position] != max(0, contract.answer or 0):
+            self.sheet.warn(
+                f"{contract.title} looks like {kind.name}, but answers {contract.answer} "
+                f"where that would answer {self.sheet.values[position]}"
+            )
+            return None
+        return position
+
+    def _child(self, address: str) -> tuple[int, int | None]:
+        return self.position(address), self._seen[address].contract.decimals
+
+    def _input(self, contract: Contract, kind: Kind | None, symbol: str) -> int:
+        """A contract taken as it answers: an aggregator, or what can't be resolved."""
+        answer = max(0, contract.answer or 0)
+        if answer > HIGHEST_PRICE:
+            raise Unsound(f"{contract.address} answers {answer}")
+        if answer == 0:
+            self.sheet.warn(f"{contract.title} answers {contract.answer}, which is no price")
+        own = f"{symbol}/{self._quote.base_symbol}" if symbol != "" else f"{contract.address[:SHORT]}.."
+        described = pair_name(contract.description)
+        if kind is not None or not contract.has_rounds:
+            name = own if symbol != "" or described == "" else described
+            return self._unresolved(name, contract.address, answer, contract.decimals)
+        promise = self._promises.get(contract.address, Promise())
+        quoted = Input(
+            name=own if described == "" else described,
+            kind="aggregator",
+            source=contract.address,
+            value=answer,
+            decimals=self._quote.decimals if contract.decimals is None else contract.decimals,
+            updated_at=contract.updated_at,
+            heartbeat_s=promise.heartbeat_s,
+            deviation_bps=promise.deviation_bps,
+        )
+        self._check_age(contract, quoted)
+        return self.sheet.add(quoted)
+
+    def _unresolved(self, name: str, source: str, value: int, decimals: int | None = None) -> int:
+        given = self._quote.decimals if decimals is None else decimals
+        return self.sheet.add(Input(name, "unresolved", source, value, given))
+
+    def _check_decimals(self, name: str, contract: Contract) -> None:
+        decimals, unit = contract.decimals, self._quote.base_unit
+        if decimals is not None and 10**decimals != unit:
+            self.sheet.warn(
+                f"{name}: its source {contract.title} has {decimals} decimals, the market's unit is {unit}"
+            )
+
+    def _check_age(self, contract: Contract, quoted: Input) -> None:
+        if quoted.updated_at is None or quoted.heartbeat_s is None:
+            return
+        age = self.sheet.timestamp - quoted.updated_at
+        if age > quoted.heartbeat_s:
+            self.sheet.warn(
+                f"{contract.title} is stale: its answer is {age} s old, its heartbeat {quoted.heartbeat_s} s"
+            )
+
+
+def _pruned(sheet: Sheet, feeds: Sequence[int]) -> PriceGraph:
+    """The graph without what no feed uses."""
+    used: set[int] = set()
+    waiting = list(feeds)
+    while waiting:
+        k = waiting.pop()
+        if k not in used:
+            used.add(k)
+            waiting += sheet.quantities[k].uses
+    moved = {k: new for new, k in enumerate(sorted(used))}
+    kept = tuple(_moved(sheet.quantities[k], moved) for k in sorted(used))
+    return PriceGraph(kept, tuple(moved[k] for k in feeds), tuple(sheet.warnings))
+
+
+def _moved(quantity: Quantity, moved: Mapping[int, int]) -> Quantity:
+    if isinstance(quantity, Fraction):
+        over, under = (tuple(moved[k] for k in part) for part in (quantity.over, quantity.under))
+        return replace(quantity, over=over, under=under)
+    if isinstance(quantity, Least):
+        return replace(quantity, of=tuple(moved[k] for k in quantity.of))
+    return quantity
+
+
+def _told_apart(graph: PriceGraph) -> PriceGraph:
+    """The graph with unresolved inputs named unlike all others: one that is not known moves alone."""
+    names = Counter(quantity.name.casefold() for _, quantity in graph.inputs)
+    quantities = list(graph.quantities)
+    for k, quantity in graph.inputs:
+        if quantity.kind == "unresolved" and names[quantity.name.casefold()] > 1:
+            name = f"{quantity.name}[{quantity.source[:SHORT]}]"
+            quantities[k] = replace(quantity, name=name)
+    return replace(graph, quantities=tuple(quantities))
