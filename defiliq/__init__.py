@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from defiliq.oracle.drivers import drivers as drivers
     from defiliq.oracle.drivers import find_driver as find_driver
     from defiliq.oracle.drivers import group_driver as group_driver
+    from defiliq.pipeline.feeds import feeds as feeds
+    from defiliq.pipeline.feeds import feeds_by_driver as feeds_by_driver
     from defiliq.pipeline.judge import at_time as at_time
     from defiliq.pipeline.judge import health as health
     from defiliq.pipeline.judge import ladder as ladder
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from defiliq.pipeline.position import position as position
     from defiliq.pipeline.reading import over_debt as over_debt
     from defiliq.pipeline.reading import read as read
+    from defiliq.pipeline.reading import read_market as read_market
     from defiliq.pipeline.snapshot import load_snapshot as load_snapshot
     from defiliq.pipeline.snapshot import save_snapshot as save_snapshot
     from defiliq.pipeline.verify import Verification as Verification
@@ -59,6 +62,8 @@ _HOME = {
     "bin_ladder": "ladder",
     "connect": "chain.evm",
     "drivers": "oracle.drivers",
+    "feeds": "pipeline.feeds",
+    "feeds_by_driver": "pipeline.feeds",
     "find_driver": "oracle.drivers",
     "group_driver": "oracle.drivers",
     "health": "pipeline.judge",
@@ -72,6 +77,7 @@ _HOME = {
     "over_debt": "pipeline.reading",
     "position": "pipeline.position",
     "read": "pipeline.reading",
+    "read_market": "pipeline.reading",
     "record": "chain.replay",
     "replay": "chain.replay",
     "save_snapshot": "pipeline.snapshot",
@@ -92,6 +98,8 @@ __all__ = [
     "bin_ladder",
     "connect",
     "drivers",
+    "feeds",
+    "feeds_by_driver",
     "find_driver",
     "group_driver",
     "health",
@@ -105,6 +113,7 @@ __all__ = [
     "over_debt",
     "position",
     "read",
+    "read_market",
     "record",
     "replay",
     "save_snapshot",

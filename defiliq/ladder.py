@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from defiliq.book import Book
+from defiliq.pricing.graph import Growing
 from defiliq.types import (
     NO_DEBT_FACTOR,
     Account,
@@ -30,6 +31,8 @@ Judge: TypeAlias = Callable[[Account, Any], Health]
 
 Take: TypeAlias = Callable[[Account, Any], Liquidation | Refusal]
 """What one liquidation call takes from an account in a market, or why it is refused."""
+
+YEAR_S = 365 * 86_400
 
 IDENTITY = ("chain_id", "block_number", "block_hash", "block_timestamp", "protocol", "market", "version")
 """What every row of every table starts with."""
@@ -167,6 +170,11 @@ def factor_text(factor_wad: int) -> str:
 def to_usd(base: int, market: Market) -> float:
     """Base currency integers as the nearest float in units of the base currency."""
     return base / market.base_unit
+
+
+def yearly_pct(cap: Growing) -> float:
+    """What a cap grows by in 365 days, in percent of where it starts."""
+    return 100 * cap.growth * YEAR_S / (cap.scale * cap.start) if cap.start else math.nan
 
 
 def as_table(rows: Sequence[dict[str, object]], columns: Sequence[str]) -> pd.DataFrame:

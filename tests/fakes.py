@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from defiliq.book import Book
 from defiliq.chain.node import Call, LogFilter, Logs, Override
-from defiliq.errors import BlockNotFound, CallReverted, NodeUnreachable, NotAMarket
+from defiliq.errors import BlockNotFound, CallReverted, MissingPrice, NodeUnreachable, NotAMarket
 from defiliq.protocols import aave_v3
 from defiliq.protocols.aave_v3.market import AaveMarket
 from defiliq.types import Block, Listing, checksum
@@ -81,6 +81,7 @@ def fake_protocol(
     lies: Callable[[Any], Any] | None = None,
     begins: int = 0,
     failed: Mapping[str, str] | None = None,
+    missing: Sequence[MissingPrice] = (),
 ) -> Any:
     """aave-v3 that reads `book` at any block and answers with the law, or with what `lies` makes of it."""
 
@@ -101,6 +102,15 @@ def fake_protocol(
             on_progress(len(owners), len(owners))
         market = replace(book.market, block=at, name=listing.name)
         return Book.build(market, accounts, {} if failed is None else failed)
+
+    def read_market(
+        node: Any, listing: Listing, at: Block, on_missing: Callable[[MissingPrice], None] | None = None
+    ) -> AaveMarket:
+        for lost in missing:
+            if on_missing is None:
+                raise lost
+            on_missing(lost)
+        return replace(book.market, block=at, name=listing.name)
 
     def ask_many(node: Any, asked: Sequence[tuple[Any, str]], spot: Any) -> list[Any]:
         answers = []
@@ -130,4 +140,5 @@ def fake_protocol(
         "explain",
     )
     plain = {name: getattr(aave_v3, name) for name in kept}
-    return SimpleNamespace(**plain, read=read, ask=ask, ask_many=ask_many, discovery=discovery)
+    answers = {"read": read, "read_market": read_market, "ask": ask, "ask_many": ask_many}
+    return SimpleNamespace(**plain, **answers, discovery=discovery)

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import click
 
 from defiliq import __version__
+from defiliq.cli.feeds import feeds
 from defiliq.cli.ladder import ladder
 from defiliq.cli.markets import markets
 from defiliq.cli.position import position
@@ -29,7 +30,7 @@ def defiliq() -> None:
     """
 
 
-for _command in (markets, scan, snapshot, position, ladder, verify):
+for _command in (markets, scan, snapshot, position, ladder, feeds, verify):
     defiliq.add_command(_command)
 
 

@@ -25,12 +25,12 @@ class Source:
     snapshot: tuple[str, ...]
     record: str | None
     replay: str | None
-    index: str | None
-    no_index: bool
     concurrency: int
     at: str | None
-    min_debt_usd: str | None
     quiet: bool
+    index: str | None = None
+    no_index: bool = False
+    min_debt_usd: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Axes:
     side: Literal["both", "long", "short"]
 
 
-_SOURCE = (
+_MARKET = (
     click.option("--chain", metavar="C", help="Chain of a bundled market, by name or id."),
     click.option("--market", metavar="NAME", help="Market on that chain; its main one if left out."),
     click.option(
@@ -68,8 +68,6 @@ _SOURCE = (
     ),
     click.option("--record", metavar="FILE", help="Keep the node's answers in a file."),
     click.option("--replay", metavar="FILE", help="Take the answers from such a file, instead of a node."),
-    click.option("--index", metavar="FILE", help="Where found accounts are kept between runs."),
-    click.option("--no-index", is_flag=True, help="Search every block anew, and keep nothing."),
     click.option(
         "--concurrency",
         type=click.IntRange(1, 64),
@@ -81,9 +79,16 @@ _SOURCE = (
     click.option(
         "--at", metavar="T", help="Accrue interest to a later instant: a unix time, or +12s after the block."
     ),
-    click.option("--min-debt-usd", metavar="X", help="Leave out accounts that owe less."),
     click.option("-q", "--quiet", is_flag=True, help="Say nothing on stderr but errors."),
 )
+
+_ACCOUNTS = (
+    click.option("--index", metavar="FILE", help="Where found accounts are kept between runs."),
+    click.option("--no-index", is_flag=True, help="Search every block anew, and keep nothing."),
+    click.option("--min-debt-usd", metavar="X", help="Leave out accounts that owe less."),
+)
+
+_PROTOCOL = click.argument("protocol", required=False)
 
 _AXES = (
     click.option(
@@ -105,7 +110,12 @@ _AXES = (
 
 def source_options(command: F) -> F:
     """PROTOCOL and everything that says where a book comes from, handed over as `source`."""
-    return _collected(command, "source", Source, [click.argument("protocol", required=False), *_SOURCE])
+    return _collected(command, "source", Source, [_PROTOCOL, *_MARKET, *_ACCOUNTS])
+
+
+def market_options(command: F) -> F:
+    """PROTOCOL and everything that says where a market comes from, without what concerns its accounts."""
+    return _collected(command, "source", Source, [_PROTOCOL, *_MARKET])
 
 
 def axes_options(command: F) -> F:
@@ -142,7 +152,7 @@ def _collected(command: F, name: str, kind: type[Any], decorators: Sequence[Call
 
     @functools.wraps(command)
     def gathering(*args: Any, **values: Any) -> Any:
-        fields = {field: values.pop(field) for field in kind.__slots__}
+        fields = {field: values.pop(field) for field in kind.__slots__ if field in values}
         return command(*args, **{name: kind(**fields)}, **values)
 
     for decorate in reversed(decorators):

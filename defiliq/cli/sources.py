@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from defiliq.book import Book
     from defiliq.chain.evm import EvmNode
+    from defiliq.errors import MissingPrice
     from defiliq.index import Index
     from defiliq.pipeline.reading import Step
     from defiliq.types import Listing, Market
@@ -38,6 +39,8 @@ class Opened:
 
     book: Book[Any]
     node: EvmNode | None
+    unpriced: tuple[MissingPrice, ...] = ()
+    """Reserves that were left out for want of a price, where the market alone was read."""
 
 
 @contextmanager
@@ -50,6 +53,16 @@ def opened(
             yield [_load(path, source, talk, stack, need_node) for path in source.snapshot]
         else:
             yield [_read(found, source, talk, stack, owners) for found in listings(source)]
+
+
+@contextmanager
+def opened_markets(source: Source, talk: Talk) -> Iterator[list[Opened]]:
+    """Every market that the options name, without accounts unless it comes from a snapshot."""
+    with ExitStack() as stack:
+        if source.snapshot:
+            yield [_load(path, source, talk, stack, need_node=False) for path in source.snapshot]
+        else:
+            yield [_read_market(found, source, talk, stack) for found in listings(source)]
 
 
 @contextmanager
@@ -129,6 +142,23 @@ def _read(
     return Opened(_narrowed(book, source, talk), node)
 
 
+def _read_market(listing: Listing, source: Source, talk: Talk, stack: ExitStack) -> Opened:
+    """Read one market without its accounts; reserves that have no price are said at once."""
+    from defiliq.book import Book
+    from defiliq.pipeline.reading import read_market
+
+    node = stack.enter_context(_node(listing.chain_id, source))
+    talk.say(f"Reading {listing.protocol} {listing.name} from {node.label}")
+    unpriced: list[MissingPrice] = []
+    block = _block(source.block, listing.chain_id)
+    market = read_market(node, listing, block, on_missing=unpriced.append)
+    for lost in unpriced:
+        talk.warn(f"INCOMPLETE: {lost.symbol} ({lost.asset}) is left out, it has no price: {lost.seen}")
+    book: Book[Any] = Book.build(market, [])
+    _warn(book, talk)
+    return Opened(_narrowed(book, source, talk), node, tuple(unpriced))
+
+
 def _node(chain_id: int, source: Source) -> EvmNode:
     if source.replay is not None:
         from defiliq.chain.replay import replay
@@ -202,7 +232,9 @@ def evaluation_time(text: str, block_timestamp: int) -> int:
 
 
 def _warn(book: Book[Any], talk: Talk) -> None:
-    """Say what is missing, even when quiet."""
+    """Say what is odd about the prices and what is missing, even when quiet."""
+    for warning in book.market.graph.warnings:
+        talk.warn(warning)
     if book.failed:
         owner, reason = next(iter(book.failed.items()))
         talk.warn(f"INCOMPLETE: {len(book.failed)} accounts could not be read, such as {owner}: {reason}")

@@ -25,8 +25,9 @@ class Talk:
             click.echo(text, err=True)
 
     def warn(self, text: str) -> None:
-        """A line that must not be missed."""
-        click.secho(f"Warning: {text}", err=True, fg="yellow")
+        """A line that must not be missed. Text from a chain may be in it, so it is made printable."""
+        shown = "".join(char if char.isprintable() else "?" for char in text)
+        click.secho(f"Warning: {shown}", err=True, fg="yellow")
 
     def warn_of_unresolved(self, pairs: Sequence[Sequence[str]]) -> None:
         """Count the (account, driver) pairs whose level rounding alone decides, if there are any."""

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from defiliq.book import Amounts, Book
 from defiliq.chain.node import Node
-from defiliq.errors import IncompleteScan, InputError, NodeError, NotAMarket, WrongChain
+from defiliq.errors import IncompleteScan, InputError, MissingPrice, NodeError, NotAMarket, WrongChain
 from defiliq.index import Index, discover
 from defiliq.pipeline.chains import default_block
 from defiliq.protocols import PROTOCOLS
-from defiliq.types import Block, Listing
+from defiliq.types import Block, Listing, Market
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +49,8 @@ def read(
     With `owners`, (N, 20) addresses, nothing is searched. Without an `index`, every log is read anew.
     Supplies that back nothing are left out unless `uncounted` asks for them.
     """
-    if node.chain_id != listing.chain_id:
-        raise WrongChain(node.label, node.chain_id, listing.chain_id)
-    if at is None:
-        at = default_block(listing.chain_id)
-    block = node.block(at)
-    _require_begun(node, listing, block, at)
+    at = default_block(listing.chain_id) if at is None else at
+    block = _block(node, listing, at)
     try:
         if owners is None:
             owners = _discover(node, listing, block, index, on_progress)
@@ -62,14 +58,27 @@ def read(
             node, listing, owners, block, _reading(on_progress, len(owners)), uncounted=uncounted
         )
     except NotAMarket as error:
-        head = node.block("latest").number
-        if head == block.number:
-            raise
-        seen = f"{error.seen} at block {block.number} ({at}), and the newest is {head}"
-        raise NotAMarket(
-            error.address, error.wanted, f"{seen}: a younger market needs --block latest"
-        ) from None
+        raise _perhaps_younger(node, block, at, error) from None
     return book if min_debt_usd is None else over_debt(book, min_debt_usd)
+
+
+def read_market(
+    node: Node,
+    listing: Listing,
+    at: int | str | None = None,
+    *,
+    on_missing: Callable[[MissingPrice], None] | None = None,
+) -> Market:
+    """A market at one block without its accounts: no log is searched. `at` as for `read`.
+
+    A reserve without a price is left out and told to `on_missing`; without one, MissingPrice is raised.
+    """
+    at = default_block(listing.chain_id) if at is None else at
+    block = _block(node, listing, at)
+    try:
+        return PROTOCOLS[listing.protocol].read_market(node, listing, block, on_missing)
+    except NotAMarket as error:
+        raise _perhaps_younger(node, block, at, error) from None
 
 
 def over_debt(book: Book[Any], min_debt_usd: float | str) -> Book[Any]:
@@ -102,13 +111,27 @@ def keep(book: Book[Any], wanted: NDArray[np.bool_]) -> Book[Any]:
     )
 
 
-def _require_begun(node: Node, listing: Listing, block: Block, at: int | str) -> None:
+def _block(node: Node, listing: Listing, at: int | str) -> Block:
+    """The block to read at, on the listing's chain and not before its birth."""
+    if node.chain_id != listing.chain_id:
+        raise WrongChain(node.label, node.chain_id, listing.chain_id)
+    block = node.block(at)
     if block.number < listing.from_block:
         head = node.block("latest").number
         raise InputError(
             f"{listing.name} begins at block {listing.from_block}, after block {block.number} ({at}). "
             f"The newest block is {head}: use a later --block."
         )
+    return block
+
+
+def _perhaps_younger(node: Node, block: Block, at: int | str, error: NotAMarket) -> NotAMarket:
+    """The error with a hint, where a later block might hold the market."""
+    head = node.block("latest").number
+    if head == block.number:
+        return error
+    seen = f"{error.seen} at block {block.number} ({at}), and the newest is {head}"
+    return NotAMarket(error.address, error.wanted, f"{seen}: a younger market needs --block latest")
 
 
 def _discover(

@@ -89,6 +89,12 @@ class Growing:
         """Its value at a time, which is not before `since` on any chain that lets the contract answer."""
         return self.start + self.growth * (timestamp - self.since) // self.scale
 
+    def reaches(self, value: int) -> int | None:
+        """The first second at which it is a value or more; None if it never grows to it."""
+        if self.growth <= 0:
+            return None
+        return self.since - -(value - self.start) * self.scale // self.growth
+
     def span_over(self, first: int, last: int) -> Span:
         """What it does from one second to another: a line, rounded down."""
         return linear(self.value_at((), first), self.value_at((), last), bend=1)

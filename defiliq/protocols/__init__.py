@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from defiliq.book import Book, MarginTerms
 from defiliq.chain.node import LogFilter, Logs, Node
-from defiliq.errors import CallReverted
+from defiliq.errors import CallReverted, MissingPrice
 from defiliq.protocols import aave_v3
 from defiliq.types import Account, Block, Health, Liquidation, Listing, Market, Refusal, Rule, TimeRule
 
@@ -108,6 +108,19 @@ class LendingProtocol(Protocol):
         self, node: Node, listing: Listing, at: Block
     ) -> tuple[LogFilter, Callable[[Logs], NDArray[np.uint8]]]:
         """The logs that name every account, and whom each log names."""
+        ...
+
+    def read_market(
+        self,
+        node: Node,
+        listing: Listing,
+        at: Block,
+        on_missing: Callable[[MissingPrice], None] | None = None,
+    ) -> Market:
+        """The market alone, without any account.
+
+        A reserve without a price is left out and told to `on_missing`; without one it is raised.
+        """
         ...
 
     def read(

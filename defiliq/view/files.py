@@ -79,7 +79,7 @@ def _umask() -> int:
 
 
 def _lower_truth(table: pd.DataFrame) -> pd.DataFrame:
-    truths = table.select_dtypes("bool").columns
+    truths = table.select_dtypes(["bool", "boolean"]).columns
     return table.assign(**{column: table[column].map({True: "true", False: "false"}) for column in truths})
 
 
