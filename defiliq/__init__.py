@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from defiliq.oracle.drivers import drivers as drivers
     from defiliq.oracle.drivers import find_driver as find_driver
     from defiliq.oracle.drivers import group_driver as group_driver
+    from defiliq.pipeline.eta import eta as eta
     from defiliq.pipeline.feeds import feeds as feeds
     from defiliq.pipeline.feeds import feeds_by_driver as feeds_by_driver
     from defiliq.pipeline.judge import at_time as at_time
@@ -62,6 +63,7 @@ _HOME = {
     "bin_ladder": "ladder",
     "connect": "chain.evm",
     "drivers": "oracle.drivers",
+    "eta": "pipeline.eta",
     "feeds": "pipeline.feeds",
     "feeds_by_driver": "pipeline.feeds",
     "find_driver": "oracle.drivers",
@@ -98,6 +100,7 @@ __all__ = [
     "bin_ladder",
     "connect",
     "drivers",
+    "eta",
     "feeds",
     "feeds_by_driver",
     "find_driver",

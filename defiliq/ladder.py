@@ -85,6 +85,18 @@ HEALTH_COLUMNS = (
     "evaluated_at",
 )
 
+ETA_COLUMNS = (
+    *IDENTITY,
+    "account",
+    "outcome",
+    "eta_at",
+    "eta_s",
+    "health_factor",
+    "collateral_usd",
+    "debt_usd",
+    "evaluated_at",
+)
+
 BIN_COLUMNS = (
     *IDENTITY,
     "driver",
@@ -107,6 +119,8 @@ _INTEGERS = (
     *("chain_id", "block_number", "block_timestamp", "evaluated_at"),
     *("accounts", "cumulative_accounts", "mode", "threshold_bps", "ltv_bps"),
 )
+_SOMETIMES = ("eta_at", "eta_s")
+"""Integers that some rows do not have."""
 _SUMS = ("collateral_usd", "debt_usd", "seized_usd", "repaid_usd", "bad_debt_usd")
 
 
@@ -187,6 +201,8 @@ def as_table(rows: Sequence[dict[str, object]], columns: Sequence[str]) -> pd.Da
 def _dtype(column: str) -> str:
     if column in _INTEGERS:
         return "int64"
+    if column in _SOMETIMES:
+        return "Int64"
     if column.endswith(("_usd", "_pct")):
         return "float64"
     return "bool" if column in ("callable", "counted", "liquidatable") else "str"

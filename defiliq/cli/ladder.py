@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from defiliq.cli.horizon import horizon_option
 from defiliq.cli.options import Axes, Source, axes_options, format_option, output_option, source_options
 from defiliq.cli.printing import (
     INCOMPLETE,
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 @axes_options
 @click.option("--bin", "step", metavar="PCT", help="Sum the rungs in price buckets this wide, such as 1%.")
 @click.option("--all", "include_never", is_flag=True, help="List accounts that no price breaks, too.")
+@click.option("--eta", "with_eta", is_flag=True, help="Say when interest alone breaks each account, too.")
+@horizon_option
 @output_option(TABLES)
 @format_option(SHAPES)
 @click.pass_context
@@ -38,6 +41,8 @@ def ladder(
     axes: Axes,
     step: str | None,
     include_never: bool,
+    with_eta: bool,
+    horizon_s: int,
     output: str | None,
     shape: str | None,
 ) -> None:
@@ -49,8 +54,12 @@ def ladder(
     talk = Talk(quiet=source.quiet)
     with opened(source, talk) as markets:
         tables = [_rungs(market.book, axes, include_never, talk) for market in markets]
+        if with_eta:
+            tables = [
+                _timed(table, m.book, horizon_s, talk) for table, m in zip(tables, markets, strict=True)
+            ]
         incomplete = any(market.book.failed for market in markets)
-        incomplete |= any(table.attrs["unresolved"] for table in tables)
+        incomplete |= any(table.attrs["unresolved"] or table.attrs.get("unresolved_eta") for table in tables)
     import pandas as pd
 
     rungs = pd.concat(tables, ignore_index=True) if len(tables) > 1 else tables[0]
@@ -81,6 +90,21 @@ def _rungs(book: Book[Any], axes: Axes, include_never: bool, talk: Talk) -> pd.D
     per_driver = "; an account counts once per driver" if len(table.attrs["never"]) > 1 else ""
     talk.say(f"{priced} rungs, {already} already liquidatable, {never} never, along {names}{per_driver}")
     talk.warn_of_unresolved(table.attrs["unresolved"])
+    return table
+
+
+def _timed(rungs: pd.DataFrame, book: Book[Any], horizon_s: int, talk: Talk) -> pd.DataFrame:
+    """A market's ladder with the instants at which interest alone breaks its accounts."""
+    from defiliq.pipeline.eta import with_eta
+
+    with talk.progress("Accruing") as tell:
+        table = with_eta(
+            rungs,
+            book,
+            horizon_s,
+            on_progress=lambda done, total: tell(done, total, "accounts"),
+        )
+    talk.warn_of_unresolved_etas(table.attrs["unresolved_eta"])
     return table
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from defiliq.cli.horizon import horizon_option
 from defiliq.cli.options import Axes, Source, axes_options, format_option, output_option, source_options
 from defiliq.cli.printing import INCOMPLETE, TABLES, print_table, require_format, write_output, write_text
 from defiliq.cli.talk import Talk
@@ -29,13 +30,22 @@ LEVELS_SHOWN = (
 @click.argument("address")
 @source_options
 @axes_options
+@horizon_option
 @output_option(TABLES)
 @format_option(("text", "csv", "json"))
 @click.pass_context
 def position(
-    ctx: click.Context, address: str, source: Source, axes: Axes, output: str | None, shape: str | None
+    ctx: click.Context,
+    address: str,
+    source: Source,
+    axes: Axes,
+    horizon_s: int,
+    output: str | None,
+    shape: str | None,
 ) -> None:
-    """Explain one account: legs, health, its level on every driver, and what a liquidator could take.
+    """Explain one account: legs, health, what breaks it first, and what a liquidator could take.
+
+    Its level on every driver is listed, the nearest first, and the instant at which interest alone breaks it.
 
     JSON holds all of it; the other formats hold the levels.
     """
@@ -51,8 +61,9 @@ def position(
     with opened_one(source, talk, owner) as market:
         if market.book.failed:
             raise ReadError(f"{address} could not be read: {next(iter(market.book.failed.values()))}")
-        found = explain(market.book, address, axes.drivers, axes.groups, axes.side)
+        found = explain(market.book, address, axes.drivers, axes.groups, axes.side, horizon_s)
         talk.warn_of_unresolved(found.unresolved)
+        talk.warn_of_unresolved_etas([found.owner] if found.eta is None else [])
     if output is not None and output.lower().endswith(".json"):
         write_text(position_json(found), output, talk)
     elif output is not None:
@@ -63,7 +74,7 @@ def position(
         print_table(found.levels, shape)
     elif output is None or shape is not None:
         _print(found)
-    if found.unresolved:
+    if found.unresolved or found.eta is None:
         ctx.exit(INCOMPLETE)
 
 
@@ -83,12 +94,32 @@ def _print(found: Position) -> None:
             f"health factor {factor_shown(health['health_factor'])} ({verdict})",
             f"collateral {money(health['collateral_usd'])}   debt {money(health['debt_usd'])}   "
             f"threshold {health['threshold_bps']} bps",
+            *breaking_first(found),
         ]
     )
     print_rows(found.legs, "legs", LEGS_SHOWN)
     print_rows(found.levels, "levels", LEVELS_SHOWN)
     if found.taken is not None:
         print_lines([clean(best_call(found.taken, found.market))])
+
+
+def breaking_first(found: Position) -> list[str]:
+    """The nearest level of all drivers, and when interest alone breaks the account."""
+    from defiliq.cli.horizon import horizon_in_words, lasting
+    from defiliq.cli.sources import moment
+    from defiliq.view.terminal import clean
+
+    lines, nearest, eta = [], found.nearest, found.eta
+    if nearest is not None and nearest["outcome"] == "price":
+        lines.append(
+            f"breaks first: {clean(nearest['driver'])} {nearest['distance_pct']:+.2f}% ({nearest['side']})"
+        )
+    if eta is not None and eta.outcome == "never":
+        lines.append(f"at constant prices: never within {horizon_in_words(found.horizon_s)}")
+    elif eta is not None and eta.outcome == "time" and eta.at is not None:
+        ahead = lasting(eta.at - found.market.timestamp)
+        lines.append(f"at constant prices: liquidatable in {ahead} ({moment(eta.at)}) by interest alone")
+    return lines
 
 
 def best_call(taken: Liquidation, market: Market) -> str:

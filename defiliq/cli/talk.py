@@ -38,6 +38,14 @@ class Talk:
                 f"such as {account} on {driver}"
             )
 
+    def warn_of_unresolved_etas(self, owners: Sequence[str]) -> None:
+        """Count the accounts whose instant rounding alone decides, if there are any."""
+        if owners:
+            self.warn(
+                f"INCOMPLETE: {len(owners)} instants are decided by rounding alone and are left out, "
+                f"such as that of {owners[0]}"
+            )
+
     @contextmanager
     def progress(self, label: str) -> Iterator[Tell]:
         """A bar with the time left on a terminal; without one, nothing until it is done."""

@@ -13,9 +13,10 @@ import pandas as pd
 from defiliq.book import Book
 from defiliq.errors import InputError
 from defiliq.ladder import IDENTITY, as_table, build_ladder, identity, to_usd
+from defiliq.pipeline.eta import DEFAULT_HORIZON_S, eta_columns, find_etas
 from defiliq.pipeline.judge import Sides, choose_drivers, health_row, solve_book
 from defiliq.protocols import PROTOCOLS
-from defiliq.types import Account, Liquidation, Market, Refusal
+from defiliq.types import Account, Eta, Liquidation, Market, Refusal
 from defiliq.view.files import render_json
 
 LEG_COLUMNS = (
@@ -48,11 +49,20 @@ class Position:
     """The account's row of the health table."""
     legs: pd.DataFrame
     levels: pd.DataFrame
-    """The account's rungs on every driver that touches it; `never` included."""
+    """The account's rungs on every driver that touches it, the nearest first and `never` at the end."""
     unresolved: tuple[tuple[str, str], ...]
     """(account, driver) where rounding alone decides, and no level is given."""
+    eta: Eta | None
+    """When interest alone breaks it, within `horizon_s`; None where rounding alone decides."""
+    horizon_s: int
     taken: Liquidation | None
     """The call that pays a liquidator most right now; None where there is none."""
+
+    @property
+    def nearest(self) -> dict[str, Any] | None:
+        """The level that the least move of one driver reaches; None where no driver breaks the account."""
+        broken = self.levels[self.levels["outcome"] != "never"]
+        return None if broken.empty else {str(name): value for name, value in broken.iloc[0].items()}
 
 
 def parse_address(text: str) -> bytes:
@@ -68,6 +78,7 @@ def position(
     drivers: Sequence[str] = (),
     groups: Sequence[str] = (),
     side: Sides = "both",
+    horizon_s: int = DEFAULT_HORIZON_S,
 ) -> Position:
     """Explain one owner of a book, on some drivers or on all that touch the account."""
     parse_address(owner)
@@ -87,20 +98,36 @@ def position(
         market=market,
         health=identity(market) | health_row(account, market) | {"evaluated_at": market.timestamp},
         legs=_legs(account, market),
-        levels=build_ladder(book, solved.levels, protocol.take, protocol.health, include_never=True),
+        levels=_nearest_first(
+            build_ladder(book, solved.levels, protocol.take, protocol.health, include_never=True)
+        ),
         unresolved=solved.unresolved,
+        eta=find_etas(book, horizon_s, rows=[row]).found.get(row),
+        horizon_s=horizon_s,
         taken=None if isinstance(taken, Refusal) else taken,
     )
 
 
+def _nearest_first(levels: pd.DataFrame) -> pd.DataFrame:
+    order = levels["distance_pct"].abs().sort_values(kind="stable", na_position="last").index
+    return levels.loc[order].reset_index(drop=True)
+
+
 def position_json(found: Position) -> str:
     """All of a position as one JSON object; exact integers stay decimal strings."""
-    taken = found.taken
+    taken, nearest = found.taken, found.nearest
     about = {
         "account": found.owner,
         "health": found.health,
         "legs": json.loads(render_json(found.legs)),
+        "nearest": None
+        if nearest is None
+        else {name: nearest[name] for name in ("driver", "side", "outcome", "distance_pct")},
         "levels": json.loads(render_json(found.levels)),
+        "eta": None
+        if found.eta is None
+        else {"outcome": found.eta.outcome, "horizon_s": found.horizon_s}
+        | eta_columns(found.eta, found.market),
         "unresolved": [driver for _, driver in found.unresolved],
         "liquidation": None
         if taken is None

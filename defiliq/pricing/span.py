@@ -76,10 +76,10 @@ def fraction(over: Sequence[Span], under: Sequence[Span], numerator: int, denomi
     return Span(start, end, low, high, min(bend, widest))
 
 
-def scaled(
+def mul_div(
     span: Span, numerator: int, denominator: int, rounded: Callable[[int, int, int], int] = mul_div_down
 ) -> Span:
-    """A quantity times numerator / denominator, with any of the named roundings of one division.
+    """A quantity times numerator / denominator, with any of the named roundings of `units`.
 
     Each of them lies within 1 of the exact quotient, always on one side or within a half on both.
     """
@@ -94,6 +94,17 @@ def scaled(
 def total(of: Sequence[Span]) -> Span:
     """The sum of some quantities."""
     return Span(*map(sum, zip(*of, strict=True)))
+
+
+def scaled(of: Span, numerator: int, denominator: int) -> Span:
+    """floor(of * numerator / denominator): what `fraction` says of one quantity, sooner."""
+    start, end = of.start * numerator // denominator, of.end * numerator // denominator
+    if of.bend == 0:
+        low, high = (start, end) if of.end >= of.start else (end, start)
+        return Span(start, end, low, high, 0 if numerator % denominator == 0 else min(1, high - low))
+    low, high = of.low * numerator // denominator, of.high * numerator // denominator
+    rounding = 0 if numerator % denominator == 0 else 1
+    return Span(start, end, low, high, min(_ceil(of.bend * numerator, denominator) + rounding, high - low))
 
 
 def least(of: Sequence[Span]) -> Span:

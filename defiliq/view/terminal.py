@@ -50,6 +50,8 @@ def short(address: str) -> str:
 
 def cell(column: str, value: object) -> Text:
     """A value as people read it; the column's name says its unit."""
+    if value is pd.NA:
+        return Text("")
     if isinstance(value, float) and column.endswith("price_usd"):
         return Text("" if math.isnan(value) else f"{value:,.8g}" if value < 1 else f"{value:,.4f}")
     if isinstance(value, float) and column.endswith("_pct"):

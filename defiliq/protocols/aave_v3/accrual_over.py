@@ -7,7 +7,7 @@ them follows step by step, each rounding of the contract included.
 
 from __future__ import annotations
 
-from defiliq.pricing.span import Span, constant, linear, scaled, straight, times, total
+from defiliq.pricing.span import Span, constant, linear, mul_div, straight, times, total
 from defiliq.protocols.aave_v3.accrual import FIRST_TAYLOR_REVISION, SECONDS_PER_YEAR, Accruing
 from defiliq.types import StableDebt
 from defiliq.units import RAY, mul_div_half_up, ray_mul_half_up
@@ -18,7 +18,7 @@ _ONE = constant(RAY)
 def income_over(reserve: Accruing, first: int, last: int) -> Span:
     """The supply index from `first` to `last` (`accrual.normalized_income`)."""
     seconds = straight(first - reserve.updated_at, last - reserve.updated_at)
-    linear_interest = total((_ONE, scaled(seconds, reserve.liquidity_rate_ray, SECONDS_PER_YEAR)))
+    linear_interest = total((_ONE, mul_div(seconds, reserve.liquidity_rate_ray, SECONDS_PER_YEAR)))
     return _ray_mul(linear_interest, reserve.liquidity_index_ray)
 
 
@@ -46,18 +46,18 @@ def binomial_over(rate_ray: int, first_s: int, last_s: int) -> Span:
     return total(
         (
             _ONE,
-            scaled(seconds, rate_ray, SECONDS_PER_YEAR),
-            scaled(pairs, rate_squared, 2),
-            scaled(triples, rate_cubed, 6),
+            mul_div(seconds, rate_ray, SECONDS_PER_YEAR),
+            mul_div(pairs, rate_squared, 2),
+            mul_div(triples, rate_cubed, 6),
         )
     )
 
 
 def taylor_over(rate_ray: int, first_s: int, last_s: int) -> Span:
     """`accrual.compounded_taylor` while the seconds since the update go from `first_s` to `last_s`."""
-    x = scaled(straight(first_s, last_s), rate_ray, SECONDS_PER_YEAR)
-    third = scaled(times(x, scaled(x, 1, 6)), 1, RAY, mul_div_half_up)
-    rest = scaled(times(x, total((scaled(x, 1, 2), third))), 1, RAY, mul_div_half_up)
+    x = mul_div(straight(first_s, last_s), rate_ray, SECONDS_PER_YEAR)
+    third = mul_div(times(x, mul_div(x, 1, 6)), 1, RAY, mul_div_half_up)
+    rest = mul_div(times(x, total((mul_div(x, 1, 2), third))), 1, RAY, mul_div_half_up)
     return total((_ONE, x, rest))
 
 
@@ -68,4 +68,4 @@ def _without(first_s: int, last_s: int, some: int) -> Span:
 
 
 def _ray_mul(index: Span, other: int) -> Span:
-    return scaled(index, other, RAY, mul_div_half_up)
+    return mul_div(index, other, RAY, mul_div_half_up)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
-from defiliq.pricing.span import Span, scaled, times, total
+from defiliq.pricing.span import Span, mul_div, times, total
 from defiliq.protocols.aave_v3 import rules_r8, rules_r9
 from defiliq.protocols.aave_v3.accrual import normalized_debt, normalized_income
 from defiliq.protocols.aave_v3.accrual_over import debt_over, income_over, stable_over
@@ -96,10 +96,10 @@ class TimeRule:
         collateral = debt = _NOTHING
         worth = self._worth_over(part, first, last)
         if part.backs:
-            supplied = scaled(income_over(reserve, first, last), leg.collateral, RAY, down)
+            supplied = mul_div(income_over(reserve, first, last), leg.collateral, RAY, down)
             collateral = worth(supplied, mul_div_down)
         if leg.debt or leg.stable is not None:
-            owed = scaled(debt_over(reserve, first, last, revision), leg.debt, RAY, up)
+            owed = mul_div(debt_over(reserve, first, last, revision), leg.debt, RAY, up)
             if leg.stable is not None:
                 owed = total((owed, stable_over(leg.stable, first, last)))
             debt = worth(owed, mul_div_down if revision < FIRST_UNAVERAGED_REVISION else mul_div_up)
@@ -110,9 +110,9 @@ class TimeRule:
         unit = part.settled.unit
         if not part.below_price:
             price = self.market.prices[part.settled.feed]
-            return lambda balance, rounded: scaled(balance, price, unit, rounded)
+            return lambda balance, rounded: mul_div(balance, price, unit, rounded)
         moving = self._price_over(part, first, last)
-        return lambda balance, rounded: scaled(times(balance, moving), 1, unit, rounded)
+        return lambda balance, rounded: mul_div(times(balance, moving), 1, unit, rounded)
 
 
 _NOTHING = Span(0, 0, 0, 0, 0)
