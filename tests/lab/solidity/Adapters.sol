@@ -36,6 +36,11 @@ abstract contract Adapter {
     function latestAnswer() external view virtual returns (int256);
 }
 
+/// An adapter with parameters, which somebody has the right to set. Here it names nobody: everybody has.
+abstract contract Managed is Adapter {
+    address public constant ACL_MANAGER = address(0);
+}
+
 /// Asset in a peg times the peg in the base currency. CLSynchronicityPriceAdapterPegToBase.
 contract PegToBaseAdapter is Adapter {
     IAggregator public immutable PEG_TO_BASE;
@@ -113,7 +118,7 @@ contract FixedRatioAdapter is Adapter {
 
 /// A staked token: the base price times a ratio that cannot outgrow its cap. PriceCapAdapterBase, with the ratio
 /// of WstETHPriceCapAdapter.
-contract RatioCapAdapter is Adapter {
+contract RatioCapAdapter is Managed {
     uint256 public getSnapshotRatio;
     uint256 public getSnapshotTimestamp;
     /// Ratio per second, times SCALING_FACTOR.
@@ -191,7 +196,7 @@ contract ScaledRatioCapAdapter is RatioCapAdapter {
 }
 
 /// A stablecoin that is worth no more than its cap. PriceCapAdapterStable.
-contract StableCapAdapter is Adapter {
+contract StableCapAdapter is Managed {
     int256 public getPriceCap;
     IAggregator public immutable ASSET_TO_USD_AGGREGATOR;
 
@@ -216,7 +221,7 @@ contract StableCapAdapter is Adapter {
 }
 
 /// A euro coin that is worth no more than so many euros. EURPriceCapAdapterStable, which has no zero guard.
-contract EuroCapAdapter is Adapter {
+contract EuroCapAdapter is Managed {
     int256 public getPriceCapRatio;
     IAggregator public immutable ASSET_TO_USD_AGGREGATOR;
     IAggregator public immutable BASE_TO_USD_AGGREGATOR;
@@ -251,7 +256,7 @@ contract EuroCapAdapter is Adapter {
 
 /// A principal token, as much below its asset as its yearly discount and the time to maturity say.
 /// PendlePriceCapAdapter.
-contract DiscountAdapter is Adapter {
+contract DiscountAdapter is Managed {
     uint256 public discountRatePerYear;
     uint256 public constant PERCENTAGE_FACTOR = 1e18;
     uint256 public constant SECONDS_PER_YEAR = 365 days;
@@ -300,7 +305,7 @@ contract Principal {
 }
 
 /// A price that somebody wrote down. FixedPriceAdapter.
-contract FixedPriceAdapter is Adapter {
+contract FixedPriceAdapter is Managed {
     int256 public price;
 
     constructor(int256 price_, uint8 decimals_, string memory description_) Adapter(decimals_, description_) {
