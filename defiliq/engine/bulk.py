@@ -63,21 +63,25 @@ def crossings(
         state[:] = FOR_LAW
         return Crossings(state, price, band)
     lines = lines_of(terms, prices, driver, rows)
+    margins = margins_of(terms, values, prices, driver, rows)
+    owes_at_zero = margins.owes_at_zero
+    hurts = margins.backed_by_it if side == "long" else margins.owes_it
     for number, (near, far) in enumerate(pieces):
-        may_break = (state == NEVER) & _is_unclear(driver, lines, near, far)
+        may_break = hurts & (state == NEVER) & _is_unclear(driver, lines, near, far)
+        if near < driver.shallow:
+            may_break &= owes_at_zero
         unclear = np.flatnonzero(may_break)
         if not len(unclear):
             continue
-        margins = margins_of(terms, values, prices, driver, rows[unclear])
-        piece = _Piece(driver, lines.of(may_break), margins, near, far)
+        piece = _Piece(driver, lines.of(may_break), margins.of(may_break), near, far)
         state[unclear], price[unclear] = piece.first_liquidatable()
-        both = np.flatnonzero((state[unclear] == FOUND) & piece.owes_what_moves())
-        if len(both):
+        both = (state[unclear] == FOUND) & piece.margins.backed_by_it & piece.margins.owes_it
+        if both.any():
             mixed = unclear[both]
-            ends_in_debt = _breaks_for_good(driver, lines, pieces[number:])[mixed]
-            seen, last = piece.last_safe(both, price[mixed])
-            state[mixed[~ends_in_debt | (seen == FOR_LAW)]] = FOR_LAW
-            band[mixed] = np.where(seen == FOUND, last + (1 if far > near else -1), NO_BAND)
+            for_good = _breaks_for_good(driver, lines, pieces[number:])[mixed]
+            end = np.where(owes_at_zero[mixed] | (side == "short"), _within(pieces[-1][1]), driver.shallow)
+            seen, band[mixed] = piece.bands(both, price[mixed], for_good, end)
+            state[mixed[seen == FOR_LAW]] = FOR_LAW
     return Crossings(state, price, band)
 
 
@@ -86,11 +90,19 @@ def _outwards(driver: Driver, side: Side) -> list[tuple[int, int]] | None:
     pieces = straight_pieces(driver)
     if pieces is None:
         return None
+    for edge in (driver.shallow, HIGHEST_EXACT):  # below, only some accounts are searched; above, columns end
+        pieces = [part for piece in pieces for part in _split(piece, edge)]
     if side == "long":
         below = [(min(last, driver.spot - 1), first) for first, last in reversed(pieces)]
         return [(near, far) for near, far in below if near >= far]
     above = [(max(first, driver.spot + 1), last) for first, last in pieces]
     return [(near, far) for near, far in above if near <= far]
+
+
+def _split(piece: tuple[int, int], edge: int) -> list[tuple[int, int]]:
+    """A piece in two, the second from `edge` on, where that lies inside."""
+    first, last = piece
+    return [(first, edge - 1), (edge, last)] if first < edge <= last else [piece]
 
 
 def _is_unclear(driver: Driver, lines: Lines, near: int, far: int) -> Bools:
@@ -122,30 +134,31 @@ class _Piece:
     def _step(self) -> int:
         return 1 if self.far > self.near else -1
 
-    def owes_what_moves(self) -> Bools:
-        """(m,) whether the driver moves both what backs and what is owed."""
-        both: Bools = (np.diff(self.margins.debit.first) > 0) & (np.diff(self.margins.credit.first) > 0)
-        return both
-
     def first_liquidatable(self) -> tuple[NDArray[np.int8], Int64s]:
         """(m,) the nearest liquidatable integer; NEVER where the piece has none."""
         start = self._proved(self.near, self.far, safe=True)
         broken = self._proved(self.far, self.near, safe=False)
         far = np.full(len(start), _within(self.far), dtype=np.int64)
         suspect = np.where(broken == far, far + self._step, broken)
-        state, price = nearest(self.margins, start, far, suspect, step=self._step, liquidatable=True)
-        if self.far > HIGHEST_EXACT:
-            state[state == NEVER] = FOR_LAW
-        return state, price
+        return nearest(self.margins, start, far, suspect, step=self._step, liquidatable=True)
 
-    def last_safe(self, some: NDArray[np.intp], level: Int64s) -> tuple[NDArray[np.int8], Int64s]:
-        """(k,) the safe integer farthest from spot beyond a level; NEVER where all beyond is liquidatable."""
-        chosen = np.zeros(len(self.margins), dtype=np.bool_)
-        chosen[some] = True
-        start = self._proved(self.far, self.near, safe=False)[some]
-        return nearest(
-            self.margins.of(chosen), start, level + self._step, level, step=-self._step, liquidatable=False
+    def bands(
+        self, some: Bools, level: Int64s, for_good: Bools, end: Int64s
+    ) -> tuple[NDArray[np.int8], Int64s]:
+        """(k,) the last crossing of some accounts beyond their level, or NO_BAND; FOR_LAW in the first part.
+
+        Where the lines prove an account liquidatable from a point on, the search for the last safe integer
+        starts there; elsewhere at the liquidatable integer nearest to the end of the range.
+        """
+        margins, inwards = self.margins.of(some), -self._step
+        proved = self._proved(self.far, self.near, safe=False)[some]
+        last_state, last = nearest(
+            margins, np.where(for_good, level, end), level, level, step=inwards, liquidatable=True
         )
+        start = np.where(for_good, proved, last)
+        state, safe = nearest(margins, start, level, level, step=inwards, liquidatable=False)
+        state[(last_state == FOR_LAW) & ~for_good] = FOR_LAW
+        return state, np.where(state == FOUND, safe + self._step, NO_BAND)
 
     def _proved(self, near: int, far: int, *, safe: bool) -> Int64s:
         """(m,) the first integer, from `near` on, up to which the lines do not prove one verdict throughout.

@@ -1,7 +1,8 @@
-"""Exact margins of many accounts at once, each with the driver at an integer of its own.
+"""Exact verdicts on many accounts at once, each with the driver at an integer of its own.
 
-Everything is int64 and wraps around at most on the way: the limits below keep each result inside. What does
-not fit is marked, never guessed.
+Values are exact int64. Their weighted sums may wrap around, but the same sums in doubles tell by how much: a
+margin beyond 2**62 has the sign of its double, whose error is a few parts in 2**50 of sums below 2**76, and
+any other is what the wrapped integers say. What does not fit is marked, never guessed.
 """
 
 from __future__ import annotations
@@ -9,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import gcd
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from defiliq.amounts import Amounts, Bools, Int64s, mul_div
+from defiliq.amounts import Bools, Int64s, mul_div
 from defiliq.book import MarginTerms, ValueTerms
 from defiliq.pricing.driver import Driver
 from defiliq.pricing.graph import Fixed, Fraction, Least
@@ -21,6 +23,7 @@ from defiliq.pricing.graph import Fixed, Fraction, Least
 HIGHEST_EXACT = 2**50
 """Driver integers and prices below this are exact in doubles too, which `mul_div` needs."""
 _MOST_FACTOR, _MOST_DIVISOR = 2**62, 2**61
+_WRAPS = 2**62
 
 
 def registers_at(driver: Driver, at: Int64s) -> tuple[Int64s, Bools]:
@@ -39,7 +42,7 @@ def registers_at(driver: Driver, at: Int64s) -> tuple[Int64s, Bools]:
     return np.stack(rows), fits
 
 
-def _scaled(step: Fraction, rows: Sequence[Int64s]) -> tuple[Int64s, Bools]:
+def _scaled(step: Fraction, rows: Sequence[Int64s], *, up: bool = False) -> tuple[Int64s, Bools]:
     """A register times a constant fraction; nothing else is straight, so nothing else comes here."""
     common = gcd(step.numerator, step.denominator)
     numerator, denominator = step.numerator // common, step.denominator // common
@@ -47,7 +50,48 @@ def _scaled(step: Fraction, rows: Sequence[Int64s]) -> tuple[Int64s, Bools]:
     if numerator >= _MOST_FACTOR or denominator >= _MOST_DIVISOR:
         return np.zeros_like(x), np.zeros(len(x), dtype=np.bool_)
     factor, divisor = np.full_like(x, numerator), np.full_like(x, denominator)
-    return mul_div(x.astype(np.float64), x.view(np.uint64), factor, divisor, up=False)
+    return mul_div(x.astype(np.float64), x.view(np.uint64), factor, divisor, up=up)
+
+
+def lowest_reaching(driver: Driver, register: NDArray[np.intp], value: Int64s) -> tuple[Int64s, Bools]:
+    """(m,) the lowest driver integer that brings a register to a value, and where that is exact.
+
+    HIGHEST_EXACT where a cap keeps it below.
+    """
+    reached, fits = np.zeros_like(value), np.ones(len(value), dtype=np.bool_)
+    for k in np.unique(register).tolist():
+        rows = register == k
+        wanted, exact = value[rows], np.ones(int(rows.sum()), dtype=np.bool_)
+        never = np.zeros(len(wanted), dtype=np.bool_)
+        while k:
+            step = driver.steps[k - 1]
+            if isinstance(step, Least):
+                caps = {j: part for j in step.of if j and isinstance(part := driver.steps[j - 1], Fixed)}
+                for cap in caps.values():
+                    never |= wanted > cap.value
+                k = next(j for j in step.of if j not in caps)
+            elif isinstance(step, Fraction):
+                wanted, is_exact = _scaled(
+                    Fraction((0,), (), step.denominator, step.numerator), [wanted], up=True
+                )
+                exact &= is_exact
+                k = step.over[0]
+            else:
+                raise TypeError("a number that stands still reaches nothing")
+        reached[rows] = np.where(never, HIGHEST_EXACT, wanted)
+        fits[rows] = exact | never
+    return reached, fits
+
+
+class Totals(NamedTuple):
+    """Sums per account."""
+
+    wrapped: Int64s
+    """Modulo 2**64."""
+    about: NDArray[np.float64]
+    """In doubles."""
+    fits: Bools
+    """Whether every value in the sum is exact."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,34 +107,81 @@ class Column:
     amount_low: NDArray[np.uint64]
     unit: Int64s
     weight: Int64s
-    most: Int64s
-    """(m,) values below this cannot overflow their account's sum."""
 
-    def totals(self, price: Int64s, *, up: bool) -> tuple[Int64s, Bools]:
-        """(n,) sum of weight * value at a price per leg, and where it is exact."""
+    def totals(self, price: Int64s, *, up: bool) -> Totals:
+        """Sums of weight * value per account, at a price per leg."""
         value, fits = mul_div(self.amount, self.amount_low, price, self.unit, up=up)
-        fits &= value < self.most
-        running = np.concatenate(([0], np.cumsum(value * self.weight)))
         wrong = np.concatenate(([0], np.cumsum(~fits)))
-        return (
+        running = np.concatenate(([0], np.cumsum(value * self.weight)))
+        about = np.bincount(
+            self.account,
+            value.astype(np.float64) * self.weight.astype(np.float64),
+            minlength=len(self.first) - 1,
+        ).astype(np.float64, copy=False)
+        return Totals(
             running[self.first[1:]] - running[self.first[:-1]],
+            about,
             wrong[self.first[1:]] == wrong[self.first[:-1]],
         )
 
     def of(self, chosen: Bools) -> Column:
         """The legs of some accounts, which are numbered anew."""
         kept = chosen[self.account]
-        number = np.cumsum(chosen) - 1
-        account = number[self.account[kept]]
+        account = (np.cumsum(chosen) - 1)[self.account[kept]]
+        return self._rows(kept, account, int(chosen.sum()), self.feed)
+
+    def only(self, kept: Bools, feed: NDArray[np.intp]) -> Column:
+        """Some legs of all accounts, each with a feed or register of its own."""
+        return self._rows(kept, self.account[kept], len(self.first) - 1, feed)
+
+    def same_until(self, driver: Driver, at: Int64s, step: int, *, up: bool) -> Int64s:
+        """(n,) how far from `at` the driver may go with every value of the column staying as it is.
+
+        A value v of amount * price / unit, rounded down, begins at the price ceil(v * unit / amount); rounded
+        up, just above (v - 1) * unit / amount. The next value begins likewise.
+        """
+        registers, _ = registers_at(driver, at)
+        price = registers[self.feed, self.account]
+        value, fits = mul_div(self.amount, self.amount_low, price, self.unit, up=up)
+        next_value = value + (1 if step > 0 else 0) - (1 if up else 0)
+        amount = np.where(self.amount < _MOST_DIVISOR, self.amount_low, np.uint64(1)).view(np.int64)
+        edge, fits_edge = mul_div(
+            next_value.astype(np.float64), next_value.view(np.uint64), self.unit, amount, up=not up
+        )
+        edge += 1 if up else 0
+        reached, fits_way = lowest_reaching(driver, self.feed, edge)
+        known = fits & fits_edge & fits_way & (self.amount < _MOST_DIVISOR) & (next_value >= 0)
+        here = at[self.account]
+        last = np.where(known, reached - 1 if step > 0 else reached, here)
+        last = np.maximum(last, here) if step > 0 else np.minimum(last, here)
+        far = np.full(len(at), HIGHEST_EXACT if step > 0 else 0, dtype=np.int64)
+        (np.minimum if step > 0 else np.maximum).at(far, self.account, last)
+        return far
+
+    def tiled(self, times: int) -> Column:
+        """The same legs so many times in a row, each time of other accounts."""
+        accounts = len(self.first) - 1
+        shift = np.repeat(np.arange(times, dtype=np.intp) * accounts, len(self.account))
+        account = np.tile(self.account, times) + shift
         return Column(
             account,
-            np.searchsorted(account, np.arange(int(chosen.sum()) + 1)),
-            self.feed[kept],
+            _firsts(account, accounts * times),
+            np.tile(self.feed, times),
+            np.tile(self.amount, times),
+            np.tile(self.amount_low, times),
+            np.tile(self.unit, times),
+            np.tile(self.weight, times),
+        )
+
+    def _rows(self, kept: Bools, account: NDArray[np.intp], accounts: int, feed: NDArray[np.intp]) -> Column:
+        return Column(
+            account,
+            _firsts(account, accounts),
+            feed[kept],
             self.amount[kept],
             self.amount_low[kept],
             self.unit[kept],
             self.weight[kept],
-            self.most[kept],
         )
 
 
@@ -99,40 +190,77 @@ class Margins:
     """The exact margins of some accounts as functions of one driver."""
 
     driver: Driver
-    still: Int64s
-    """(n,) the part that the driver does not move."""
-    fits: Bools
-    """(n,) whether the columns describe the account at all."""
+    still: Totals
+    """What the driver does not move: what backs less what is owed. `fits` is false where the columns do not
+    describe the account at all."""
     credit: Column
     debit: Column
 
     def __len__(self) -> int:
-        return len(self.still)
+        return len(self.still.fits)
 
-    def joined(self, credit_at: Int64s, debit_at: Int64s) -> tuple[Int64s, Bools]:
-        """(n,) margins with what backs at one integer and what is owed at another, and where they are exact.
+    @property
+    def owes_at_zero(self) -> Bools:
+        """(n,) whether the margin is negative with the driver at 0, or not known."""
+        return _is_negative(self.still.wrapped, self.still.about) | ~self.still.fits
+
+    @property
+    def backed_by_it(self) -> Bools:
+        """(n,) whether the driver moves something that backs."""
+        moved: Bools = np.diff(self.credit.first) > 0
+        return moved
+
+    @property
+    def owes_it(self) -> Bools:
+        """(n,) whether the driver moves something that is owed."""
+        moved: Bools = np.diff(self.debit.first) > 0
+        return moved
+
+    def is_short(self, credit_at: Int64s, debit_at: Int64s) -> tuple[Bools, Bools]:
+        """(n,) whether what backs at one integer is below what is owed at another, and where that is exact.
 
         No margin between two integers is below the one that joins what backs at the lower with what is owed
-        at the upper, nor above the opposite; the same integer twice gives the margin itself.
+        at the upper, nor above the opposite; the same integer twice gives the verdict itself.
         """
-        backing, fits_a = self._totals(self.credit, credit_at, up=False)
-        owed, fits_b = self._totals(self.debit, debit_at, up=True)
-        return self.still + backing - owed, self.fits & fits_a & fits_b
+        backing = self._totals(self.credit, credit_at, up=False)
+        owed = self._totals(self.debit, debit_at, up=True)
+        short = _is_negative(
+            self.still.wrapped + backing.wrapped - owed.wrapped, self.still.about + backing.about - owed.about
+        )
+        return short, self.still.fits & backing.fits & owed.fits
+
+    def same_until(self, at: Int64s, step: int) -> Int64s:
+        """(n,) how far from `at` the driver may go up or down (`step`) with every value staying as it is.
+
+        `at` itself where that is not known, or where the next integer changes a value.
+        """
+        edges = [
+            column.same_until(self.driver, at, step, up=up)
+            for column, up in ((self.credit, False), (self.debit, True))
+        ]
+        return np.minimum(*edges) if step > 0 else np.maximum(*edges)
 
     def of(self, chosen: Bools) -> Margins:
         """Some of the accounts."""
-        return Margins(
-            self.driver,
-            self.still[chosen],
-            self.fits[chosen],
-            self.credit.of(chosen),
-            self.debit.of(chosen),
-        )
+        wrapped, about, fits = self.still
+        still = Totals(wrapped[chosen], about[chosen], fits[chosen])
+        return Margins(self.driver, still, self.credit.of(chosen), self.debit.of(chosen))
 
-    def _totals(self, column: Column, at: Int64s, *, up: bool) -> tuple[Int64s, Bools]:
+    def tiled(self, times: int) -> Margins:
+        """The same accounts so many times in a row: account i of copy j is number j * n + i."""
+        wrapped, about, fits = self.still
+        still = Totals(np.tile(wrapped, times), np.tile(about, times), np.tile(fits, times))
+        return Margins(self.driver, still, self.credit.tiled(times), self.debit.tiled(times))
+
+    def _totals(self, column: Column, at: Int64s, *, up: bool) -> Totals:
         registers, fits = registers_at(self.driver, at)
-        totals, fit_totals = column.totals(registers[column.feed, column.account], up=up)
-        return totals, fits & fit_totals
+        totals = column.totals(registers[column.feed, column.account], up=up)
+        return totals._replace(fits=totals.fits & fits)
+
+
+def _is_negative(wrapped: Int64s, about: NDArray[np.float64]) -> Bools:
+    """The sign of sums that may have wrapped around."""
+    return np.where(np.abs(about) > _WRAPS, about < 0, wrapped < 0)
 
 
 def margins_of(
@@ -143,65 +271,43 @@ def margins_of(
     rows: NDArray[np.intp],
 ) -> Margins:
     """The exact margins of the accounts `rows`, in that order."""
-    legs, account, count = legs_of(terms, rows)
+    legs, account = legs_of(terms, rows)
     register_of = np.full(len(prices), -1, dtype=np.intp)
     for moved_feed, output in driver.outputs:
         register_of[moved_feed] = output
     feeds = terms.feeds[legs]
     register = register_of[feeds]
     price = np.array([min(price, _MOST_FACTOR) for price in prices], dtype=np.int64)
-    fits = ~values.law_only[rows]
-    most = (2**63 - 1) // (count[account] * np.maximum(values.weight[legs], values.debt_weight))
-    still = np.zeros(len(rows), dtype=np.int64)
+    debt_weight = np.full(len(legs), values.debt_weight, dtype=np.int64)
+    still: list[Totals] = []
     moved: list[Column] = []
     for amounts, weight, up in (
         (values.supplied, values.weight[legs], False),
-        (values.owed, np.full(len(legs), values.debt_weight, dtype=np.int64), True),
+        (values.owed, debt_weight, True),
     ):
         amount = amounts.take(legs)
-        column = _column(amount, account, register, values.unit[legs], weight, most, len(rows))
-        is_moved = amount.is_positive() & (register >= 0)
-        rest = _only(column, amount.is_positive() & (register < 0), feeds)
-        total, fit = rest.totals(price[rest.feed], up=up)
-        still += -total if up else total
-        fits &= fit
-        moved.append(_only(column, is_moved, register))
-    return Margins(driver, still, fits, *moved)
+        is_there = amount.is_positive()
+        first = _firsts(account, len(rows))
+        column = Column(account, first, feeds, amount.to_float(), amount.low, values.unit[legs], weight)
+        rest = column.only(is_there & (register < 0), feeds)
+        still.append(rest.totals(price[rest.feed], up=up))
+        moved.append(column.only(is_there & (register >= 0), register))
+    backing, owed = still
+    fits = ~values.law_only[rows] & backing.fits & owed.fits
+    rests = Totals(backing.wrapped - owed.wrapped, backing.about - owed.about, fits)
+    return Margins(driver, rests, *moved)
 
 
-def legs_of(terms: MarginTerms, rows: NDArray[np.intp]) -> tuple[NDArray[np.intp], NDArray[np.intp], Int64s]:
-    """(legs of some accounts, the position in `rows` of each leg's account, legs per account)."""
+def legs_of(terms: MarginTerms, rows: NDArray[np.intp]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """(legs of some accounts, the position in `rows` of each leg's account)."""
     first = terms.first_leg[rows]
     count = terms.first_leg[rows + 1] - first
     before = np.concatenate(([0], np.cumsum(count)))[:-1]
     account = np.repeat(np.arange(len(rows), dtype=np.intp), count)
     legs = np.arange(len(account), dtype=np.intp) + np.repeat(first - before, count)
-    return legs, account, count
+    return legs, account
 
 
-def _column(
-    amount: Amounts,
-    account: NDArray[np.intp],
-    feed: NDArray[np.intp],
-    unit: Int64s,
-    weight: Int64s,
-    most: Int64s,
-    accounts: int,
-) -> Column:
-    first = np.searchsorted(account, np.arange(accounts + 1))
-    return Column(account, first, feed, amount.to_float(), amount.low, unit, weight, most)
-
-
-def _only(column: Column, kept: Bools, feed: NDArray[np.intp]) -> Column:
-    """Some legs of a column, each with a feed or register of its own."""
-    account = column.account[kept]
-    return Column(
-        account,
-        np.searchsorted(account, np.arange(len(column.first))),
-        feed[kept],
-        column.amount[kept],
-        column.amount_low[kept],
-        column.unit[kept],
-        column.weight[kept],
-        column.most[kept],
-    )
+def _firsts(account: NDArray[np.intp], accounts: int) -> NDArray[np.intp]:
+    """(accounts + 1,) where each account's rows begin, of rows ordered by account."""
+    return np.searchsorted(account, np.arange(accounts + 1))

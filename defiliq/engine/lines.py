@@ -72,7 +72,7 @@ class Lines:
 
 def lines_of(terms: MarginTerms, prices: Sequence[int], driver: Driver, rows: NDArray[np.intp]) -> Lines:
     """The lines of the accounts `rows`, in that order; those of `law_only` are never sure of anything."""
-    legs, account, _ = legs_of(terms, rows)
+    legs, account = legs_of(terms, rows)
     feeds = terms.feeds[legs]
     register_of = np.full(len(prices), -1, dtype=np.intp)
     slack_of = np.zeros(len(prices))

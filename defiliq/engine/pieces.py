@@ -8,7 +8,7 @@ from defiliq.pricing.driver import Driver
 from defiliq.pricing.graph import Fixed, Fraction, Least
 
 
-def straight_pieces(driver: Driver) -> tuple[tuple[int, int], ...] | None:
+def straight_pieces(driver: Driver) -> list[tuple[int, int]] | None:
     """(first, last) integers of each piece from the lowest to the highest; None where some price is curved.
 
     A price is straight where it is a product with constants. A cap bends it once: where it begins to bind.
@@ -27,7 +27,7 @@ def straight_pieces(driver: Driver) -> tuple[tuple[int, int], ...] | None:
     kinks = {kink for kink in kinks if driver.lowest <= kink < driver.highest}
     firsts = [driver.lowest, *(kink + 1 for kink in sorted(kinks))]
     lasts = [*sorted(kinks), driver.highest]
-    return tuple(zip(firsts, lasts, strict=True))
+    return list(zip(firsts, lasts, strict=True))
 
 
 def _last_below(driver: Driver, register: int, cap: int) -> int:

@@ -30,11 +30,23 @@ def find_levels(rule: Rule, account: int, prices: Sequence[int], driver: Driver)
     if rule.liquidatable(driver.lead(prices, driver.spot)):
         return [Level(account, driver, _exposed_side(rule, prices, driver), "already", driver.spot)]
     levels = []
-    for side, end in (("long", driver.lowest), ("short", driver.highest)):
+    for side, end in (("long", _lowest(rule, prices, driver)), ("short", driver.highest)):
         level = _find_side(rule, account, prices, driver, "long" if side == "long" else "short", end)
         if level is not None:
             levels.append(level)
     return levels or [Level(account, driver, _exposed_side(rule, prices, driver), "never", None)]
+
+
+def _lowest(rule: Rule, prices: Sequence[int], driver: Driver) -> int:
+    """The end of the search downwards.
+
+    Near 0 a price is a handful of integers, and rounding alone breaks whoever borrows what moves with the
+    collateral. An account whose margin is not negative with the driver at 0 has no crossing on the straight
+    line from there to spot, so it is searched only as far as prices mean something.
+    """
+    if rule.margin(driver.lead(prices, 0)) < 0:
+        return driver.lowest
+    return max(driver.lowest, driver.shallow)
 
 
 def _exposed_side(rule: Rule, prices: Sequence[int], driver: Driver) -> Side:

@@ -9,8 +9,10 @@ from defiliq.amounts import Bools, Int64s
 from defiliq.engine.exact import Margins
 
 NEVER, FOUND, FOR_LAW = 0, 1, 2
-MOST_ROUNDS = 400
-_UNSUSPECTED = np.iinfo(np.int64).max
+MOST_ROUNDS = 600
+MOST_BLOCKS = 24
+BLOCK = 128
+"""Integers looked at together where every one of them changes a value and rounding decides."""
 
 
 def nearest(
@@ -19,18 +21,24 @@ def nearest(
     """(n,) FOUND and the integer nearest to `near`, on the way to `far`, whose verdict is as asked; or NEVER.
 
     `step` is the direction, +1 or -1. `suspect` says where a change is expected and proves nothing. FOR_LAW
-    where a margin does not fit the columns, or after MOST_ROUNDS.
+    where a margin does not fit the columns, or where rounding alone decides over too long a way.
     """
     state = np.full(len(near), FOR_LAW, dtype=np.int8)
     price = np.zeros(len(near), dtype=np.int64)
-    search = _Search(margins, near, far, suspect, step, liquidatable)
-    for _ in range(MOST_ROUNDS):
-        for done, outcome in search.settled():
-            state[done] = outcome
-        if not len(search.rows):
-            break
-        found, at = search.look()
-        state[found], price[found] = FOUND, at
+    flickers = margins.backed_by_it & margins.owes_it
+    for group, is_mixed in ((~flickers, False), (flickers, True)):
+        if not group.any():
+            continue
+        rows = np.flatnonzero(group)
+        search = _Search(margins.of(group), near[group], far[group], suspect[group], step, liquidatable)
+        looks = [search.look_by_value if is_mixed else search.look_by_halves] * MOST_ROUNDS
+        for look in (*looks, *[search.look_by_block] * MOST_BLOCKS):
+            for done, outcome in search.settled():
+                state[rows[done]] = outcome
+            if not len(search.rows):
+                break
+            found, at = look()
+            state[rows[found]], price[rows[found]] = FOUND, at
     return state, price
 
 
@@ -54,24 +62,64 @@ class _Search:
         self._keep(~passed & ~self._unfit)
         return over
 
-    def look(self) -> tuple[NDArray[np.intp], Int64s]:
+    def look_by_halves(self) -> tuple[NDArray[np.intp], Int64s]:
         """Try one stretch of each account: the accounts that are decided, and where.
 
-        While a change is suspected ahead the stretch ends half-way there, otherwise it doubles.
+        While a change is suspected ahead the stretch ends half-way there, otherwise it doubles. This suits
+        margins that go one way, where a stretch that is not clear holds the change.
         """
-        ahead = self._suspect - self._near
-        bounded = (ahead >= 0) & (self._suspect <= self._far)
-        end = np.where(bounded, self._near + ahead // 2, np.minimum(self._near + self._width - 1, self._far))
+        end = self._end()
         clear, fits = self._is_clear(end)
         single = end == self._near
         found = fits & ~clear & single
         result = self.rows[found], self._near[found] * self._step
         self._suspect = np.where(fits & ~clear & ~single, end, self._suspect)
-        self._width = np.where(clear & ~bounded, np.minimum(self._width * 2, 2**48), self._width)
         self._near = np.where(clear, end + 1, self._near)
         self._unfit = ~fits
         self._keep(~found)
         return result
+
+    def look_by_value(self) -> tuple[NDArray[np.intp], Int64s]:
+        """Decide one integer and all after it at which every value is the same; then try a longer stretch.
+
+        This suits margins that go both ways by rounding: each round passes at least one change of a value.
+        """
+        at = self._near * self._step
+        short, fits = self._margins.is_short(at, at)
+        found = fits & (short == self._wanted)
+        result = self.rows[found], at[found]
+        same = np.minimum(self._margins.same_until(at, self._step) * self._step, self._far)
+        end = np.maximum(self._end(), same)
+        clear, fits_stretch = self._is_clear(end)
+        self._suspect = np.where(fits_stretch & ~clear, end, self._suspect)
+        self._near = np.where(clear, end, same) + 1
+        self._unfit = ~fits
+        self._keep(~found)
+        return result
+
+    def look_by_block(self) -> tuple[NDArray[np.intp], Int64s]:
+        """Decide every integer of a block of each account."""
+        count = len(self.rows)
+        block = self._near + np.arange(BLOCK, dtype=np.int64)[:, np.newaxis]
+        at = block.ravel() * self._step
+        short, fits = self._margins.tiled(BLOCK).is_short(at, at)
+        inside = block <= self._far
+        wanted = ((short == self._wanted) & fits).reshape(BLOCK, count) & inside
+        unfit = ~fits.reshape(BLOCK, count) & inside
+        first = np.where(wanted.any(axis=0), wanted.argmax(axis=0), BLOCK)
+        self._unfit = np.where(unfit.any(axis=0), unfit.argmax(axis=0), BLOCK) < first
+        found = (first < BLOCK) & ~self._unfit
+        result = self.rows[found], (self._near + first)[found] * self._step
+        self._near = self._near + BLOCK
+        self._keep(~found)
+        return result
+
+    def _end(self) -> Int64s:
+        """Where to end the next stretch."""
+        ahead = self._suspect - self._near
+        bounded = (ahead >= 0) & (self._suspect <= self._far)
+        self._width = np.where(bounded, self._width, np.minimum(self._width * 2, 2**48))
+        return np.where(bounded, self._near + ahead // 2, np.minimum(self._near + self._width - 1, self._far))
 
     def _is_clear(self, end: Int64s) -> tuple[Bools, Bools]:
         """Whether no integer from `near` to `end` has the wanted verdict, and where that is exact.
@@ -79,15 +127,13 @@ class _Search:
         The smallest margin joins the collateral of the lower end with the debt of the upper one; the greatest
         does the opposite.
         """
-        low, high = (
-            np.minimum(self._near * self._step, end * self._step),
-            np.maximum(self._near * self._step, end * self._step),
-        )
+        ends = self._near * self._step, end * self._step
+        low, high = np.minimum(*ends), np.maximum(*ends)
         if self._wanted:
-            margin, fits = self._margins.joined(low, high)
-            return fits & (margin >= 0), fits
-        margin, fits = self._margins.joined(high, low)
-        return fits & (margin < 0), fits
+            short, fits = self._margins.is_short(low, high)
+            return fits & ~short, fits
+        short, fits = self._margins.is_short(high, low)
+        return fits & short, fits
 
     def _keep(self, kept: Bools) -> None:
         if kept.all():

@@ -10,6 +10,9 @@ from defiliq.pricing.graph import Fixed, Fraction, Least, PriceGraph
 from defiliq.pricing.span import Span, straight
 from defiliq.units import HIGHEST_PRICE
 
+DEEPEST_FALL = 10**6
+"""How many times lower a driver may stand while the rounding of its prices still means nothing."""
+
 V = TypeVar("V")
 
 Step: TypeAlias = Fixed | Fraction | Least
@@ -70,6 +73,11 @@ class Driver:
     """From here to spot every moved feed has a price of at least 1."""
     highest: int = HIGHEST_PRICE
     """From spot to here no moved feed leaves the searched range."""
+
+    @property
+    def shallow(self) -> int:
+        """A millionth of spot: below it prices are so few integers that mostly their rounding is left."""
+        return self.spot // DEEPEST_FALL
 
     @property
     def feeds(self) -> frozenset[int]:
