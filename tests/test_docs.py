@@ -15,7 +15,7 @@ COMMANDS = sorted(defiliq.commands)
 
 
 def test_the_commands_are_the_promised_ones() -> None:
-    assert set(COMMANDS) >= {"markets", "scan", "snapshot", "position", "ladder", "verify"}
+    assert set(COMMANDS) >= {"markets", "scan", "snapshot", "position", "ladder", "feeds", "verify"}
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -24,6 +24,7 @@ IN_THE_SPEC = {
     "levels",
     "ladder",
     "position",
+    "feeds",
     "verify",
     "save_snapshot",
     "load_snapshot",

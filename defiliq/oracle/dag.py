@@ -178,7 +178,7 @@ def _roles(quantity: Quantity, part: int, graph: PriceGraph) -> tuple[Role, ...]
 
 
 def _is_cap(quantity: Quantity) -> bool:
-    """Whether one part of a least is there to limit the others: it does not follow a market."""
-    if isinstance(quantity, Input):
-        return False
-    return isinstance(quantity, Fixed | Growing) or "cap" in quantity.label.casefold().split()
+    """Whether one part of a least is there to limit the others; one that follows a market says so itself."""
+    if isinstance(quantity, Fraction):
+        return "cap" in quantity.label.casefold().split()
+    return isinstance(quantity, Fixed | Growing)

@@ -239,5 +239,5 @@ def _typed(rows: Sequence[dict[str, object]], columns: Sequence[str]) -> pd.Data
         elif name.endswith(("_usd", "_pct", "_value")):
             table[name] = table[name].astype("float64")
         else:
-            table[name] = table[name].fillna("").astype("str")
+            table[name] = table[name].astype(object).fillna("").astype("str")
     return table

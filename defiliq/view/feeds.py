@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 import pandas as pd
 from rich.text import Text
@@ -87,10 +88,10 @@ def _cap_shown(row: pd.Series) -> str:
     return f"CAPPED {-distance:.2f}% below" + ("" if pd.isna(until) else f", until {day(int(until))}")
 
 
-def _age(age_s: object, stale: object) -> str:
-    if not isinstance(age_s, int):
+def _age(age_s: Any, stale: Any) -> str:
+    if pd.isna(age_s):
         return ""
-    return lasting(age_s) + (" STALE" if stale is True else "")
+    return lasting(int(age_s)) + (" STALE" if not pd.isna(stale) and stale else "")
 
 
 def lasting(seconds: int) -> str:

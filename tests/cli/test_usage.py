@@ -119,7 +119,7 @@ def test_an_interrupt_exits_130(monkeypatch: pytest.MonkeyPatch, snapshot: Path,
 
 def test_help_and_version(run: Run) -> None:
     assert run("--version") == (0, "defiliq 0.1.0\n", "")
-    for command in ("", "markets", "scan", "snapshot", "position", "ladder", "verify"):
+    for command in ("", "markets", "scan", "snapshot", "position", "ladder", "feeds", "verify"):
         code, out, _ = run(*command.split(), "-h")
         assert code == 0
         assert out.startswith("Usage: defiliq")

@@ -40,7 +40,7 @@ def moved(at: AaveMarket, node: Node) -> list[str]:
     return [SYMBOLS[k] for k in reserves_moved(dependency_graph(at), node)]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(graphs())
 def test_no_price_hangs_on_itself(graph: PriceGraph) -> None:
     dag = dependency_graph(market_of(graph))
@@ -54,7 +54,7 @@ def test_no_price_hangs_on_itself(graph: PriceGraph) -> None:
     }
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(graphs(), st.integers(1, 300))
 def test_only_descendants_of_a_driver_move(graph: PriceGraph, at: int) -> None:
     here = market_of(graph)
@@ -66,7 +66,7 @@ def test_only_descendants_of_a_driver_move(graph: PriceGraph, at: int) -> None:
         assert set(reserves_moved(dag, Node("driver", driver.name))) == driver.feeds
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(graphs(), st.integers(1, 10**6))
 def test_only_descendants_of_time_move_by_time(graph: PriceGraph, later: int) -> None:
     here = market_of(graph)
@@ -88,7 +88,7 @@ def evaluated(branch: Branch) -> int:
     return over // under if under else 0
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(graphs())
 def test_a_price_taken_apart_gives_the_price(graph: PriceGraph) -> None:
     here = market_of(graph)
@@ -179,12 +179,23 @@ def test_a_cap_that_follows_a_market_limits_the_other_side_only() -> None:
     quantities = (
         Input("EURC/USD", "aggregator", address(1), 1_20000000, 8),
         Input("EUR/USD", "aggregator", address(2), 1_10000000, 8),
-        Fraction((1,), (), 104, 100, "cap"),
+        Fraction((1,), (), 104, 100, "price cap"),
         Least((0, 2), "Capped EURC / USD"),
     )
     at = market_of(PriceGraph(quantities, (3,)))
     assert caps(at, 0, 0) == [(1_20000000, 1_14400000)]
     assert caps(at, 1, 0) == []
+
+
+def test_a_capped_ratio_is_no_cap_of_a_capped_price() -> None:
+    quantities = (
+        Input("R ratio", "ratio", address(1), 130, 8),
+        Fixed(120, "cap"),
+        Least((0, 1), "ratio, at most the cap"),
+        Fixed(110, "price cap"),
+        Least((2, 3), "Capped R"),
+    )
+    assert caps(market_of(PriceGraph(quantities, (4,))), 0, 0) == [(130, 120), (120, 110)]
 
 
 @pytest.mark.parametrize(
