@@ -18,6 +18,7 @@ from defiliq.pricing.graph import Fixed, Fraction, Growing, Input, Least, PriceG
 from defiliq.protocols import PROTOCOLS
 from tests.builders import NOW, address, book, graph_market, market, plain_market, plain_reserve
 from tests.fakes import LISTING, FakeNode, fake_protocol
+from tests.oracle.test_dag import with_emode_feed
 
 
 def row(table: pd.DataFrame, reserve: str, driver: str) -> dict[str, Any]:
@@ -189,6 +190,14 @@ def test_what_hangs_on_a_driver() -> None:
         feeds(at, ["wstETH"])
     with pytest.raises(InputError, match="nothing moves GHO"):
         feeds_by_driver(at, ["GHO"])
+
+
+def test_a_price_of_an_emode_s_own_is_a_row_without_an_asset() -> None:
+    at = with_emode_feed()
+    own = row(feeds(at), "eMode 1", "ETH/USD")
+    assert (own["asset"], own["source"], own["price_raw"]) == ("", address(0xD0FF), "300000000000")
+    assert feeds_by_driver(at)["reserves"][0] == "WETH, wstETH, weETH, eMode 1"
+    assert price_trees(at)[-1].reserve == "eMode 1"
 
 
 def test_trees_hold_the_price_and_the_contract_that_is_asked() -> None:

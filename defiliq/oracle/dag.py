@@ -61,18 +61,25 @@ def dependency_graph(market: Market) -> Dag:
     return dag
 
 
-def reserves_moved(dag: Dag, by: Node) -> list[int]:
-    """Positions of the reserves whose price hangs on a node, in order."""
+def prices(dag: Dag) -> list[Node]:
+    """Where the graph ends: every reserve, then the feeds that price none (an eMode's own source)."""
+    ends = [node for node in dag if node.layer in ("reserve", "feed") and not any(dag.successors(node))]
+    return sorted(ends, key=lambda node: (node.layer != "reserve", node.key))
+
+
+def moved_by(dag: Dag, node: Node) -> list[Node]:
+    """The prices that hang on a node, in the order of `prices`."""
     import networkx
 
-    return sorted(int(node.key) for node in networkx.descendants(dag, by) if node.layer == "reserve")
+    below = networkx.descendants(dag, node)
+    return [price for price in prices(dag) if price in below]
 
 
-def inputs_of(dag: Dag, reserve: int) -> list[int]:
-    """Graph positions of the inputs that a reserve's price hangs on, in order."""
+def inputs_of(dag: Dag, price: Node) -> list[int]:
+    """Graph positions of the inputs that a price hangs on, in order."""
     import networkx
 
-    above = networkx.ancestors(dag, Node("reserve", reserve))
+    above = networkx.ancestors(dag, price)
     return sorted(int(k.key) for k in above if isinstance(dag.nodes[k].get("quantity"), Input))
 
 
@@ -81,12 +88,12 @@ def driver_name(dag: Dag, position: int) -> str:
     return next(str(k.key) for k in dag.predecessors(Node("quantity", position)) if k.layer == "driver")
 
 
-def limits(dag: Dag, position: int, reserve: int) -> Iterator[tuple[Branch, Branch]]:
-    """(what is limited, its cap) wherever an input passes under a cap on its way to a reserve."""
+def limits(dag: Dag, position: int, price: Node) -> Iterator[tuple[Branch, Branch]]:
+    """(what is limited, its cap) wherever an input passes under a cap on its way to a price."""
     import networkx
 
-    source, target = Node("quantity", position), Node("reserve", reserve)
-    moved, above = {source, *networkx.descendants(dag, source)}, networkx.ancestors(dag, target)
+    source = Node("quantity", position)
+    moved, above = {source, *networkx.descendants(dag, source)}, networkx.ancestors(dag, price)
     for node in sorted(moved & above):
         if dag.nodes[node]["kind"] != "least":
             continue
@@ -98,10 +105,14 @@ def limits(dag: Dag, position: int, reserve: int) -> Iterator[tuple[Branch, Bran
             yield from ((_branch(dag, part, "part"), _branch(dag, lowest, "cap")) for part in limited)
 
 
-def price_tree(dag: Dag, reserve: int) -> Branch:
-    """A reserve's price taken apart, from the reserve against the edges."""
-    feed = next(iter(dag.predecessors(Node("reserve", reserve))))
-    return _branch(dag, next(iter(dag.predecessors(feed))), "part")
+def feed_of(dag: Dag, price: Node) -> Node:
+    """The feed that answers a price."""
+    return price if price.layer == "feed" else next(iter(dag.predecessors(price)))
+
+
+def price_tree(dag: Dag, price: Node) -> Branch:
+    """A price taken apart, against the edges."""
+    return _branch(dag, next(iter(dag.predecessors(feed_of(dag, price)))), "part")
 
 
 def _branch(dag: Dag, node: Node, role: Role) -> Branch:
@@ -172,12 +183,12 @@ def _roles(quantity: Quantity, part: int, graph: PriceGraph) -> tuple[Role, ...]
         factors: list[Role] = ["factor"] * quantity.over.count(part)
         divisors: list[Role] = ["divisor"] * quantity.under.count(part)
         return (*factors, *divisors)
-    if isinstance(quantity, Least) and len(quantity.of) > 1 and _is_cap(graph.quantities[part]):
+    if isinstance(quantity, Least) and len(quantity.of) > 1 and is_cap(graph.quantities[part]):
         return ("cap",)
     return ("part",)
 
 
-def _is_cap(quantity: Quantity) -> bool:
+def is_cap(quantity: Quantity) -> bool:
     """Whether one part of a least is there to limit the others; one that follows a market says so itself."""
     if isinstance(quantity, Fraction):
         return "cap" in quantity.label.casefold().split()

@@ -13,10 +13,12 @@ from defiliq.oracle.dag import (
     Node,
     dependency_graph,
     driver_name,
+    feed_of,
     inputs_of,
     limits,
+    moved_by,
     price_tree,
-    reserves_moved,
+    prices,
 )
 from defiliq.oracle.drivers import find_driver
 from defiliq.pricing.branch import Branch
@@ -54,6 +56,7 @@ class PriceTree:
     """One reserve's price, taken apart."""
 
     reserve: str
+    """Its symbol; an eMode where that has a price of its own."""
     source: str
     """The contract that the oracle asks."""
     price: Branch
@@ -62,16 +65,17 @@ class PriceTree:
 def feeds(market: Market, drivers: Sequence[str] = ()) -> pd.DataFrame:
     """One row per reserve and driver of its price; a price that nothing moves has one row without a driver.
 
-    With `drivers`, the reserves that these move, with everything that their prices hang on.
+    With `drivers`, the reserves that these move, with everything that their prices hang on. A price of an
+    eMode's own is a row with no asset.
     A cap stands in the row of the driver that it limits. `cap_headroom_pct` is how far the driver may rise
     before the cap binds, negative where it binds now; `cap_binds_until` is when a binding cap that grows has
     caught up with a driver that stands still. `stale`: the answer is older than the heartbeat.
     """
     dag = dependency_graph(market)
     rows = [
-        _reserve_columns(market, position) | row
-        for position in _hanging_on(dag, market, drivers)
-        for row in _driver_rows(dag, market, position)
+        _price_columns(dag, market, price) | row
+        for price in _hanging_on(dag, market, drivers)
+        for row in _driver_rows(dag, market, price)
     ]
     return _typed(rows, FEED_COLUMNS)
 
@@ -103,11 +107,10 @@ def _driver_row(part: pd.DataFrame) -> dict[str, object]:
 def price_trees(market: Market, drivers: Sequence[str] = ()) -> list[PriceTree]:
     """The price of every reserve, or of those that some drivers move, down to what no contract computes."""
     dag = dependency_graph(market)
-    found = []
-    for k in _hanging_on(dag, market, drivers):
-        reserve = market.reserves[k]
-        found.append(PriceTree(reserve.symbol, market.feeds[reserve.feed].source, price_tree(dag, k)))
-    return found
+    return [
+        PriceTree(dag.nodes[price]["label"], dag.nodes[feed_of(dag, price)]["source"], price_tree(dag, price))
+        for price in _hanging_on(dag, market, drivers)
+    ]
 
 
 def _chosen(market: Market, names: Sequence[str]) -> list[str]:
@@ -115,33 +118,33 @@ def _chosen(market: Market, names: Sequence[str]) -> list[str]:
     return [find_driver(market, name).name for name in names]
 
 
-def _hanging_on(dag: Dag, market: Market, names: Sequence[str]) -> list[int]:
-    """The reserves that the named drivers move; all of them without names."""
+def _hanging_on(dag: Dag, market: Market, names: Sequence[str]) -> list[Node]:
+    """The prices that the named drivers move; all of them without names."""
     if not names:
-        return list(range(len(market.reserves)))
-    moved = [reserves_moved(dag, Node("driver", name)) for name in _chosen(market, names)]
-    return sorted({reserve for reserves in moved for reserve in reserves})
+        return prices(dag)
+    moved = {price for name in _chosen(market, names) for price in moved_by(dag, Node("driver", name))}
+    return [price for price in prices(dag) if price in moved]
 
 
-def _reserve_columns(market: Market, position: int) -> dict[str, object]:
-    reserve, price = market.reserves[position], market.price_of(position)
+def _price_columns(dag: Dag, market: Market, price: Node) -> dict[str, object]:
+    facts = dag.nodes[price]
     return identity(market) | {
-        "reserve": reserve.symbol,
-        "asset": reserve.asset,
-        "price_raw": str(price),
-        "price_usd": to_usd(price, market),
-        "source": market.feeds[reserve.feed].source,
+        "reserve": facts["label"],
+        "asset": facts["source"] if price.layer == "reserve" else "",
+        "price_raw": str(facts["value"]),
+        "price_usd": to_usd(facts["value"], market),
+        "source": dag.nodes[feed_of(dag, price)]["source"],
         "evaluated_at": market.timestamp,
     }
 
 
-def _driver_rows(dag: Dag, market: Market, reserve: int) -> Iterator[dict[str, object]]:
-    tree = price_tree(dag, reserve)
+def _driver_rows(dag: Dag, market: Market, price: Node) -> Iterator[dict[str, object]]:
+    tree = price_tree(dag, price)
     about: dict[str, object] = {"source_label": label_of(tree)}
     moved: list[Branch] = [branch for branch in _leaves(tree) if _is_moving_discount(branch, market)]
-    positions = inputs_of(dag, reserve)
+    positions = inputs_of(dag, price)
     for position in positions:
-        tightest = _tightest(list(limits(dag, position, reserve)))
+        tightest = _tightest(list(limits(dag, position, price)))
         if tightest is not None and _binds(*tightest) and isinstance(tightest[1].quantity, Growing):
             moved.append(tightest[1])
         name = driver_name(dag, position)

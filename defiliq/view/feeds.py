@@ -25,7 +25,7 @@ def print_feeds(table: pd.DataFrame, drivers: pd.DataFrame) -> None:
     """The drivers and what they move, then the reserves and what they hang on; one market."""
     print_drivers(drivers)
     print_lines([""])
-    rows = [reserve_row(part) for _, part in table.groupby(["asset"], sort=False)]
+    rows = [reserve_row(part) for _, part in table.groupby(["reserve", "asset"], sort=False)]
     capped = int(table["capped"].fillna(value=False).sum())
     fixed = int((table["driver_kind"] == "fixed").sum())
     title = _counted(len(rows), "reserve", {"capped now": capped, "fixed": fixed})

@@ -16,14 +16,16 @@ from defiliq.oracle.dag import (
     driver_name,
     inputs_of,
     limits,
+    moved_by,
     price_tree,
-    reserves_moved,
+    prices,
 )
 from defiliq.oracle.drivers import drivers
 from defiliq.oracle.scale import decimals_of, power_of_ten
 from defiliq.pricing.branch import Branch
 from defiliq.pricing.graph import Fixed, Fraction, Growing, Input, Least, PriceGraph
 from defiliq.protocols.aave_v3.market import AaveMarket
+from defiliq.types import Feed
 from tests.builders import NOW, address, graph_market, market, plain_market, plain_reserve
 from tests.pricing.test_driver import graphs
 
@@ -37,7 +39,13 @@ def market_of(graph: PriceGraph) -> AaveMarket:
 
 
 def moved(at: AaveMarket, node: Node) -> list[str]:
-    return [SYMBOLS[k] for k in reserves_moved(dependency_graph(at), node)]
+    dag = dependency_graph(at)
+    return [dag.nodes[price]["label"] for price in moved_by(dag, node)]
+
+
+def positions(found: list[Node]) -> set[int]:
+    assert all(price.layer == "reserve" for price in found)
+    return {int(price.key) for price in found}
 
 
 @settings(max_examples=80, deadline=None)
@@ -62,8 +70,8 @@ def test_only_descendants_of_a_driver_move(graph: PriceGraph, at: int) -> None:
     for driver in drivers(here):
         there = here.at_inputs(driver.moved_inputs(at))
         changed = {k for k in range(len(here.reserves)) if here.price_of(k) != there.price_of(k)}
-        assert changed <= set(reserves_moved(dag, Node("driver", driver.name)))
-        assert set(reserves_moved(dag, Node("driver", driver.name))) == driver.feeds
+        assert changed <= positions(moved_by(dag, Node("driver", driver.name)))
+        assert positions(moved_by(dag, Node("driver", driver.name))) == driver.feeds
 
 
 @settings(max_examples=80, deadline=None)
@@ -72,7 +80,7 @@ def test_only_descendants_of_time_move_by_time(graph: PriceGraph, later: int) ->
     here = market_of(graph)
     there = here.prices_at(NOW + later)
     changed = {k for k in range(len(here.reserves)) if here.price_of(k) != there[k]}
-    assert changed <= set(reserves_moved(dependency_graph(here), TIME))
+    assert changed <= positions(moved_by(dependency_graph(here), TIME))
 
 
 def evaluated(branch: Branch) -> int:
@@ -94,7 +102,7 @@ def test_a_price_taken_apart_gives_the_price(graph: PriceGraph) -> None:
     here = market_of(graph)
     dag = dependency_graph(here)
     for k in range(len(here.reserves)):
-        tree = price_tree(dag, k)
+        tree = price_tree(dag, Node("reserve", k))
         assert tree.value == evaluated(tree) == here.price_of(k)
 
 
@@ -109,7 +117,10 @@ def test_a_driver_moves_its_reserves() -> None:
 
 def test_a_reserve_hangs_on_its_inputs() -> None:
     dag = dependency_graph(graph_market())
-    named = {symbol: [driver_name(dag, at) for at in inputs_of(dag, k)] for k, symbol in enumerate(SYMBOLS)}
+    named = {
+        symbol: [driver_name(dag, at) for at in inputs_of(dag, Node("reserve", k))]
+        for k, symbol in enumerate(SYMBOLS)
+    }
     assert named == {
         "WETH": ["ETH/USD"],
         "wstETH": ["ETH/USD", "wstETH/ETH ratio"],
@@ -142,7 +153,7 @@ def test_two_sources_of_one_pair_are_one_driver() -> None:
     at = market_of(PriceGraph(quantities, (0, 1)))
     dag = dependency_graph(at)
     assert [driver_name(dag, k) for k in (0, 1)] == ["A/USD", "A/USD"]
-    assert reserves_moved(dag, Node("driver", "A/USD")) == [0, 1]
+    assert moved_by(dag, Node("driver", "A/USD")) == prices(dag)
 
 
 def test_an_input_at_nothing_still_has_a_name() -> None:
@@ -154,16 +165,35 @@ def test_an_input_at_nothing_still_has_a_name() -> None:
 
 def test_feeds_that_nothing_resolves_are_inputs() -> None:
     dag = dependency_graph(market())
-    assert [driver_name(dag, *inputs_of(dag, k)) for k in range(2)] == ["WETH/USD", "wstETH/USD"]
-    tree = price_tree(dag, 0)
+    assert [driver_name(dag, *inputs_of(dag, Node("reserve", k))) for k in range(2)] == [
+        "WETH/USD",
+        "wstETH/USD",
+    ]
+    tree = price_tree(dag, Node("reserve", 0))
     assert isinstance(tree.quantity, Input)
     assert (tree.quantity.kind, tree.quantity.source) == ("unresolved", address(0xD000))
-    assert reserves_moved(dag, Node("driver", "WETH/USD")) == [0]
+    assert moved_by(dag, Node("driver", "WETH/USD")) == [Node("reserve", 0)]
+
+
+def test_a_feed_that_prices_no_reserve_is_a_price_too() -> None:
+    """An eMode of an early revision has a source of its own."""
+    at = with_emode_feed()
+    dag = dependency_graph(at)
+    assert prices(dag)[-1] == Node("feed", 9)
+    assert moved_by(dag, Node("driver", "ETH/USD"))[-1] == Node("feed", 9)
+    assert price_tree(dag, Node("feed", 9)).value == at.prices[0]
+
+
+def with_emode_feed() -> AaveMarket:
+    plain = graph_market()
+    graph = replace(plain.graph, feeds=(*plain.graph.feeds, 0))
+    feeds = (*plain.feeds, Feed("eMode 1", address(0xD0FF)))
+    return replace(plain, graph=graph, feeds=feeds, prices=(*plain.prices, plain.prices[0]))
 
 
 def caps(at: AaveMarket, position: int, reserve: int) -> list[tuple[int, int]]:
     dag = dependency_graph(at)
-    return [(limited.value, cap.value) for limited, cap in limits(dag, position, reserve)]
+    return [(limited.value, cap.value) for limited, cap in limits(dag, position, Node("reserve", reserve))]
 
 
 def test_a_cap_limits_the_ratio_and_not_the_base() -> None:
