@@ -28,6 +28,7 @@ from tests.protocols.aave_v3.contract_says import (
     World,
     ask_pool,
     data_of,
+    lowest_searched,
     price_of,
     toward_spot,
 )
@@ -156,13 +157,13 @@ def test_the_six_numbers_there(solved: Solved) -> None:
 
 
 def test_never_means_at_no_integer(solved: Solved) -> None:
-    """From a millionth of spot on: see the test after this one."""
+    """Down to where it speaks: see `test_what_never_leaves_out`."""
     draw = random.Random(21)
     claims = []
     for level in solved.levels:
         if level.outcome == "never":
             driver = level.driver
-            end = max(driver.lowest, driver.shallow)
+            end = lowest_searched(solved.book, level)
             asked = {end, end + 1, driver.spot // 2, driver.spot - 1, driver.spot + 1, driver.highest}
             asked |= {min(driver.highest, 3 * driver.spot), draw.randrange(end, 2 * driver.spot)}
             claims += [(level, at, False) for at in asked if at >= end]

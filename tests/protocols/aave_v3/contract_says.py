@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple, TypeAlias
 
+from defiliq.book import Book
+from defiliq.oracle.drivers import drivers
 from defiliq.pricing.driver import Driver
-from defiliq.protocols.aave_v3 import AaveMarket
+from defiliq.pricing.graph import PriceGraph
+from defiliq.protocols.aave_v3 import AaveMarket, rule
 from defiliq.types import Health, Level
 from tests.lab import AccountData, Lab
 from tests.lab.build import word
@@ -60,6 +64,14 @@ def answers_of(lab: Lab, prices: Mapping[str, int], *, adapter_stays: bool = Fal
     return overrides
 
 
+def feed_drivers(market: AaveMarket) -> tuple[Driver, ...]:
+    """One driver per feed: its price moves by itself, whatever its source is made of.
+
+    What really moves prices is proved in tests/oracle; here prices are written where the pool reads them.
+    """
+    return drivers(replace(market, graph=PriceGraph()))
+
+
 def moved_feeds(lab: Lab, market: AaveMarket, driver: Driver, at: int) -> dict[str, int]:
     """Source address to price with the driver at `at`; the adapter is named whenever the ETH feed moves."""
     prices = {market.feeds[feed].source: price for feed, price in driver.prices(at).items()}
@@ -85,6 +97,17 @@ def price_of(level: Level) -> int:
     """The price of a level that has one."""
     assert level.price is not None
     return level.price
+
+
+def lowest_searched(book: Book[AaveMarket], level: Level) -> int:
+    """Down to which integer a level's `never` speaks.
+
+    A margin that is negative with the driver at 0 is looked for everywhere. Else the straight line has no
+    crossing, and prices of a few integers, where rounding alone breaks accounts, are left out.
+    """
+    driver, market = level.driver, book.market
+    at_zero = rule(book.account(level.account), market).margin(driver.lead(market.prices, 0))
+    return driver.lowest if at_zero < 0 else max(driver.lowest, driver.shallow)
 
 
 def toward_spot(level: Level) -> int:

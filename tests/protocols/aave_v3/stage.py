@@ -12,7 +12,7 @@ from eth_utils.crypto import keccak
 
 from defiliq.book import Book
 from defiliq.chain.evm import connect
-from defiliq.oracle.drivers import drivers, group_driver
+from defiliq.oracle.drivers import group_driver
 from defiliq.pipeline.judge import solve_book
 from defiliq.pipeline.reading import read
 from defiliq.pricing.driver import Driver
@@ -27,7 +27,7 @@ from tests.lab.liquidation import LIQUIDATOR, Outcome
 from tests.lab.market import TREASURY
 from tests.lab.node import RpcError
 from tests.protocols.aave_v3.conftest import packed
-from tests.protocols.aave_v3.contract_says import answers_of, moved_feeds, price_of
+from tests.protocols.aave_v3.contract_says import answers_of, feed_drivers, moved_feeds, price_of
 
 AFTER_S = 777
 """The liquidations happen so long after the block that was read: balances accrue until then."""
@@ -167,7 +167,7 @@ def set_stage(lab: Lab, owners: Sequence[str] | None = None, after_s: int = AFTE
     book = replace(book, market=market)
     ratio = lab.chain.call(lab.market.ratio, "getRatio")
     grouped = group_driver(market, f"{WITH_ADAPTER}=WETH,wstETH:{ratio}/{10**18}")
-    found = solve_book(book, (grouped, *drivers(market))).levels
+    found = solve_book(book, (grouped, *feed_drivers(market))).levels
     levels = tuple(level for level in found if level.outcome == "price")
     already = {level.account: level for level in found if level.outcome == "already"}
     shapes = {user.owner: user.shape for user in lab.users}

@@ -84,8 +84,8 @@ def test_every_account_at_drawn_prices_and_times(scene: Scene) -> None:
         prices = [
             draw.choice((1, 7, price * draw.randrange(500, 2000) // 1000)) for price in book.market.prices
         ]
-        market = book.market.at_prices(dict(enumerate(prices)))
-        market = market.at_time(book.market.block.timestamp + draw.randrange(0, 40 * DAY))
+        later = book.market.at_time(book.market.block.timestamp + draw.randrange(0, 40 * DAY))
+        market = later.at_prices(dict(enumerate(prices)))
         sources = [feed.source for feed in book.market.feeds]
         assert differences(scene, book, market, dict(zip(sources, prices, strict=True))) == []
 

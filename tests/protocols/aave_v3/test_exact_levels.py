@@ -11,7 +11,7 @@ import pytest
 
 from defiliq.book import Book
 from defiliq.chain.evm import connect
-from defiliq.oracle.drivers import drivers, group_driver
+from defiliq.oracle.drivers import group_driver
 from defiliq.pipeline.judge import solve_book
 from defiliq.pipeline.reading import read
 from defiliq.pricing.driver import Driver
@@ -23,6 +23,8 @@ from tests.protocols.aave_v3.contract_says import (
     World,
     answers_of,
     ask_pool,
+    feed_drivers,
+    lowest_searched,
     moved_feeds,
     price_of,
     toward_spot,
@@ -72,7 +74,7 @@ def solved(request: pytest.FixtureRequest) -> Solved:
         book: Book[AaveMarket] = read(node, listing, "latest")
     market = book.market.at_time(book.market.block.timestamp + later_s)
     book = replace(book, market=market)
-    found = solve_book(book, (*groups(lab, market), *drivers(market)), include_never=True)
+    found = solve_book(book, (*groups(lab, market), *feed_drivers(market)), include_never=True)
     return Solved(lab, book, found.levels, found.unresolved)
 
 
@@ -179,9 +181,10 @@ def test_never_means_at_no_price(solved: Solved) -> None:
     for level in solved.levels:
         if level.outcome == "never":
             driver = level.driver
-            asked = {driver.lowest, driver.spot // 2, driver.spot - 1, driver.spot + 1, 3 * driver.spot}
-            asked |= {driver.lowest + 1, driver.highest, draw.randrange(driver.lowest, 2 * driver.spot)}
-            claims += [Claim(level, "never", at, False) for at in asked if driver.lowest <= at]
+            end = lowest_searched(solved.book, level)
+            asked = {end, end + 1, driver.spot // 2, driver.spot - 1, driver.spot + 1, 3 * driver.spot}
+            asked |= {driver.highest, draw.randrange(end, 2 * driver.spot)}
+            claims += [Claim(level, "never", at, False) for at in asked if end <= at]
     assert len(claims) > 1000
     assert disagreements(solved, claims) == []
 

@@ -5,13 +5,20 @@ from __future__ import annotations
 import pytest
 
 from defiliq.engine.solve import find_levels
-from defiliq.oracle.drivers import drivers
 from defiliq.protocols.aave_v3 import rule, take
 from defiliq.types import Health, Level, Liquidation
 from defiliq.units import percent_mul_half_up
 from tests.lab import AccountData, Lab
 from tests.lab.liquidation import LIQUIDATOR
-from tests.protocols.aave_v3.contract_says import WAD, World, answers_of, ask_pool, data_of, price_of
+from tests.protocols.aave_v3.contract_says import (
+    WAD,
+    World,
+    answers_of,
+    ask_pool,
+    data_of,
+    feed_drivers,
+    price_of,
+)
 from tests.protocols.aave_v3.stage import Stage, amounts_of, open_position, set_stage
 
 pytestmark = pytest.mark.lab
@@ -138,8 +145,8 @@ def test_a_factor_that_is_rounded_up_to_one_is_safe(request: pytest.FixtureReque
     with lab.rewinding():
         stage = set_stage(lab, [trillions(lab)])
         market, account, owner = stage.market, stage.book.account(0), stage.book.owner(0)
-        link = next(driver for driver in drivers(market) if driver.name == "LINK/USD")
-        ether = next(driver for driver in drivers(market) if driver.name == "WETH/USD")
+        link = next(driver for driver in feed_drivers(market) if driver.name == "LINK/USD")
+        ether = next(driver for driver in feed_drivers(market) if driver.name == "WETH/USD")
         seen = 0
         for ether_price in range(ether.spot, ether.spot + 400):
             moved = market.at_prices(ether.prices(ether_price))
