@@ -1,6 +1,6 @@
 """What Aave's price adapters compute: `latestAnswer` of each contract in aave-dao/aave-price-feeds.
 
-All of them divide with truncation and answer 0 where a price or a ratio is not positive.
+GhoOracle is in aave/gho-core. All of them divide with truncation and answer 0 where a price or a ratio is not positive.
 """
 
 from __future__ import annotations
@@ -170,6 +170,7 @@ AAVE: Final[tuple[Kind, ...]] = (
     ),
     Kind("FixedPriceAdapter", ("price", "ACL_MANAGER"), lambda parts: parts.fixed(parts.number("price"))),
     Kind("OneUSDFixedAdapter", ("ONE_USD",), lambda parts: parts.fixed(parts.number("ONE_USD"))),
+    Kind("GhoOracle", ("GHO_PRICE",), lambda parts: parts.fixed(parts.number("GHO_PRICE"))),
     Kind("RepFixedPriceAdapter", ("PRICE",), lambda parts: parts.fixed(parts.number("PRICE"))),
     Kind(
         "StETHtoETHSynchronicityPriceAdapter",

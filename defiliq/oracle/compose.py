@@ -14,14 +14,11 @@ from defiliq.oracle.contracts import NOWHERE, Contract
 from defiliq.oracle.heartbeats import Promise
 from defiliq.oracle.kinds import Kind
 from defiliq.oracle.names import pair_name
-from defiliq.oracle.sheet import Parts, Sheet, Unsound
+from defiliq.oracle.sheet import SHORT, Parts, Sheet, Unsound
 from defiliq.oracle.survey import Seen
 from defiliq.pricing.graph import Fixed, Fraction, Input, Least, PriceGraph, Quantity
 from defiliq.types import Feed
 from defiliq.units import HIGHEST_PRICE
-
-SHORT = 10
-"""Characters of an address that tell two of a name apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +126,7 @@ class _Composer:
             raise Unsound(f"{contract.address} answers {answer}")
         if answer == 0:
             self.sheet.warn(f"{contract.title} answers {contract.answer}, which is no price")
-        own = f"{symbol}/{self._quote.base_symbol}" if symbol != "" else f"{contract.address[:SHORT]}.."
+        own = f"{symbol}/{self._quote.base_symbol}" if symbol != "" else contract.address[:SHORT]
         described = pair_name(contract.description)
         if kind is not None or not contract.has_rounds:
             name = own if symbol != "" or described == "" else described

@@ -12,6 +12,8 @@ from defiliq.units import HIGHEST_PRICE
 
 MAX_POWER: Final = 77
 """10**77 is the largest power of ten inside uint256."""
+SHORT: Final = 10
+"""Characters of an address that stand for it in names."""
 
 
 class Unsound(Exception):
@@ -72,6 +74,11 @@ class Parts:
         a further contract's price."""
         self.contract, self.sheet = contract, sheet
         self._symbol, self._child = symbol, child
+
+    @property
+    def label(self) -> str:
+        """What the contract's answer is called: its description, or the asset where it has none."""
+        return self._symbol if self.contract.description == "" else self.contract.description
 
     def refuse(self, why: str) -> NoReturn:
         """Say that the contract is not what it looks like."""
@@ -140,23 +147,24 @@ class Parts:
             self.refuse(f"its {name} is {value} with {decimals} decimals")
         if title is None:
             pair = "" if base is None else self.sheet.pair_under(base)
-            title = ratio_name(self.contract.description, self._symbol, pair)
+            own = self.contract.address[:SHORT] if self.label == "" else self._symbol
+            title = ratio_name(self.contract.description, own, pair)
         return self.sheet.ratio(title, self.named(provider), value, decimals)
 
     def fraction(
         self, over: Sequence[int], under: Sequence[int] = (), numerator: int = 1, denominator: int = 1
     ) -> int:
         """The contract's answer as a fraction."""
-        title, source = self.contract.description, self.contract.address
-        return self.sheet.add(Fraction(tuple(over), tuple(under), numerator, denominator, title, source))
+        source = self.contract.address
+        return self.sheet.add(Fraction(tuple(over), tuple(under), numerator, denominator, self.label, source))
 
     def least(self, *of: int) -> int:
         """The contract's answer as the smallest of some quantities."""
-        return self.sheet.add(Least(of, self.contract.description, self.contract.address))
+        return self.sheet.add(Least(of, self.label, self.contract.address))
 
     def fixed(self, value: int) -> int:
         """The contract's answer as a number that is written into it."""
-        return self.sheet.add(Fixed(value, self.contract.description, self.contract.address))
+        return self.sheet.add(Fixed(value, self.label, self.contract.address))
 
     def expect(self, name: str, expected: int) -> None:
         """Warn where a number that the contract was built with is not what its feeds' decimals say now."""
