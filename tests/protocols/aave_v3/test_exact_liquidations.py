@@ -25,7 +25,9 @@ from tests.protocols.aave_v3.stage import (
     amounts_of,
     deficits_base,
     lower,
+    open_position,
     open_stage,
+    set_stage,
     spread,
 )
 
@@ -154,13 +156,28 @@ def test_deeper_prices_take_what_the_contract_takes(stage: Stage) -> None:
             seen["all"] += 1
     print(stage.lab.version, dict(seen))
     expected = {
-        "eMode", "several collaterals", "several debts", "fee", "no fee", "whale", "dust",
+        "eMode", "several collaterals", "several debts", "fee", "no fee", "whale",
         "same asset on both sides", "all of a leg at or below 0.95", "a part above 0.95",
         "collateral exhausted", "bad debt",
     }  # fmt: skip
     expected |= {"all of a leg above 0.95"} if stage.lab.revision >= 7 else {"stable rate", "own eMode price"}
     assert expected <= set(seen)
     assert seen["all"] >= 400
+
+
+@pytest.mark.parametrize("fixture", ["lab_v36", "lab_v30"])
+def test_dust(request: pytest.FixtureRequest, fixture: str) -> None:
+    """A few cents, from p* down to a fifth of it."""
+    lab: Lab = request.getfixturevalue(fixture)
+    with lab.rewinding():
+        owner = open_position(lab, "dust", {"WETH": 4 * 10**13}, {"USDC": 50_000})
+        stage = set_stage(lab, [owner])
+        level = next(level for level in stage.levels if level.driver.name == "WETH/USD")
+        for percent in DEEPER:
+            price = lower(level, percent)
+            ours = predicted(stage, level, price)
+            same(stage, level, price, ours, stage.call(level, price, ours))
+            assert "dust" in kinds(stage.account(level), stage.at(level.driver, price), ours)
 
 
 def test_the_treasury_holds_what_the_fee_is_worth(stage: Stage) -> None:
