@@ -31,13 +31,21 @@ def asked(run: Run, source: list[str], *words: str, code: int = 0) -> pd.DataFra
     return pd.read_csv(io.StringIO(out), dtype=str, keep_default_na=False)
 
 
+def ratio_row(run: Run, source: list[str], *words: str) -> dict[str, str]:
+    """The row of the staking ratio."""
+    table = asked(run, source, "--driver", RATIO, *words)
+    return next(
+        {str(k): str(v) for k, v in row.items()} for row in table.to_dict("records") if row["driver"] == RATIO
+    )
+
+
 def prices(lab: Lab) -> dict[str, int]:
     return {symbol: lab.price(symbol) for symbol in lab.tokens}
 
 
 def test_prices_and_drivers_are_the_chain_s_own(run: Run, lab_v36: Lab, source: list[str]) -> None:
     table = asked(run, source)
-    assert {row.reserve: int(row.price_raw) for row in table.itertuples()} == prices(lab_v36)
+    assert dict(zip(table["reserve"], map(int, table["price_raw"]), strict=True)) == prices(lab_v36)
     assert dict(zip(table["reserve"], table["source"], strict=True)) == lab_v36.feeds
     assert dict(zip(table["driver"], table["driver_source"], strict=True)) == lab_v36.drivers
     assert set(table["driver_kind"]) == {"aggregator", "ratio"}
@@ -58,17 +66,17 @@ def test_a_driver_moves_the_reserves_it_is_said_to_and_no_other(
 
 
 def test_a_cap_lets_go_at_the_second_that_is_said(run: Run, lab_v36: Lab, source: list[str]) -> None:
-    ratio = int(asked(run, source).set_index("driver").loc[RATIO, "driver_raw"])
+    ratio = int(ratio_row(run, source)["driver_raw"])
     base = lab_v36.price("WETH")
     with lab_v36.rewinding():
         lab_v36.set_cap(STAKED, ratio * 99 // 100, yearly_growth_bps=968)
-        row = asked(run, source, "--driver", RATIO).set_index("driver").loc[RATIO]
+        row = ratio_row(run, source)
         assert row["capped"] == "true"
         assert int(row["price_raw"]) == base * int(row["cap_raw"]) // 10**18 == lab_v36.price(STAKED)
         until, oracle, token = int(row["cap_binds_until"]), lab_v36.market.oracle, lab_v36.tokens[STAKED]
         uncapped, seen = base * ratio // 10**18, []
         for at, capped in ((until - 60, "true"), (until - 1, "true"), (until, "false")):
-            later = asked(run, source, "--driver", RATIO, "--at", str(at)).set_index("driver").loc[RATIO]
+            later = ratio_row(run, source, "--at", str(at))
             answer = lab_v36.chain.call(oracle, "getAssetPrice", token, timestamp=at)
             assert int(later["price_raw"]) == answer
             assert later["capped"] == capped
