@@ -28,7 +28,9 @@ def print_feeds(table: pd.DataFrame, drivers: pd.DataFrame) -> None:
     rows = [reserve_row(part) for _, part in table.groupby(["reserve", "asset"], sort=False)]
     capped = int(table["capped"].fillna(value=False).sum())
     fixed = int((table["driver_kind"] == "fixed").sum())
-    title = _counted(len(rows), "reserve", {"capped now": capped, "fixed": fixed})
+    modes = int((table.drop_duplicates(["reserve", "asset"])["asset"] == "").sum())
+    among = {"capped now": capped, "fixed": fixed, "of an eMode's own": modes}
+    title = _counted(len(rows), "price", among)
     print_rows(pd.DataFrame(rows, columns=list(_RESERVES_SHOWN)), title)
 
 

@@ -101,7 +101,7 @@ def test_trees_and_tables_for_people(run: Run, kept: Path, tmp_path: Path) -> No
     assert len(rows(target.read_text())) == 14
     _, out, _ = run("feeds", "--from", kept, "--format", "table")
     assert "8 drivers, 1 stale, 1 unresolved" in out
-    assert "9 reserves, 1 capped now, 1 fixed" in out
+    assert "9 prices, 1 capped now, 1 fixed" in out
 
 
 def test_later_instants_move_caps(run: Run, kept: Path) -> None:

@@ -89,7 +89,7 @@ def test_every_number_in_a_tree_is_the_integer_itself() -> None:
 def test_the_tables(capsys: Capture) -> None:
     text = shown_tables(capsys, graph_market())
     assert "8 drivers, 1 stale, 1 unresolved" in text
-    assert "9 reserves, 1 capped now, 1 fixed" in text
+    assert "9 prices, 1 capped now, 1 fixed" in text
     assert re.search(r"ETH/USD +aggregator +3,000 +37 s +3 +WETH, wstETH, weETH +1 h +0.5%", text)
     assert re.search(r"WBTC/BTC +aggregator +0.999 +2 d STALE", text)
     assert re.search(r"wstETH +3,600.0000 +ETH/USD, wstETH/ETH ratio +0.54% above", text)
@@ -165,4 +165,4 @@ def test_nothing_divides_by_nothing(capsys: Capture) -> None:
     graph = PriceGraph(quantities, (2, 3))
     at = plain_market([plain_reserve(k, f"R{k}", 18) for k in range(2)], graph.prices(NOW), graph=graph)
     assert len(shown_trees(capsys, at)) == 5
-    assert "2 reserves" in shown_tables(capsys, at)
+    assert "2 prices" in shown_tables(capsys, at)
