@@ -1,6 +1,7 @@
 """What Aave's price adapters compute: `latestAnswer` of each contract in aave-dao/aave-price-feeds.
 
-GhoOracle is in aave/gho-core. All of them divide with truncation and answer 0 where a price or a ratio is not positive.
+GhoOracle is in aave/gho-core. All of them divide with truncation and answer 0 where a price or a ratio is not
+positive.
 """
 
 from __future__ import annotations

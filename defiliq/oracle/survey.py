@@ -63,14 +63,15 @@ def survey(node: Node, sources: Iterable[str], at: Block, asked_by: str = LATEST
 def _ask_wave(node: Node, wave: Sequence[str], at: Block, asked_by: str) -> dict[str, Seen]:
     """What some contracts are, by two questions to each getter of each kind and to each one's own."""
     marks = (LATEST_ANSWER, DECIMALS, *MARKS)
-    calls = [number_call(address, f"{mark}()") for address in wave for mark in marks]
+    # One getter after the other, so that the calls of a contract that burns gas do not stand side by side.
+    calls = [number_call(address, f"{mark}()") for mark in marks for address in wave]
     answers = probe(node, calls, at, is_known=False)
     round_calls = [number_call(address, f"{LATEST_ROUND}()") for address in wave]
     rounds = probe(node, round_calls, at, words=ROUND_WORDS, is_known=False)
     titles = node.call([number_call(address, "description()") for address in wave], at)
     seen = {}
     for row, address in enumerate(wave):
-        words = answers[row * len(marks) : (row + 1) * len(marks)]
+        words = answers[row :: len(wave)]
         numbers = {mark: _signed(word[0]) for mark, word in zip(marks, words, strict=True) if word}
         title = titles[row]
         text = clean_text(text_of(title), "", MAX_DESCRIPTION) if isinstance(title, bytes) else ""
@@ -88,7 +89,7 @@ def _contract(
     by_round = None if rounds is None else _signed(rounds[1])
     order = (by_round, plain) if asked_by == LATEST_ROUND else (plain, by_round)
     written = None if rounds is None else rounds[3]
-    decimals = numbers.get(DECIMALS)
+    decimals = numbers.get(DECIMALS, numbers.get("DECIMALS"))
     return Contract(
         address,
         answer=next((answer for answer in order if answer is not None), None),
