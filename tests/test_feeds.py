@@ -104,6 +104,7 @@ def test_a_cap_binds_until_the_second_at_which_it_has_caught_up() -> None:
         (Fixed(129, "cap"), True, None),
         (Fixed(130, "cap"), False, None),
         (Growing(120, NOW, 0, 1), True, None),
+        (Growing(120, NOW, 1, 10**30), True, None),
         (Growing(120, NOW, 3, 10), True, NOW + 34),
         (Growing(120, NOW - 40, 3, 10), False, None),
     ],
@@ -141,6 +142,14 @@ def test_stale_is_older_than_the_heartbeat(age_s: int, stale: bool) -> None:
     quantity = Input("A/USD", "aggregator", address(1), 7, 8, NOW - age_s, 3600, 50)
     at = plain_market([plain_reserve(0, "A", 18)], [7], graph=PriceGraph((quantity,), (0,)))
     assert row(feeds(at), "A", "A/USD")["stale"] is stale
+
+
+def test_an_absurd_instant_is_not_known() -> None:
+    quantity = Input("A/USD", "aggregator", address(1), 7, 8, 2**200, 3600)
+    at = plain_market([plain_reserve(0, "A", 18)], [7], graph=PriceGraph((quantity,), (0,)))
+    seen = row(feeds(at), "A", "A/USD")
+    assert pd.isna(seen["updated_at"])
+    assert pd.isna(seen["age_s"])
 
 
 def test_a_market_that_nothing_resolves() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
@@ -25,6 +26,7 @@ from defiliq.pricing.branch import Branch
 from defiliq.pricing.graph import Discount, Growing, Input
 from defiliq.types import Market
 
+MAX_INT64 = 2**63 - 1
 TIME = "time"
 """In the place of a driver where time alone moves a price: a discount that ends, a growing cap that binds."""
 
@@ -229,6 +231,11 @@ def _cap_columns(limit: tuple[Branch, Branch] | None) -> dict[str, object]:
     }
 
 
+def _in_range(value: Any) -> int | None:
+    """A whole number that a column can hold; what a contract makes up beyond that counts as not known."""
+    return None if pd.isna(value) or not -MAX_INT64 <= int(value) <= MAX_INT64 else int(value)
+
+
 def _typed(rows: Sequence[dict[str, object]], columns: Sequence[str]) -> pd.DataFrame:
     """Rows as a table with one dtype per column; absence is empty, NaN or NA by the kind of column."""
     table = pd.DataFrame(list(rows), columns=list(columns))
@@ -236,7 +243,7 @@ def _typed(rows: Sequence[dict[str, object]], columns: Sequence[str]) -> pd.Data
         if name in _WHOLE:
             table[name] = table[name].astype("int64")
         elif name in _GAPPY:
-            table[name] = table[name].astype("Int64")
+            table[name] = pd.Series([_in_range(value) for value in table[name]], dtype="Int64")
         elif name in _TRUTHS:
             table[name] = table[name].astype("boolean")
         elif name.endswith(("_usd", "_pct", "_value")):
