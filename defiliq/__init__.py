@@ -40,11 +40,14 @@ if TYPE_CHECKING:
     from defiliq.pipeline.listings import markets as markets
     from defiliq.pipeline.position import Position as Position
     from defiliq.pipeline.position import position as position
+    from defiliq.pipeline.presets import presets as presets
     from defiliq.pipeline.reading import over_debt as over_debt
     from defiliq.pipeline.reading import read as read
     from defiliq.pipeline.reading import read_market as read_market
     from defiliq.pipeline.snapshot import load_snapshot as load_snapshot
     from defiliq.pipeline.snapshot import save_snapshot as save_snapshot
+    from defiliq.pipeline.stress import stress as stress
+    from defiliq.pipeline.stress import stress_curve as stress_curve
     from defiliq.pipeline.verify import Verification as Verification
     from defiliq.pipeline.verify import verify as verify
     from defiliq.types import Listing as Listing
@@ -78,12 +81,15 @@ _HOME = {
     "markets": "pipeline.listings",
     "over_debt": "pipeline.reading",
     "position": "pipeline.position",
+    "presets": "pipeline.presets",
     "read": "pipeline.reading",
     "read_market": "pipeline.reading",
     "record": "chain.replay",
     "replay": "chain.replay",
     "save_snapshot": "pipeline.snapshot",
     "solve_book": "pipeline.judge",
+    "stress": "pipeline.stress",
+    "stress_curve": "pipeline.stress",
     "verify": "pipeline.verify",
     "write_table": "view.files",
 }
@@ -115,12 +121,15 @@ __all__ = [
     "markets",
     "over_debt",
     "position",
+    "presets",
     "read",
     "read_market",
     "record",
     "replay",
     "save_snapshot",
     "solve_book",
+    "stress",
+    "stress_curve",
     "verify",
     "write_table",
 ]

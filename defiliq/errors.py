@@ -24,6 +24,7 @@ DefiliqError                       exit code 1
 │   └── MissingPrice               a reserve without a positive oracle price
 ├── UnresolvedLevel                rounding alone decides an account's level; counted, never guessed
 ├── UnresolvedEta                  the same of the instant at which it breaks
+├── MissingExtra                   an optional package that the asked output needs is not installed
 └── InputError                     exit code 2: what the user gave cannot be used
     ├── UnknownMarket
     ├── UnknownDriver
@@ -244,6 +245,16 @@ class UnresolvedEta(DefiliqError):
         super().__init__(
             f"no exact instant after {looks} looks: collateral and debt grow alike, "
             "so rounding alone decides. Judge the account at single instants (--at) instead."
+        )
+
+
+class MissingExtra(DefiliqError):
+    """An optional package that the asked output needs is not installed."""
+
+    def __init__(self, what: str, package: str, extra: str) -> None:
+        self.package, self.extra = package, extra
+        super().__init__(
+            f"{what} needs {package}, which is not installed. Install it: pip install 'defiliq[{extra}]'."
         )
 
 

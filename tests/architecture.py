@@ -49,6 +49,7 @@ ONLY_IN: Mapping[str, set[str]] = {
     "click": {"cli"},
     "rich": {"cli", "view"},
     "platformdirs": {"cli"},
+    "matplotlib": {"view"},
     "networkx": {"oracle"},
     "http": {"chain"},
     "socket": {"chain"},

@@ -14,6 +14,7 @@ from defiliq.cli.ladder import ladder
 from defiliq.cli.markets import markets
 from defiliq.cli.position import position
 from defiliq.cli.scan import scan, snapshot
+from defiliq.cli.stress import stress
 from defiliq.cli.verify import verify
 from defiliq.errors import DefiliqError
 
@@ -30,7 +31,7 @@ def defiliq() -> None:
     """
 
 
-for _command in (markets, scan, snapshot, position, ladder, feeds, verify):
+for _command in (markets, scan, snapshot, position, ladder, feeds, stress, verify):
     defiliq.add_command(_command)
 
 

@@ -44,7 +44,7 @@ class Axes:
 
 _MARKET = (
     click.option("--chain", metavar="C", help="Chain of a bundled market, by name or id."),
-    click.option("--market", metavar="NAME", help="Market on that chain; its main one if left out."),
+    click.option("--market", metavar="NAME", help="Market on that chain, or all; its main one if left out."),
     click.option(
         "--market-file", multiple=True, metavar="FILE", help="A market that is not bundled, as a JSON file."
     ),

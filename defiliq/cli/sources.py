@@ -94,6 +94,8 @@ def listings(source: Source) -> list[Listing]:
         raise click.UsageError("Name a --chain or a --market-file. `defiliq markets` lists the bundled ones.")
     if protocol == "all":
         return list(markets(chain=source.chain))
+    if source.market == "all":
+        return list(markets(protocol, source.chain))
     return [market(protocol, source.chain, source.market)]
 
 
