@@ -22,15 +22,15 @@ from numpy.typing import NDArray
 from defiliq.amounts import Bools, Int64s
 from defiliq.book import MarginTerms, ValueTerms
 from defiliq.engine.exact import HIGHEST_EXACT, Margins, margins_of, registers_at
-from defiliq.engine.lines import Lines, lines_of, registers_as_float
+from defiliq.engine.lines import Bounds, fine_lines, registers_as_float, rough_lines
 from defiliq.engine.pieces import straight_pieces
-from defiliq.engine.sweep import FOR_LAW, FOUND, NEVER, nearest
+from defiliq.engine.sweep import FOR_LAW, FOUND, NEVER, UNRESOLVED, nearest
 from defiliq.pricing.driver import Driver
 from defiliq.types import Side
 
 NO_BAND = 0
 """No driver integer: a level's band lies at 1 or above."""
-_NUDGES = (1.0 - 2.0**-46, 1.0 - 2.0**-20)
+_NUDGES = tuple(1.0 - 2.0**-bits for bits in (48, 44, 40, 36, 32, 24, 16))
 """How much short of the line's zero to look first: the line is only as straight as doubles are."""
 
 
@@ -39,7 +39,7 @@ class Crossings:
     """What a driver does to some accounts on one side of spot."""
 
     state: NDArray[np.int8]
-    """(n,) NEVER, FOUND, or FOR_LAW where only the law can tell."""
+    """(n,) NEVER, FOUND, FOR_LAW where only the law can tell, UNRESOLVED where the law could not either."""
     price: Int64s
     """(n,) the driver integer where FOUND."""
     band: Int64s
@@ -62,8 +62,8 @@ def crossings(
     if pieces is None:
         state[:] = FOR_LAW
         return Crossings(state, price, band)
-    lines = lines_of(terms, prices, driver, rows)
     margins = margins_of(terms, values, prices, driver, rows)
+    lines = Bounds(rough_lines(terms, prices, driver, rows), fine_lines(margins))
     owes_at_zero = margins.owes_at_zero
     hurts = margins.backed_by_it if side == "long" else margins.owes_it
     for number, (near, far) in enumerate(pieces):
@@ -81,7 +81,8 @@ def crossings(
             for_good = _breaks_for_good(driver, lines, pieces[number:])[mixed]
             end = np.where(owes_at_zero[mixed] | (side == "short"), _within(pieces[-1][1]), driver.shallow)
             seen, band[mixed] = piece.bands(both, price[mixed], for_good, end)
-            state[mixed[seen == FOR_LAW]] = FOR_LAW
+            undecided = (seen == FOR_LAW) | (seen == UNRESOLVED)
+            state[mixed[undecided]] = seen[undecided]
     return Crossings(state, price, band)
 
 
@@ -105,16 +106,16 @@ def _split(piece: tuple[int, int], edge: int) -> list[tuple[int, int]]:
     return [(first, edge - 1), (edge, last)] if first < edge <= last else [piece]
 
 
-def _is_unclear(driver: Driver, lines: Lines, near: int, far: int) -> Bools:
+def _is_unclear(driver: Driver, lines: Bounds, near: int, far: int) -> Bools:
     """(n,) whether an account may break between two integers of a straight piece."""
     clear = [lines.lowest_at(registers_as_float(driver, end)) > 0 for end in (near, far)]
     return ~(clear[0] & clear[1])
 
 
-def _breaks_for_good(driver: Driver, lines: Lines, pieces: Sequence[tuple[int, int]]) -> Bools:
+def _breaks_for_good(driver: Driver, lines: Bounds, pieces: Sequence[tuple[int, int]]) -> Bools:
     """(n,) whether an account is surely liquidatable at the first far end and all through later pieces."""
     ends = [pieces[0][1], *(end for piece in pieces[1:] for end in piece)]
-    broken: Bools = np.ones(len(lines.best), dtype=np.bool_)
+    broken: Bools = np.ones(len(lines.fine.best), dtype=np.bool_)
     for end in ends:
         broken &= lines.highest_at(registers_as_float(driver, end)) < 0
     return broken
@@ -125,7 +126,7 @@ class _Piece:
     """One straight piece of the driver's range, and the accounts that may break on it."""
 
     driver: Driver
-    lines: Lines
+    lines: Bounds
     margins: Margins
     near: int
     far: int
@@ -157,7 +158,8 @@ class _Piece:
         )
         start = np.where(for_good, proved, last)
         state, safe = nearest(margins, start, level, level, step=inwards, liquidatable=False)
-        state[(last_state == FOR_LAW) & ~for_good] = FOR_LAW
+        lost = ~for_good & (last_state != FOUND)
+        state[lost] = last_state[lost]
         return state, np.where(state == FOUND, safe + self._step, NO_BAND)
 
     def _proved(self, near: int, far: int, *, safe: bool) -> Int64s:

@@ -23,7 +23,8 @@ from defiliq.pricing.graph import Fixed, Fraction, Least
 HIGHEST_EXACT = 2**50
 """Driver integers and prices below this are exact in doubles too, which `mul_div` needs."""
 _MOST_FACTOR, _MOST_DIVISOR = 2**62, 2**61
-_WRAPS = 2**62
+WRAPS = 2**62
+"""Sums beyond this are told by their doubles."""
 
 
 def registers_at(driver: Driver, at: Int64s) -> tuple[Int64s, Bools]:
@@ -134,43 +135,43 @@ class Column:
         """Some legs of all accounts, each with a feed or register of its own."""
         return self._rows(kept, self.account[kept], len(self.first) - 1, feed)
 
-    def same_until(self, driver: Driver, at: Int64s, step: int, *, up: bool) -> Int64s:
-        """(n,) how far from `at` the driver may go with every value of the column staying as it is.
+    def changes(self, driver: Driver, at: Int64s, step: int, count: int, *, up: bool) -> Int64s:
+        """(count, m) per leg the next driver integers from `at` (n,), up or down, at which its value is new.
 
         A value v of amount * price / unit, rounded down, begins at the price ceil(v * unit / amount); rounded
-        up, just above (v - 1) * unit / amount. The next value begins likewise.
+        up, just above (v - 1) * unit / amount. Where that does not fit, every integer counts as a change.
         """
         registers, _ = registers_at(driver, at)
-        price = registers[self.feed, self.account]
-        value, fits = mul_div(self.amount, self.amount_low, price, self.unit, up=up)
-        next_value = value + (1 if step > 0 else 0) - (1 if up else 0)
-        amount = np.where(self.amount < _MOST_DIVISOR, self.amount_low, np.uint64(1)).view(np.int64)
-        edge, fits_edge = mul_div(
-            next_value.astype(np.float64), next_value.view(np.uint64), self.unit, amount, up=not up
-        )
-        edge += 1 if up else 0
-        reached, fits_way = lowest_reaching(driver, self.feed, edge)
-        known = fits & fits_edge & fits_way & (self.amount < _MOST_DIVISOR) & (next_value >= 0)
         here = at[self.account]
-        last = np.where(known, reached - 1 if step > 0 else reached, here)
-        last = np.maximum(last, here) if step > 0 else np.minimum(last, here)
-        far = np.full(len(at), HIGHEST_EXACT if step > 0 else 0, dtype=np.int64)
-        (np.minimum if step > 0 else np.maximum).at(far, self.account, last)
-        return far
+        value, fits = mul_div(
+            self.amount, self.amount_low, registers[self.feed, self.account], self.unit, up=up
+        )
+        number = np.arange(count, dtype=np.int64)[:, np.newaxis]
+        new = (value + number + 1 if step > 0 else value - number) - (1 if up else 0)
+        small = self.amount < _MOST_DIVISOR
+        amount = np.where(small, self.amount_low, np.uint64(1)).view(np.int64)
+        flat = np.maximum(new, 0).ravel()
+        unit, divisor = np.tile(self.unit, count), np.tile(amount, count)
+        edge, fits_edge = mul_div(flat.astype(np.float64), flat.view(np.uint64), unit, divisor, up=not up)
+        reached, fits_way = lowest_reaching(driver, np.tile(self.feed, count), edge + (1 if up else 0))
+        known = np.tile(fits & small, count) & fits_edge & fits_way & (new.ravel() >= 0)
+        found = np.where(known, reached if step > 0 else reached - 1, 0).reshape(count, -1)
+        every = here + step * (number + 1)
+        found = np.where(known.reshape(count, -1), found, every)
+        changes: Int64s = np.maximum(found, every) if step > 0 else np.minimum(found, every)
+        return changes
 
-    def tiled(self, times: int) -> Column:
-        """The same legs so many times in a row, each time of other accounts."""
-        accounts = len(self.first) - 1
-        shift = np.repeat(np.arange(times, dtype=np.intp) * accounts, len(self.account))
-        account = np.tile(self.account, times) + shift
+    def repeated(self, rows: NDArray[np.intp]) -> Column:
+        """The legs of accounts by number, in any order and as often as they are named."""
+        legs, account = ranges(self.first[rows], self.first[rows + 1])
         return Column(
             account,
-            _firsts(account, accounts * times),
-            np.tile(self.feed, times),
-            np.tile(self.amount, times),
-            np.tile(self.amount_low, times),
-            np.tile(self.unit, times),
-            np.tile(self.weight, times),
+            _firsts(account, len(rows)),
+            self.feed[legs],
+            self.amount[legs],
+            self.amount_low[legs],
+            self.unit[legs],
+            self.weight[legs],
         )
 
     def _rows(self, kept: Bools, account: NDArray[np.intp], accounts: int, feed: NDArray[np.intp]) -> Column:
@@ -230,15 +231,27 @@ class Margins:
         return short, self.still.fits & backing.fits & owed.fits
 
     def same_until(self, at: Int64s, step: int) -> Int64s:
-        """(n,) how far from `at` the driver may go up or down (`step`) with every value staying as it is.
+        """(n,) how far from `at` the driver may go up or down (`step`) with every value staying as it is."""
+        far = np.full(len(at), HIGHEST_EXACT if step > 0 else 0, dtype=np.int64)
+        nearer = np.minimum if step > 0 else np.maximum
+        for column, up in ((self.credit, False), (self.debit, True)):
+            nearer.at(far, column.account, column.changes(self.driver, at, step, 1, up=up)[0] - step)
+        return far
 
-        `at` itself where that is not known, or where the next integer changes a value.
+    def turns(
+        self, at: Int64s, step: int, count: int, *, worse: bool
+    ) -> tuple[Int64s, NDArray[np.intp], Int64s]:
+        """Where a margin can get worse, or better, next as the driver goes up or down from `at` (n,).
+
+        The margin falls only where something that backs loses value on the way down, or something owed gains
+        on the way up, and rises only where the opposite happens. Per leg that does so: (count, m) integers
+        and (m,) its account; and (n,) the integer up to which these are all there are.
         """
-        edges = [
-            column.same_until(self.driver, at, step, up=up)
-            for column, up in ((self.credit, False), (self.debit, True))
-        ]
-        return np.minimum(*edges) if step > 0 else np.maximum(*edges)
+        column, up = (self.credit, False) if worse == (step < 0) else (self.debit, True)
+        turns = column.changes(self.driver, at, step, count, up=up)
+        last = np.full(len(at), HIGHEST_EXACT if step > 0 else 0, dtype=np.int64)
+        (np.minimum if step > 0 else np.maximum).at(last, column.account, turns[-1])
+        return turns, column.account, last
 
     def of(self, chosen: Bools) -> Margins:
         """Some of the accounts."""
@@ -246,11 +259,11 @@ class Margins:
         still = Totals(wrapped[chosen], about[chosen], fits[chosen])
         return Margins(self.driver, still, self.credit.of(chosen), self.debit.of(chosen))
 
-    def tiled(self, times: int) -> Margins:
-        """The same accounts so many times in a row: account i of copy j is number j * n + i."""
+    def repeated(self, rows: NDArray[np.intp]) -> Margins:
+        """Accounts by number, in any order and as often as they are named."""
         wrapped, about, fits = self.still
-        still = Totals(np.tile(wrapped, times), np.tile(about, times), np.tile(fits, times))
-        return Margins(self.driver, still, self.credit.tiled(times), self.debit.tiled(times))
+        still = Totals(wrapped[rows], about[rows], fits[rows])
+        return Margins(self.driver, still, self.credit.repeated(rows), self.debit.repeated(rows))
 
     def _totals(self, column: Column, at: Int64s, *, up: bool) -> Totals:
         registers, fits = registers_at(self.driver, at)
@@ -260,7 +273,7 @@ class Margins:
 
 def _is_negative(wrapped: Int64s, about: NDArray[np.float64]) -> Bools:
     """The sign of sums that may have wrapped around."""
-    return np.where(np.abs(about) > _WRAPS, about < 0, wrapped < 0)
+    return np.where(np.abs(about) > WRAPS, about < 0, wrapped < 0)
 
 
 def margins_of(
@@ -300,12 +313,15 @@ def margins_of(
 
 def legs_of(terms: MarginTerms, rows: NDArray[np.intp]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """(legs of some accounts, the position in `rows` of each leg's account)."""
-    first = terms.first_leg[rows]
-    count = terms.first_leg[rows + 1] - first
+    return ranges(terms.first_leg[rows], terms.first_leg[rows + 1])
+
+
+def ranges(first: NDArray[np.integer], end: NDArray[np.integer]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """The integers of many ranges in a row, and the number of the range that each comes from."""
+    count = end - first
+    number = np.repeat(np.arange(len(count), dtype=np.intp), count)
     before = np.concatenate(([0], np.cumsum(count)))[:-1]
-    account = np.repeat(np.arange(len(rows), dtype=np.intp), count)
-    legs = np.arange(len(account), dtype=np.intp) + np.repeat(first - before, count)
-    return legs, account
+    return np.arange(len(number), dtype=np.intp) + np.repeat(first - before, count), number
 
 
 def _firsts(account: NDArray[np.intp], accounts: int) -> NDArray[np.intp]:

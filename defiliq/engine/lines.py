@@ -4,8 +4,10 @@ On a straight piece of a driver's range (see `pieces`) every price is a line in 
 the floors of its feed; `_slack` adds those up. So the float margin less everything that can speak against it
 is a line too, and where it is positive at both ends of a stretch, the exact rule is safe throughout; where
 the float margin plus everything that can speak for it is negative at both ends, liquidatable throughout.
-`screen` has the bound for one point; what is new here is eight more roundings, because the bound is folded
-into the coefficients.
+Two such lines are drawn. The rough one needs nothing but `MarginTerms`, whose bound `screen` derives; here it
+is folded into the coefficients, which costs eight more roundings. The fine one takes the exact balances and
+the exact sum of what does not move, so that all its doubt is one rounding per moved value; it knows only
+accounts that fit the columns. Either may decide.
 """
 
 from __future__ import annotations
@@ -17,13 +19,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from defiliq.book import MarginTerms
-from defiliq.engine.exact import legs_of
+from defiliq.engine.exact import WRAPS, Margins, legs_of
 from defiliq.pricing.driver import Driver
 from defiliq.pricing.graph import Fixed, Fraction
 
 Floats = NDArray[np.float64]
 _WIDENED = 1.001
 _MORE_ROUNDINGS = 8 * 2.0**-53
+_FEW_ROUNDINGS = 256 * 2.0**-53
+"""More than the coefficients have, and than any sum over an account's legs adds."""
+_ROUNDINGS_OF_GROSS = 2.0**-30
+"""Sums below 2**76 are off by less than this share of a difference beyond WRAPS."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +76,50 @@ class Lines:
         return sums.astype(np.float64, copy=False)
 
 
-def lines_of(terms: MarginTerms, prices: Sequence[int], driver: Driver, rows: NDArray[np.intp]) -> Lines:
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What two lines say of the same accounts, the surer of them each time."""
+
+    rough: Lines
+    fine: Lines
+
+    def lowest_at(self, registers: Floats) -> Floats:
+        """See `Lines`."""
+        return np.maximum(self.rough.lowest_at(registers), self.fine.lowest_at(registers))
+
+    def highest_at(self, registers: Floats) -> Floats:
+        """See `Lines`."""
+        return np.minimum(self.rough.highest_at(registers), self.fine.highest_at(registers))
+
+    def of(self, chosen: NDArray[np.bool_]) -> Bounds:
+        """Some of the accounts."""
+        return Bounds(self.rough.of(chosen), self.fine.of(chosen))
+
+
+def fine_lines(margins: Margins) -> Lines:
+    """The lines through exact balances; accounts that do not fit are never sure of anything."""
+    slack_of = np.array(_slack(margins.driver))
+    about = margins.still.about
+    is_exact = np.abs(about) < WRAPS
+    still = np.where(is_exact, margins.still.wrapped, about)
+    doubt = np.abs(about) * np.where(is_exact, _FEW_ROUNDINGS, _ROUNDINGS_OF_GROSS)
+    worst, best = still - doubt, still + doubt
+    slopes, aparts, accounts, registers = [], [], [], []
+    for column, sign in ((margins.credit, 1.0), (margins.debit, -1.0)):
+        slope = column.amount * column.weight / column.unit
+        slopes.append(sign * slope)
+        aparts.append(column.weight + 2.0 * slope * slack_of[column.feed])
+        accounts.append(column.account)
+        registers.append(column.feed)
+    account, register, slope = np.concatenate(accounts), np.concatenate(registers), np.concatenate(slopes)
+    apart = np.bincount(account, np.concatenate(aparts) * _WIDENED, minlength=len(worst))
+    unsure = ~margins.still.fits
+    worst, best = np.where(unsure, -np.inf, worst - apart), np.where(unsure, np.inf, best + apart)
+    doubt = np.abs(slope) * _FEW_ROUNDINGS
+    return Lines(account, register, worst, slope - doubt, best, slope + doubt)
+
+
+def rough_lines(terms: MarginTerms, prices: Sequence[int], driver: Driver, rows: NDArray[np.intp]) -> Lines:
     """The lines of the accounts `rows`, in that order; those of `law_only` are never sure of anything."""
     legs, account = legs_of(terms, rows)
     feeds = terms.feeds[legs]

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from typing import TypeAlias
+
 import numpy as np
 from numpy.typing import NDArray
 
 from defiliq.amounts import Bools, Int64s
 from defiliq.engine.exact import Margins
 
-NEVER, FOUND, FOR_LAW = 0, 1, 2
-MOST_ROUNDS = 600
-MOST_BLOCKS = 24
-BLOCK = 128
-"""Integers looked at together where every one of them changes a value and rounding decides."""
+NEVER, FOUND, FOR_LAW, UNRESOLVED = 0, 1, 2, 3
+MOST_ROUNDS = 150
+MOST_TURNS = 1 << 16
+"""After so many changes of value that decide nothing, rounding alone decides and the search gives up."""
+LOOKS_IN_BLOCK = 1 << 16
+"""So many changes of value, of all accounts, are looked at together."""
+Found: TypeAlias = tuple[NDArray[np.intp], Int64s]
+"""Accounts that are decided, and where."""
+_BEYOND = np.iinfo(np.int64).max
 
 
 def nearest(
@@ -21,9 +28,9 @@ def nearest(
     """(n,) FOUND and the integer nearest to `near`, on the way to `far`, whose verdict is as asked; or NEVER.
 
     `step` is the direction, +1 or -1. `suspect` says where a change is expected and proves nothing. FOR_LAW
-    where a margin does not fit the columns, or where rounding alone decides over too long a way.
+    where a margin does not fit the columns, UNRESOLVED where rounding alone decides over too long a way.
     """
-    state = np.full(len(near), FOR_LAW, dtype=np.int8)
+    state = np.full(len(near), UNRESOLVED, dtype=np.int8)
     price = np.zeros(len(near), dtype=np.int64)
     flickers = margins.backed_by_it & margins.owes_it
     for group, is_mixed in ((~flickers, False), (flickers, True)):
@@ -31,14 +38,10 @@ def nearest(
             continue
         rows = np.flatnonzero(group)
         search = _Search(margins.of(group), near[group], far[group], suspect[group], step, liquidatable)
-        looks = [search.look_by_value if is_mixed else search.look_by_halves] * MOST_ROUNDS
-        for look in (*looks, *[search.look_by_block] * MOST_BLOCKS):
-            for done, outcome in search.settled():
-                state[rows[done]] = outcome
-            if not len(search.rows):
-                break
-            found, at = look()
+        for found, at in search.run(search.look_by_value if is_mixed else search.look_by_halves):
             state[rows[found]], price[rows[found]] = FOUND, at
+        for done, outcome in search.over:
+            state[rows[done]] = outcome
     return state, price
 
 
@@ -54,15 +57,30 @@ class _Search:
         self._suspect = suspect * step
         self._width = np.ones(len(near), dtype=np.int64)
         self._unfit = np.zeros(len(near), dtype=np.bool_)
+        self.over: list[tuple[NDArray[np.intp], int]] = []
+        """The accounts whose search ended without a find, by outcome."""
 
-    def settled(self) -> list[tuple[NDArray[np.intp], int]]:
-        """The accounts whose search is over without a find, by outcome; they are left out from now on."""
+    def run(self, look: Callable[[], Found]) -> Iterator[Found]:
+        """Look until every account is decided or out of turns; yields those that are found."""
+        self._settle()
+        for _ in range(MOST_ROUNDS):
+            if len(self.rows):
+                yield look()
+                self._settle()
+        turns = 0
+        while len(self.rows) and turns < MOST_TURNS:
+            count = min(max(LOOKS_IN_BLOCK // len(self.rows), 16), MOST_TURNS)
+            yield self.look_by_turn(count)
+            self._settle()
+            turns += count
+
+    def _settle(self) -> None:
+        """Leave out the accounts whose search is over."""
         passed = self._near > self._far
-        over = [(self.rows[passed & ~self._unfit], NEVER), (self.rows[self._unfit], FOR_LAW)]
+        self.over += [(self.rows[passed & ~self._unfit], NEVER), (self.rows[self._unfit], FOR_LAW)]
         self._keep(~passed & ~self._unfit)
-        return over
 
-    def look_by_halves(self) -> tuple[NDArray[np.intp], Int64s]:
+    def look_by_halves(self) -> Found:
         """Try one stretch of each account: the accounts that are decided, and where.
 
         While a change is suspected ahead the stretch ends half-way there, otherwise it doubles. This suits
@@ -79,7 +97,7 @@ class _Search:
         self._keep(~found)
         return result
 
-    def look_by_value(self) -> tuple[NDArray[np.intp], Int64s]:
+    def look_by_value(self) -> Found:
         """Decide one integer and all after it at which every value is the same; then try a longer stretch.
 
         This suits margins that go both ways by rounding: each round passes at least one change of a value.
@@ -97,20 +115,24 @@ class _Search:
         self._keep(~found)
         return result
 
-    def look_by_block(self) -> tuple[NDArray[np.intp], Int64s]:
-        """Decide every integer of a block of each account."""
-        count = len(self.rows)
-        block = self._near + np.arange(BLOCK, dtype=np.int64)[:, np.newaxis]
-        at = block.ravel() * self._step
-        short, fits = self._margins.tiled(BLOCK).is_short(at, at)
-        inside = block <= self._far
-        wanted = ((short == self._wanted) & fits).reshape(BLOCK, count) & inside
-        unfit = ~fits.reshape(BLOCK, count) & inside
-        first = np.where(wanted.any(axis=0), wanted.argmax(axis=0), BLOCK)
-        self._unfit = np.where(unfit.any(axis=0), unfit.argmax(axis=0), BLOCK) < first
-        found = (first < BLOCK) & ~self._unfit
-        result = self.rows[found], (self._near + first)[found] * self._step
-        self._near = self._near + BLOCK
+    def look_by_turn(self, count: int) -> Found:
+        """Decide the next integers of each account at which its margin can turn, so many per leg."""
+        at = self._near * self._step
+        turns, account, last = self._margins.turns(at, self._step, count, worse=self._wanted)
+        points = np.concatenate((at, turns.ravel()))
+        owner = np.concatenate((np.arange(len(at), dtype=np.intp), np.tile(account, count)))
+        last = np.minimum(last * self._step, self._far)
+        inside = points * self._step <= last[owner]
+        points, owner = points[inside], owner[inside]
+        short, fits = self._margins.repeated(owner).is_short(points, points)
+        stops = ~fits | (short == self._wanted)
+        first = np.full(len(at), _BEYOND, dtype=np.int64)
+        np.minimum.at(first, owner[stops], points[stops] * self._step)
+        self._unfit = np.zeros(len(at), dtype=np.bool_)
+        self._unfit[owner[~fits & (points * self._step == first[owner])]] = True
+        found = (first != _BEYOND) & ~self._unfit
+        result = self.rows[found], first[found] * self._step
+        self._near = last + 1
         self._keep(~found)
         return result
 
