@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction as Exact
 
 from hypothesis import HealthCheck, example, given, settings
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from defiliq.pricing.span import Span
 from defiliq.protocols.aave_v3 import rules_r8, rules_r9
 from defiliq.protocols.aave_v3.over_time import Values, averaged_verdict, direct_verdict
-from defiliq.units import BPS, WAD
+from defiliq.units import BPS, WAD, percent_mul_half_up
 
 MANY = settings(max_examples=3000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 THRESHOLDS = st.one_of(st.sampled_from([0, 5000, 7800, 7801, 8300, 10_000]), st.integers(1, 9700))
@@ -38,20 +39,25 @@ class Path:
 
     def direct(self) -> list[bool]:
         """What revisions 9 to 11 say at each point."""
-        return [
-            rules_r9.health_factor(sum(c * bps for c, bps in zip(cs, self.thresholds, strict=True)), sum(ds))
-            < WAD
-            for cs, ds in self._points()
-        ]
+        return [rules_r9.health_factor(self._weighted(cs), sum(ds)) < WAD for cs, ds in self._points()]
 
     def averaged(self) -> list[bool]:
         """What revisions 1 to 8 say at each point."""
-        verdicts = []
-        for cs, ds in self._points():
-            weighted = sum(c * bps for c, bps in zip(cs, self.thresholds, strict=True))
-            average = rules_r8.average_bps(weighted, sum(cs))
-            verdicts.append(rules_r8.health_factor(sum(cs), average, sum(ds)) < WAD)
-        return verdicts
+        return [
+            rules_r8.health_factor(sum(cs), self._average_bps(cs), sum(ds)) < WAD for cs, ds in self._points()
+        ]
+
+    def backing(self, *, averaged: bool) -> list[int]:
+        """The debt that the collateral carries at each point, with or without cutting the average."""
+        if averaged:
+            return [percent_mul_half_up(sum(cs), self._average_bps(cs)) for cs, _ in self._points()]
+        return [self._weighted(cs) // BPS for cs, _ in self._points()]
+
+    def _weighted(self, collaterals: Sequence[int]) -> int:
+        return sum(c * bps for c, bps in zip(collaterals, self.thresholds, strict=True))
+
+    def _average_bps(self, collaterals: Sequence[int]) -> int:
+        return rules_r8.average_bps(self._weighted(collaterals), sum(collaterals))
 
     def _points(self) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
         return list(zip(zip(*self.collaterals, strict=True), zip(*self.debts, strict=True), strict=True))
@@ -64,24 +70,21 @@ class Path:
 def paths(draw: st.DrawFn) -> Path:
     """Lines with some noise, whose debt lies about where the collateral stops backing it."""
     points, legs = draw(st.integers(1, 6)), draw(st.integers(1, 3))
-    noise = draw(st.integers(0, 3))
-    thresholds = [draw(THRESHOLDS) for _ in range(legs)]
+    largest = draw(st.sampled_from([4000, 10**6]))
+    noise = draw(st.sampled_from([0, 1, 3, largest // 100, largest // 4]))
+    size, thresholds = st.integers(0, largest), [draw(THRESHOLDS) for _ in range(legs)]
 
     def wobbling(start: int, end: int) -> list[int]:
         line = [start + k * (end - start) // max(1, points - 1) for k in range(points)]
         return [max(0, value + draw(st.integers(-noise, noise))) for value in line]
 
-    size = st.integers(0, 4000)
     collaterals = [wobbling(draw(size), draw(size)) for _ in range(legs)]
-    backing = [
-        sum(path[k] * bps for path, bps in zip(collaterals, thresholds, strict=True)) // BPS
-        for k in range(points)
-    ]
-    off = draw(st.integers(-4, 4))
-    owed = wobbling(backing[0] + off, backing[-1] + off + draw(st.integers(-4, 4)))
-    owed = [max(0, value) for value in owed]
-    debts = [owed] + [[0] * points for _ in range(legs - 1)]
-    return Path(collaterals, debts, thresholds)
+    unowed = Path(collaterals, [[0] * points] * legs, thresholds)
+    backing = unowed.backing(averaged=draw(st.booleans()))
+    least = draw(st.sampled_from([min(backing), max(backing), None]))
+    followed = backing if least is None else [least] * points
+    owed = [max(0, value + draw(st.integers(-3, 3))) for value in followed]
+    return Path(collaterals, [owed, *([0] * points for _ in range(legs - 1))], thresholds)
 
 
 def agrees(verdict: bool | None, verdicts: list[bool]) -> None:
