@@ -71,15 +71,15 @@ def show(demo: Demo) -> None:
         "ladder", "aave-v3", "-o", "ladder.csv",
     )  # fmt: skip
     demo.run(
-        "ladder --bin: the same along WETH/USD, in steps of 5%",
-        "ladder", "aave-v3", "--driver", "WETH/USD", "--bin", "5%", "--format", "table",
+        "ladder --bin: the same along ETH/USD, in steps of 5%",
+        "ladder", "aave-v3", "--driver", "ETH/USD", "--bin", "5%", "--format", "table",
     )  # fmt: skip
     if demo.failed:
         say("!! the ladder is missing, so the rest is left out")
         return
-    account = nearest_account(demo.folder / "ladder.csv", "WETH/USD")
+    account = nearest_account(demo.folder / "ladder.csv", "ETH/USD")
     demo.run(
-        "position: one account explained; this one is the next to break as WETH falls",
+        "position: one account explained; this one is the next to break as ETH falls",
         "position", account, "aave-v3", recording="position",
     )  # fmt: skip
     demo.run(
