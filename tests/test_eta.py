@@ -16,7 +16,7 @@ from defiliq.pipeline.position import position_json
 from defiliq.protocols.aave_v3 import rule
 from defiliq.types import Account, Leg, StableDebt
 from defiliq.units import RAY
-from tests.builders import NOW, account, address, book, market
+from tests.builders import NOW, account, address, book, graph_market, market
 
 RATES = {
     "WETH": {"variable_borrow_rate_ray": RAY // 40},
@@ -55,6 +55,19 @@ def test_it_starts_where_interest_is_accrued_to() -> None:
     assert one["eta_at"][timed].tolist() == other["eta_at"][timed].tolist()
     assert (one["eta_s"] - other["eta_s"])[timed].tolist() == [86_400] * int(timed.sum())
     assert set(other["evaluated_at"]) == {NOW + 86_400}
+
+
+def test_a_later_instant_grows_caps_too() -> None:
+    """weETH is held by its cap at the block: a day later it stands higher, and so does what breaks whom."""
+    there = book([], graph_market())
+    later = defiliq.at_time(there, NOW + 86_400)
+    moved = {
+        feed.name
+        for feed, one, other in zip(there.market.feeds, there.market.prices, later.market.prices, strict=True)
+        if other != one
+    }
+    assert moved == {"weETH", "PT-sUSDe"}
+    assert all(other >= one for one, other in zip(there.market.prices, later.market.prices, strict=True))
 
 
 def test_a_horizon_cuts_what_lies_beyond() -> None:

@@ -24,11 +24,11 @@ be small beside the margin that is left at its end."""
 
 def find_eta(rule: TimeRule, start: int, horizon_s: int) -> Eta:
     """When an account breaks while nothing moves but time, within `horizon_s` seconds after `start`."""
+    search, last = _Search(rule), start + horizon_s
+    if search.verdict_over(start, last) is False:
+        return Eta("never", None)
     if rule.health(start).liquidatable:
         return Eta("already", start)
-    if horizon_s < 1:
-        return Eta("never", None)
-    search, last = _Search(rule), start + horizon_s
     crossing = search.some_crossing(start, last)
     found = search.first([(start + 1, last)] if crossing is None else _cut(start + 1, crossing))
     return Eta("never", None) if found is None else Eta("time", found)
@@ -52,7 +52,7 @@ class _Search:
         stretches = list(ahead)[::-1]
         while stretches:
             first, last = stretches.pop()
-            verdict = self._verdict_over(first, last)
+            verdict = self.verdict_over(first, last)
             if verdict is True:
                 return first
             if verdict is None:
@@ -91,7 +91,8 @@ class _Search:
         health = self._rule.health(at)
         return min(-1, health.factor_wad - WAD) if health.liquidatable else max(0, health.factor_wad - WAD)
 
-    def _verdict_over(self, first: int, last: int) -> bool | None:
+    def verdict_over(self, first: int, last: int) -> bool | None:
+        """One look: the rule's own, or UnresolvedEta where there have been too many."""
         if self._looks_left == 0:
             raise UnresolvedEta(MOST_LOOKS)
         self._looks_left -= 1

@@ -54,6 +54,7 @@ def print_rungs(table: pd.DataFrame) -> None:
     drivers = table["driver"].unique()
     along = f" along {drivers[0]}" if len(drivers) == 1 else ""
     columns = [column for column in _COLUMNS if column != "driver" or not along]
+    columns += [column for column in ("eta_s",) if column in shown.columns]
     print_rows(shown, f"rungs nearest to spot{along}{rest}", columns)
 
 

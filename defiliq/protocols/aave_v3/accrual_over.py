@@ -7,12 +7,16 @@ them follows step by step, each rounding of the contract included.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from defiliq.pricing.span import Span, constant, linear, mul_div, straight, times, total
 from defiliq.protocols.aave_v3.accrual import FIRST_TAYLOR_REVISION, SECONDS_PER_YEAR, Accruing
 from defiliq.types import StableDebt
 from defiliq.units import RAY, mul_div_half_up, ray_mul_half_up
 
 _ONE = constant(RAY)
+_KEPT = 1 << 12
+"""All accounts of a market are first asked about one stretch: each rate's answer is kept."""
 
 
 def income_over(reserve: Accruing, first: int, last: int) -> Span:
@@ -36,6 +40,7 @@ def stable_over(debt: StableDebt, first: int, last: int) -> Span:
     return _ray_mul(binomial_over(debt.rate_ray, first - since, last - since), debt.principal)
 
 
+@lru_cache(_KEPT)
 def binomial_over(rate_ray: int, first_s: int, last_s: int) -> Span:
     """`accrual.compounded_binomial` while the seconds since the update go from `first_s` to `last_s`."""
     rate_squared = ray_mul_half_up(rate_ray, rate_ray) // (SECONDS_PER_YEAR * SECONDS_PER_YEAR)
@@ -53,6 +58,7 @@ def binomial_over(rate_ray: int, first_s: int, last_s: int) -> Span:
     )
 
 
+@lru_cache(_KEPT)
 def taylor_over(rate_ray: int, first_s: int, last_s: int) -> Span:
     """`accrual.compounded_taylor` while the seconds since the update go from `first_s` to `last_s`."""
     x = mul_div(straight(first_s, last_s), rate_ray, SECONDS_PER_YEAR)
