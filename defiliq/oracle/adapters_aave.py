@@ -154,7 +154,6 @@ AAVE: Final[tuple[Kind, ...]] = (
         (Ask("RATIO_DECIMALS"),),
         feeds=(_ASSET, _BASE),
     ),
-    Kind("PriceCapAdapterStable", (_ASSET, "getPriceCap"), _stable_cap, feeds=(_ASSET,)),
     Kind(
         "PendlePriceCapAdapter",
         (_ASSET, "PENDLE_PRINCIPAL_TOKEN", "MATURITY"),
@@ -162,6 +161,8 @@ AAVE: Final[tuple[Kind, ...]] = (
         (Ask("discountRatePerYear"),),
         feeds=(_ASSET,),
     ),
+    # Until May 2024 the cap had no getter: those are inputs of their own.
+    Kind("PriceCapAdapterStable", (_ASSET,), _stable_cap, (Ask("getPriceCap"),), feeds=(_ASSET,)),
     Kind(
         "DiscountedMKRSKYAdapter",
         ("REFERENCE_FEED", "DISCOUNT_PROVIDER"),

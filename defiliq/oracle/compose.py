@@ -12,10 +12,9 @@ from dataclasses import dataclass, replace
 
 from defiliq.oracle.contracts import NOWHERE, Contract
 from defiliq.oracle.heartbeats import Promise
-from defiliq.oracle.kinds import Kind
+from defiliq.oracle.kinds import Kind, Seen
 from defiliq.oracle.names import pair_name
 from defiliq.oracle.sheet import SHORT, Parts, Sheet, Unsound
-from defiliq.oracle.survey import Seen
 from defiliq.pricing.graph import Fixed, Fraction, Input, Least, PriceGraph, Quantity
 from defiliq.types import Feed
 from defiliq.units import HIGHEST_PRICE
@@ -79,7 +78,11 @@ class _Composer:
             is_fallen = contract.answer is not None and contract.answer <= 0
             return self._unresolved(name, quote.fallback if is_fallen else feed.source, price)
         self._check_decimals(name, contract)
-        return self.position(feed.source, feed.name)
+        try:
+            return self.position(feed.source, feed.name)
+        except Unsound as why:
+            self.sheet.warn(f"{name}: {why}")
+            return self._unresolved(name, feed.source, price)
 
     def position(self, address: str, symbol: str = "") -> int:
         """The position of a contract's price; Unsound where it has none.

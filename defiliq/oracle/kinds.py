@@ -1,11 +1,12 @@
-"""What a known kind of price contract is known by."""
+"""What a known kind of price contract is known by, and contracts that look like one."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from defiliq.oracle.contracts import Ask
+from defiliq.oracle.contracts import Ask, Contract
 from defiliq.oracle.sheet import Parts
 
 
@@ -25,3 +26,18 @@ class Kind:
     """Which of the marks are addresses of further price contracts."""
     pair: str = ""
     """The pair that it must describe itself as, where no getter tells it from others."""
+
+
+class Seen(NamedTuple):
+    """A price contract and what it looks like."""
+
+    contract: Contract
+    kind: Kind | None
+    """None for aggregators, and for all else that is not known."""
+
+    @property
+    def children(self) -> tuple[str, ...]:
+        """The price contracts that it asks in turn."""
+        getters = () if self.kind is None else self.kind.feeds
+        named = (self.contract.address_in(getter) for getter in getters)
+        return tuple(address for address in named if address is not None)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Final, NamedTuple
+from typing import Final
 
 from defiliq.chain.node import Call, Node
 from defiliq.chain.probe import number_call, probe
 from defiliq.chain.text import clean_text, text_of
 from defiliq.oracle.adapters import MARKS, recognise
 from defiliq.oracle.contracts import NOWHERE, Ask, Contract
-from defiliq.oracle.kinds import Kind
+from defiliq.oracle.kinds import Seen
 from defiliq.oracle.sheet import MAX_POWER
 from defiliq.types import Block
 
@@ -25,21 +25,6 @@ MAX_DESCRIPTION: Final = 64
 ROUND_WORDS: Final = 5
 SIGN: Final = 1 << 255
 BEYOND_TIME: Final = 1 << 48
-
-
-class Seen(NamedTuple):
-    """A price contract and what it looks like."""
-
-    contract: Contract
-    kind: Kind | None
-    """None for aggregators, and for all else that is not known."""
-
-    @property
-    def children(self) -> tuple[str, ...]:
-        """The price contracts that it asks in turn."""
-        getters = () if self.kind is None else self.kind.feeds
-        named = (self.contract.address_in(getter) for getter in getters)
-        return tuple(address for address in named if address is not None)
 
 
 def survey(node: Node, sources: Iterable[str], at: Block, asked_by: str = LATEST_ANSWER) -> dict[str, Seen]:

@@ -76,6 +76,25 @@ def test_an_adapter_that_answers_otherwise_is_an_input_of_its_own() -> None:
     assert "answers 300000000001 where that would answer 300000000000" in warning
 
 
+def test_a_cap_that_can_not_be_read_is_not_guessed() -> None:
+    chain = Chain()
+    chain.aggregator(A, 99_990_000, "USDC / USD")
+    chain.put(
+        B, ASSET_TO_USD_AGGREGATOR=A, decimals=8, latestAnswer=99_990_000, description="Capped USDC/USD"
+    )
+    graph = resolved(chain, B, names=["USDC"])
+    assert [(q.name, q.kind, q.source) for _, q in graph.inputs] == [("USDC/USD", "unresolved", B)]
+    assert "looks like PriceCapAdapterStable, but it does not answer getPriceCap" in graph.warnings[0]
+
+
+def test_a_price_beyond_all_range_is_its_own() -> None:
+    chain = Chain()
+    chain.aggregator(A, 2**200, "X / USD")
+    graph = resolved(chain, A)
+    assert [(q.name, q.kind, q.value) for _, q in graph.inputs] == [("A/USD", "unresolved", 2**200)]
+    assert graph.warnings == (f"A/USD: {A} answers {2**200}",)
+
+
 def test_what_is_built_on_an_adapter_that_answers_otherwise_still_follows_it() -> None:
     chain = Chain()
     chain.aggregator(A, 1_00020000, "USDT / USD")
