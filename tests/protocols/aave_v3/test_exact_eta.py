@@ -1,11 +1,15 @@
 """The instants of both labs, asked of the contracts: refused one second before, liquidatable at the second.
 
-Nothing is overridden but the block's time: the pool accrues, and the staked token's cap grows by itself.
+Nothing is overridden but the block's time: the pool accrues, and the staked token's cap grows by itself. In a
+third world that cap binds, until it has grown past the ratio after some weeks.
 """
 
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import replace
 from typing import NamedTuple
 
 import pytest
@@ -14,11 +18,14 @@ from defiliq.book import Book
 from defiliq.chain.evm import connect
 from defiliq.pipeline.eta import DEFAULT_HORIZON_S, Etas, find_etas
 from defiliq.pipeline.reading import read
+from defiliq.pricing.graph import PriceGraph
 from defiliq.protocols.aave_v3 import AaveMarket, rule, take
 from defiliq.types import Liquidation, Listing
 from tests.lab import Lab
+from tests.lab.reserves import STAKED
+from tests.protocols.aave_v3.conftest import packed
 from tests.protocols.aave_v3.contract_says import WAD, World, ask_pool, data_of
-from tests.protocols.aave_v3.stage import amounts_of, selector
+from tests.protocols.aave_v3.stage import amounts_of, open_position, selector
 
 pytestmark = pytest.mark.lab
 MINED = 12
@@ -31,6 +38,7 @@ class Timed(NamedTuple):
     lab: Lab
     book: Book[AaveMarket]
     etas: Etas
+    is_capped: bool
 
     @property
     def now(self) -> int:
@@ -44,13 +52,19 @@ class Timed(NamedTuple):
         return [(row, at) for at, row in sorted(found)]
 
 
-@pytest.fixture(scope="module", params=["lab_v36", "lab_v30"])
-def timed(request: pytest.FixtureRequest) -> Timed:
-    lab: Lab = request.getfixturevalue(request.param)
+@pytest.fixture(scope="module", params=[("lab_v36", False), ("lab_v30", False), ("lab_v36", True)], ids=str)
+def timed(request: pytest.FixtureRequest) -> Iterator[Timed]:
+    name, is_capped = request.param
+    lab: Lab = request.getfixturevalue(name)
     listing = Listing("aave-v3", "Local", lab.chain_id, 0, {"pool_addresses_provider": lab.provider})
-    with connect(lab.url, retries=0) as node:
+    with ExitStack() as stack:
+        if is_capped:
+            stack.enter_context(lab.rewinding())
+            ratio = int(lab.chain.call(lab.market.ratio, "getRatio"))
+            lab.set_cap(STAKED, ratio * 97 // 100, yearly_growth_bps=2_000)
+        node = stack.enter_context(connect(lab.url, retries=0))
         book: Book[AaveMarket] = read(node, listing, "latest")
-    return Timed(lab, book, find_etas(book))
+        yield Timed(lab, book, find_etas(book), is_capped)
 
 
 def disagreements(timed: Timed, asked: list[tuple[int, int, bool]]) -> list[tuple[int, int, bool, int]]:
@@ -103,10 +117,13 @@ def test_never_and_already(timed: Timed) -> None:
 
 def test_time_moves_a_price_here(timed: Timed) -> None:
     """The staked token is an adapter under a growing cap: its accounts are judged through it."""
-    graph = timed.book.market.graph
+    market = timed.book.market
+    graph = market.graph
+    lifted = market.prices_at(timed.now + 86_400) != market.prices
+    assert lifted == timed.is_capped
     moved = {k for k, position in enumerate(graph.feeds) if graph.is_timed(position)}
     assert moved
-    reserves = {k for k, reserve in enumerate(timed.book.market.reserves) if reserve.feed in moved}
+    reserves = {k for k, reserve in enumerate(market.reserves) if reserve.feed in moved}
     touched = [
         row
         for row, _ in timed.breaking()
@@ -145,3 +162,28 @@ def test_a_real_call_is_refused_before_and_taken_at_the_second(timed: Timed) -> 
                 assert amounts_of(outcome) == amounts_of(taken), (owner, second)
         done += 1
     assert done == MINED
+
+
+def test_a_cap_that_grows_breaks_who_owes_what_it_holds_down(lab_v36: Lab) -> None:
+    """Prices of all aggregators and the ratio stand still, interest would take years: the cap takes days."""
+    lab, dollars = lab_v36, 10_000
+    ratio = int(lab.chain.call(lab.market.ratio, "getRatio"))
+    with lab.rewinding():
+        lab.set_cap(STAKED, ratio * 90 // 100, yearly_growth_bps=10_000)
+        owed = dollars * 10**8 * 74 * 10**18 // 100 // lab.price(STAKED)
+        owner = open_position(lab, "short the capped", {"USDC": dollars * 10**6}, {STAKED: owed})
+        listing = Listing("aave-v3", "Local", lab.chain_id, 0, {"pool_addresses_provider": lab.provider})
+        with connect(lab.url, retries=0) as node:
+            book: Book[AaveMarket] = read(node, listing, "latest", owners=packed((owner,)))
+        timed = Timed(lab, book, find_etas(book), is_capped=True)
+        ((row, at),) = timed.breaking()
+        assert 86_400 < at - timed.now < 40 * 86_400
+        assert disagreements(timed, [(row, at - 1, False), (row, at, True)]) == []
+        before, then = (
+            lab.liquidate(owner, collateral="USDC", debt=STAKED, timestamp=second) for second in (at - 1, at)
+        )
+        assert (before.success, before.error) == (False, selector("HealthFactorNotBelowThreshold"))
+        assert then.success
+        without = replace(book, market=replace(book.market, graph=PriceGraph()))
+        (later,) = find_etas(without).found.values()
+        assert later.at is None or later.at - timed.now > 365 * 86_400
