@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from defiliq.pipeline.judge import ladder as ladder
     from defiliq.pipeline.judge import levels as levels
     from defiliq.pipeline.judge import liquidatable as liquidatable
-    from defiliq.pipeline.judge import solve_book as solve_book
     from defiliq.pipeline.listings import market as market
     from defiliq.pipeline.listings import market_from_file as market_from_file
     from defiliq.pipeline.listings import markets as markets
@@ -46,6 +45,7 @@ if TYPE_CHECKING:
     from defiliq.pipeline.reading import read_market as read_market
     from defiliq.pipeline.snapshot import load_snapshot as load_snapshot
     from defiliq.pipeline.snapshot import save_snapshot as save_snapshot
+    from defiliq.pipeline.solving import solve_book as solve_book
     from defiliq.pipeline.stress import stress as stress
     from defiliq.pipeline.stress import stress_curve as stress_curve
     from defiliq.pipeline.verify import Verification as Verification
@@ -87,7 +87,7 @@ _HOME = {
     "record": "chain.replay",
     "replay": "chain.replay",
     "save_snapshot": "pipeline.snapshot",
-    "solve_book": "pipeline.judge",
+    "solve_book": "pipeline.solving",
     "stress": "pipeline.stress",
     "stress_curve": "pipeline.stress",
     "verify": "pipeline.verify",

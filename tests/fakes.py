@@ -136,6 +136,7 @@ def fake_protocol(
         "rule",
         "rule_over_time",
         "margin",
+        "values",
         "take",
         "explain",
     )

@@ -95,9 +95,9 @@ def test_a_float_left_of_the_ladder_is_seen(tmp_path: Path, line: str) -> None:
     assert floats(tree(tmp_path / "right", ladder=f"x = 1\n{line}")) == []
 
 
-def test_only_the_named_function_of_the_book_may_use_floats(tmp_path: Path) -> None:
-    found = tree(tmp_path, book="def to_float():\n    return 1 / 2\ndef other():\n    return 1 / 2")
-    assert floats(found) == ["book.py:4: float arithmetic"]
+def test_only_the_named_functions_of_the_amounts_may_use_floats(tmp_path: Path) -> None:
+    found = tree(tmp_path, amounts="def to_float():\n    return 1 / 2\ndef other():\n    return 1 / 2")
+    assert floats(found) == ["amounts.py:4: float arithmetic"]
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,8 @@ import pytest
 
 from defiliq.book import Book
 from defiliq.ladder import LADDER_COLUMNS, bin_ladder, build_ladder, factor_text, to_usd
-from defiliq.pipeline.judge import choose_drivers, ladder, solve_book
+from defiliq.pipeline.judge import choose_drivers, ladder
+from defiliq.pipeline.solving import solve_book
 from defiliq.protocols import aave_v3
 from defiliq.protocols.aave_v3.market import AaveMarket
 from defiliq.types import NO_DEBT_FACTOR, Account, Leg, Liquidation, Market

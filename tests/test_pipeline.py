@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import defiliq
-from defiliq.engine import solve
+from defiliq.engine import bulk
 from defiliq.errors import (
     BlockChanged,
     CallReverted,
@@ -21,11 +21,13 @@ from defiliq.errors import (
     WrongChain,
 )
 from defiliq.index import Index
-from defiliq.pipeline.judge import choose_drivers, solve_book
+from defiliq.pipeline.judge import choose_drivers
 from defiliq.pipeline.position import amount_text, position_json
 from defiliq.pipeline.reading import Step, keep, over_debt, read
+from defiliq.pipeline.solving import solve_book
 from defiliq.pipeline.verify import verify
 from defiliq.protocols import PROTOCOLS, aave_v3
+from defiliq.types import Side
 from tests.builders import NOW, account, address, book, every_outcome, market
 from tests.fakes import LISTING, FakeNode, fake_protocol
 
@@ -254,16 +256,13 @@ def test_a_contract_that_refuses_is_a_disagreement(protocol: Any) -> None:
 
 def test_a_level_one_integer_off_is_noticed(protocol: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """A solver whose levels lie one integer too far out: p* still breaks, but so does the neighbour."""
-    real = solve.find_levels
+    real = bulk.crossings
 
-    def off(*arguments: Any) -> Any:
-        far = {"long": -1, "short": 1}
-        return [
-            replace(level, price=level.price + far[level.side]) if level.price is not None else level
-            for level in real(*arguments)
-        ]
+    def off(terms: Any, values: Any, prices: Any, driver: Any, side: Side, rows: Any) -> Any:
+        found = real(terms, values, prices, driver, side, rows)
+        return replace(found, price=found.price + (1 if side == "short" else -1))
 
-    monkeypatch.setattr(solve, "find_levels", off)
+    monkeypatch.setattr(bulk, "crossings", off)
     result = verify(FakeNode(), book(), levels=True)
     assert result.price_agreed == result.levels_asked
     assert result.neighbour_agreed == 0
@@ -286,7 +285,7 @@ def test_an_account_without_exposure_is_never_or_already() -> None:
 
 def test_a_feed_of_an_emode_exposes_the_accounts_in_it() -> None:
     """An eMode price source prices no reserve, but moves the accounts that use the mode (v3.0)."""
-    from defiliq.pipeline.judge import _exposed
+    from defiliq.pipeline.solving import _exposed
     from defiliq.types import Feed
 
     at = replace(market(), feeds=(*market().feeds, Feed("eMode 1", address(1))), prices=(*market().prices, 5))

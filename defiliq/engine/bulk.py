@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from defiliq.amounts import Bools, Int64s
 from defiliq.book import MarginTerms, ValueTerms
 from defiliq.engine.exact import HIGHEST_EXACT, Margins, margins_of, registers_at
-from defiliq.engine.lines import Bounds, fine_lines, registers_as_float, rough_lines
+from defiliq.engine.lines import Bounds, Lines, fine_lines, registers_as_float, rough_lines
 from defiliq.engine.pieces import straight_pieces
 from defiliq.engine.sweep import FOR_LAW, FOUND, NEVER, UNRESOLVED, nearest
 from defiliq.pricing.driver import Driver
@@ -48,13 +48,16 @@ class Crossings:
 
 def crossings(
     terms: MarginTerms,
-    values: ValueTerms,
+    values: ValueTerms | None,
     prices: Sequence[int],
     driver: Driver,
     side: Side,
     rows: NDArray[np.intp],
 ) -> Crossings:
-    """Where the accounts `rows`, all safe at spot, break on one side of it."""
+    """Where the accounts `rows`, all safe at spot, break on one side of it.
+
+    Without `values` there is nothing exact to search: what the lines do not clear is for the law.
+    """
     state = np.full(len(rows), NEVER, dtype=np.int8)
     price = np.zeros(len(rows), dtype=np.int64)
     band = np.full(len(rows), NO_BAND, dtype=np.int64)
@@ -62,10 +65,15 @@ def crossings(
     if pieces is None:
         state[:] = FOR_LAW
         return Crossings(state, price, band)
+    if values is None:
+        rough = rough_lines(terms, prices, driver, rows)
+        for near, far in pieces:
+            state[_is_unclear(driver, rough, near, far)] = FOR_LAW
+        return Crossings(state, price, band)
     margins = margins_of(terms, values, prices, driver, rows)
     lines = Bounds(rough_lines(terms, prices, driver, rows), fine_lines(margins))
     owes_at_zero = margins.owes_at_zero
-    hurts = margins.backed_by_it if side == "long" else margins.owes_it
+    hurts = (margins.backed_by_it if side == "long" else margins.owes_it) | ~margins.still.fits
     for number, (near, far) in enumerate(pieces):
         may_break = hurts & (state == NEVER) & _is_unclear(driver, lines, near, far)
         if near < driver.shallow:
@@ -106,7 +114,7 @@ def _split(piece: tuple[int, int], edge: int) -> list[tuple[int, int]]:
     return [(first, edge - 1), (edge, last)] if first < edge <= last else [piece]
 
 
-def _is_unclear(driver: Driver, lines: Bounds, near: int, far: int) -> Bools:
+def _is_unclear(driver: Driver, lines: Lines | Bounds, near: int, far: int) -> Bools:
     """(n,) whether an account may break between two integers of a straight piece."""
     clear = [lines.lowest_at(registers_as_float(driver, end)) > 0 for end in (near, far)]
     return ~(clear[0] & clear[1])

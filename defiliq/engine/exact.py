@@ -20,8 +20,8 @@ from defiliq.book import MarginTerms, ValueTerms
 from defiliq.pricing.driver import Driver
 from defiliq.pricing.graph import Fixed, Fraction, Least
 
-HIGHEST_EXACT = 2**50
-"""Driver integers and prices below this are exact in doubles too, which `mul_div` needs."""
+HIGHEST_EXACT = 2**61
+"""Driver integers from here on do not fit the columns."""
 _MOST_FACTOR, _MOST_DIVISOR = 2**62, 2**61
 WRAPS = 2**62
 """Sums beyond this are told by their doubles."""

@@ -21,20 +21,27 @@ _CUTS = (1 << 30, 1 << 18, 1 << 10, 1 << 4, 1)
 """Distances from the guess at which the range is cut, in driver integers."""
 
 
-def find_levels(rule: Rule, account: int, prices: Sequence[int], driver: Driver) -> list[Level]:
-    """Every level of one account on one driver: `already`, one or two prices, or `never`.
+def find_levels(
+    rule: Rule,
+    account: int,
+    prices: Sequence[int],
+    driver: Driver,
+    sides: Sequence[Side] = ("long", "short"),
+) -> list[Level]:
+    """Every level of one account on some sides of one driver: `already`, one or two prices, or `never`.
 
     Two, because rounding lets some accounts break both ways. `prices` are the market's, with the driver at
     spot; `account` is only passed on.
     """
     if rule.liquidatable(driver.lead(prices, driver.spot)):
-        return [Level(account, driver, _exposed_side(rule, prices, driver), "already", driver.spot)]
+        return [Level(account, driver, exposed_side(rule, prices, driver), "already", driver.spot)]
     levels = []
-    for side, end in (("long", _lowest(rule, prices, driver)), ("short", driver.highest)):
-        level = _find_side(rule, account, prices, driver, "long" if side == "long" else "short", end)
+    for side in sides:
+        end = _lowest(rule, prices, driver) if side == "long" else driver.highest
+        level = _find_side(rule, account, prices, driver, side, end)
         if level is not None:
             levels.append(level)
-    return levels or [Level(account, driver, _exposed_side(rule, prices, driver), "never", None)]
+    return levels or [Level(account, driver, exposed_side(rule, prices, driver), "never", None)]
 
 
 def _lowest(rule: Rule, prices: Sequence[int], driver: Driver) -> int:
@@ -49,7 +56,7 @@ def _lowest(rule: Rule, prices: Sequence[int], driver: Driver) -> int:
     return max(driver.lowest, driver.shallow)
 
 
-def _exposed_side(rule: Rule, prices: Sequence[int], driver: Driver) -> Side:
+def exposed_side(rule: Rule, prices: Sequence[int], driver: Driver) -> Side:
     """The side that hurts: `long` unless the margin shrinks as the driver rises."""
     here = rule.margin(driver.lead(prices, driver.spot))
     above = rule.margin(driver.lead(prices, 2 * driver.spot))

@@ -140,7 +140,7 @@ class _Search:
         """Where to end the next stretch."""
         ahead = self._suspect - self._near
         bounded = (ahead >= 0) & (self._suspect <= self._far)
-        self._width = np.where(bounded, self._width, np.minimum(self._width * 2, 2**48))
+        self._width = np.where(bounded, self._width, np.minimum(self._width * 2, 2**60))
         return np.where(bounded, self._near + ahead // 2, np.minimum(self._near + self._width - 1, self._far))
 
     def _is_clear(self, end: Int64s) -> tuple[Bools, Bools]:

@@ -14,7 +14,7 @@ from defiliq.book import Book
 from defiliq.engine.eta import find_eta
 from defiliq.errors import InputError, UnresolvedEta
 from defiliq.ladder import ETA_COLUMNS, as_table, factor_text, identity, to_usd
-from defiliq.pipeline.judge import Counter
+from defiliq.pipeline.solving import Counter
 from defiliq.protocols import PROTOCOLS
 from defiliq.types import Eta, Market
 

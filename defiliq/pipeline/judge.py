@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Literal, TypeAlias
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from defiliq.book import Book
-from defiliq.engine import screen, solve
-from defiliq.errors import InputError, UnresolvedLevel
+from defiliq.engine import screen
+from defiliq.errors import InputError
 from defiliq.ladder import (
     HEALTH_COLUMNS,
     LEVEL_COLUMNS,
@@ -23,25 +23,10 @@ from defiliq.ladder import (
     to_usd,
 )
 from defiliq.oracle.drivers import drivers, find_driver, group_driver
+from defiliq.pipeline.solving import Counter, Sides, solve_book
 from defiliq.pricing.driver import Driver
 from defiliq.protocols import PROTOCOLS
-from defiliq.types import Account, Health, Level, Liquidation, Market, Refusal
-
-Sides: TypeAlias = Literal["both", "long", "short"]
-
-Counter: TypeAlias = Callable[[int, int], None]
-"""Told how many of how many accounts are done."""
-
-
-@dataclass(frozen=True, slots=True)
-class Solved:
-    """The levels of a book on some drivers."""
-
-    levels: tuple[Level, ...]
-    never: dict[str, int]
-    """Driver name to the number of accounts that no price of it breaks on the asked sides."""
-    unresolved: tuple[tuple[str, str], ...]
-    """(account, driver) where rounding alone decides over more prices than can be searched: no level."""
+from defiliq.types import Account, Health, Liquidation, Market, Refusal
 
 
 def health(book: Book[Any]) -> pd.DataFrame:
@@ -95,33 +80,6 @@ def choose_drivers(
         return (*grouped, *drivers(market))
     chosen = {driver.name: driver for driver in (find_driver(market, name, grouped) for name in names)}
     return tuple(chosen.values())
-
-
-def solve_book(
-    book: Book[Any],
-    chosen: Sequence[Driver],
-    side: Sides = "both",
-    *,
-    include_never: bool = False,
-    rows: Sequence[int] | None = None,
-    on_progress: Counter | None = None,
-) -> Solved:
-    """The exact levels of a book's accounts, or of some `rows` of it, on each driver."""
-    wanted = range(len(book)) if rows is None else rows
-    broken, exposed = liquidatable(book), [_exposed(book, driver) for driver in chosen]
-    levels: list[Level] = []
-    never = {driver.name: 0 for driver in chosen}
-    unresolved: list[tuple[str, str]] = []
-    for done, i in enumerate(wanted):
-        searched = [driver for driver, rows in zip(chosen, exposed, strict=True) if broken[i] or rows[i]]
-        for level in _account_levels(book, i, chosen, searched, side, unresolved):
-            if level.outcome == "never":
-                never[level.driver.name] += 1
-            if include_never or level.outcome != "never":
-                levels.append(level)
-        if on_progress is not None and (done % 64 == 63 or done + 1 == len(wanted)):
-            on_progress(done + 1, len(wanted))
-    return Solved(tuple(levels), never, tuple(unresolved))
 
 
 def levels(
@@ -179,57 +137,6 @@ def _names(driver: str | Sequence[str] | None) -> tuple[str, ...]:
 def _check_side(side: str) -> None:
     if side not in ("both", "long", "short"):
         raise InputError(f"no side {side!r}. Use both, long or short.")
-
-
-def _account_levels(
-    book: Book[Any],
-    i: int,
-    chosen: Sequence[Driver],
-    searched: Sequence[Driver],
-    side: Sides,
-    unresolved: list[tuple[str, str]],
-) -> Iterator[Level]:
-    """One account's levels on each chosen driver; those that are not `searched` cannot break it."""
-    market = book.market
-    rule = PROTOCOLS[market.protocol].rule(book.nameless(i), market) if searched else None
-    for driver in chosen:
-        if rule is None or driver not in searched:
-            yield Level(i, driver, _one(side), "never", None)
-            continue
-        try:
-            found = solve.find_levels(rule, i, market.prices, driver)
-        except UnresolvedLevel:
-            unresolved.append((book.owner(i), driver.name))
-            continue
-        asked = [level for level in found if side in ("both", level.side) or level.outcome == "never"]
-        if asked or found[0].outcome == "already":
-            yield from asked
-        else:
-            yield Level(i, driver, _one(side), "never", None)
-
-
-def _one(side: Sides) -> Literal["long", "short"]:
-    """The side that a `never` is written under."""
-    return "short" if side == "short" else "long"
-
-
-def _exposed(book: Book[Any], driver: Driver) -> NDArray[np.bool_]:
-    """(N,) the accounts that owe something and that the driver can touch.
-
-    It touches whoever has a leg on a feed it moves; in a mode, feeds that price no reserve count too, because
-    they may stand in for one.
-    """
-    market, account_of_leg, count = book.market, book.account_of_leg, len(book)
-    feeds = np.array([reserve.feed for reserve in market.reserves], dtype=np.intp)
-    moved = driver.feeds
-    on_driver = np.isin(feeds, list(moved))[book.reserves]
-    owes = (book.debt.high > 0) | (book.debt.low > 0)
-    owes[list(book.stable)] = True
-    touched = np.bincount(account_of_leg[on_driver], minlength=count) > 0
-    if moved - set(feeds.tolist()):
-        touched |= book.modes != 0
-    debtors: NDArray[np.bool_] = np.bincount(account_of_leg[owes], minlength=count) > 0
-    return touched & debtors
 
 
 def _take_nothing(account: Account, market: Market) -> Refusal:

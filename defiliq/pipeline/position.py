@@ -14,7 +14,8 @@ from defiliq.book import Book
 from defiliq.errors import InputError
 from defiliq.ladder import IDENTITY, as_table, build_ladder, identity, to_usd
 from defiliq.pipeline.eta import DEFAULT_HORIZON_S, eta_columns, find_etas
-from defiliq.pipeline.judge import Sides, choose_drivers, health_row, solve_book
+from defiliq.pipeline.judge import choose_drivers, health_row
+from defiliq.pipeline.solving import Sides, solve_book
 from defiliq.protocols import PROTOCOLS
 from defiliq.types import Account, Eta, Liquidation, Market, Refusal
 from defiliq.view.files import render_json

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from defiliq.book import Book
 from defiliq.errors import InputError
-from defiliq.pipeline.judge import Counter, liquidatable
+from defiliq.pipeline.judge import liquidatable
 from defiliq.pipeline.shocks import Moved, Shock, Shocks, moved_market, read_shocks, resolve_shocks
+from defiliq.pipeline.solving import Counter
 from defiliq.pipeline.stressed import Broken, Curve, Point, StressResult
 from defiliq.pipeline.sums import Held, Owed, Sums
 from defiliq.protocols import PROTOCOLS

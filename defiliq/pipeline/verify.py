@@ -13,7 +13,8 @@ from defiliq.book import Book
 from defiliq.chain.node import Node
 from defiliq.errors import BlockChanged, CallReverted, WrongChain
 from defiliq.ladder import IDENTITY, identity
-from defiliq.pipeline.judge import Counter, choose_drivers, solve_book
+from defiliq.pipeline.judge import choose_drivers
+from defiliq.pipeline.solving import Counter, solve_book
 from defiliq.protocols import PROTOCOLS, Answered
 from defiliq.types import Health, Level
 

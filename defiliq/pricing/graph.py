@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, Self, TypeAlias
 
-from defiliq.pricing.span import Span, constant, fraction, least, scaled, linear
+from defiliq.pricing.span import Span, constant, fraction, least, linear, scaled
 
 InputKind: TypeAlias = Literal["aggregator", "ratio", "unresolved"]
 Spans: TypeAlias = Sequence[Span] | Mapping[int, Span]

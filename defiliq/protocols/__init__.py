@@ -8,7 +8,7 @@ from typing import Any, Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from defiliq.book import Book, MarginTerms
+from defiliq.book import Book, MarginTerms, ValueTerms
 from defiliq.chain.node import LogFilter, Logs, Node
 from defiliq.errors import CallReverted, MissingPrice
 from defiliq.protocols import aave_v3
@@ -150,6 +150,10 @@ class LendingProtocol(Protocol):
 
     def margin(self, book: Book[Any]) -> MarginTerms:
         """The same, linear, for the engine's screen."""
+        ...
+
+    def values(self, book: Book[Any]) -> ValueTerms | None:
+        """The same, exact, for the engine's columns; None where the rule is not a sum of rounded values."""
         ...
 
     def take(self, account: Account, market: Any) -> Liquidation | Refusal:

@@ -96,8 +96,8 @@ def curve_picture(
         else "share of the whole move (%)",
         bands=tuple(bands),
         bad_debt=tuple(totals["bad_debt_usd"]),
-        title=f"Liquidatable debt, {clean(first['protocol'])} {clean(first['market'])}",
-        subtitle=f"{whole}. Block {first['block_number']}, {when:%Y-%m-%d %H:%M} UTC",
+        title=f"Liquidatable debt by asset owed, {clean(first['protocol'])} {clean(first['market'])}",
+        subtitle=f"Block {first['block_number']}, {when:%Y-%m-%d %H:%M} UTC. {whole}",
         currency=currency,
     )
 
@@ -119,6 +119,10 @@ def draw_curve(picture: CurvePicture, *, log: bool = False) -> Figure:
         figure = Figure(figsize=(10, 6), dpi=150, facecolor="white")
         axes = figure.add_axes((0.085, 0.13, 0.72, 0.7))
         _draw_lines(axes, picture) if log else _draw_stack(axes, picture)
+        if not picture.bands:
+            axes.set_yticks([])
+            nobody = "nobody breaks on the way"
+            axes.text(0.5, 0.5, nobody, ha="center", color=_FAINT, transform=axes.transAxes)
         axes.set_xlim(picture.across[0], picture.across[-1])
         axes.set_xlabel(picture.across_label, color=_INK)
         axes.set_ylabel(f"debt of liquidatable accounts ({picture.currency})", color=_INK)
@@ -181,12 +185,11 @@ def _draw_stack(axes: Axes, picture: CurvePicture) -> None:
             ((below[-1] + top[-1]) / 2, f"{_drawable(band.name)} {compact(band.values[-1])}", colour)
         )
         below = top
+    if len(picture.bands) > 1:
+        labels.append((below[-1], f"all debt {compact(below[-1])}", _INK))
     most = max(max(below, default=0.0), max(picture.bad_debt))
     axes.set_ylim(0, most * 1.06 if most else 1)
     _draw_bad_debt(axes, picture, labels)
-    if not most:
-        axes.set_yticks([0])
-        axes.text(0.5, 0.5, "nobody breaks on the way", ha="center", color=_FAINT, transform=axes.transAxes)
     _label(axes, labels)
 
 
@@ -212,12 +215,10 @@ def _draw_lines(axes: Axes, picture: CurvePicture) -> None:
 
 
 def _draw_bad_debt(axes: Axes, picture: CurvePicture, labels: list[tuple[float, str, str]]) -> None:
-    values = picture.bad_debt
-    is_log = axes.get_yscale() == "log"
-    shown = _gapped(values) if is_log else list(values)
+    values, shown = picture.bad_debt, _gapped(picture.bad_debt)
     axes.plot(picture.across, shown, color="white", linewidth=4.4)
     axes.plot(picture.across, shown, color=_ALARM, linewidth=2, linestyle=(0, (4, 1.5)), label="bad debt")
-    if values[-1] or not is_log:
+    if values[-1] or axes.get_yscale() != "log":
         labels.append((values[-1], f"bad debt {compact(values[-1])}", _ALARM))
 
 

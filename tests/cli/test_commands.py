@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 
 import defiliq
-from defiliq.engine import solve
-from defiliq.errors import UnresolvedLevel
+from defiliq.engine import bulk
+from defiliq.engine.sweep import UNRESOLVED
 from defiliq.ladder import LADDER_COLUMNS
-from defiliq.pricing.driver import Driver
-from defiliq.types import Level, Rule
 from tests.builders import HASH, address, book
 from tests.cli.conftest import Fakes, Run
 from tests.fakes import FakeNode
@@ -230,17 +228,18 @@ def test_levels_that_only_rounding_decides_are_counted_and_exit_3(
     monkeypatch: pytest.MonkeyPatch,
     command: str,
 ) -> None:
-    find = solve.find_levels
+    find = bulk.crossings
 
-    def give_up_on_ether(rule: Rule, account: int, prices: Sequence[int], driver: Driver) -> list[Level]:
-        if driver.name == "WETH/USD":
-            raise UnresolvedLevel(driver.name, 1)
-        return find(rule, account, prices, driver)
+    def give_up_on_ether(*arguments: Any) -> bulk.Crossings:
+        found = find(*arguments)
+        if arguments[3].name == "WETH/USD":
+            found.state[:] = UNRESOLVED
+        return found
 
-    monkeypatch.setattr(solve, "find_levels", give_up_on_ether)
+    monkeypatch.setattr(bulk, "crossings", give_up_on_ether)
     words = {"ladder": [], "position": [address(1)], "verify": ["--levels"]}[command]
     code, out, err = run(command, *words, "--market-file", market_file, "-r", URL, "--no-index")
     assert code == 3
     assert "levels are decided by rounding alone and are left out, such as 0x" in err
     assert "on WETH/USD" in err
-    assert "WETH/USD" not in out
+    assert "WETH/USD,long,price" not in out

@@ -52,7 +52,7 @@ def test_ladder_has_the_promised_columns_and_a_row_for_every_broken_account(
 ) -> None:
     code, _, err = run("ladder", *source, "--driver", "WETH", "-o", tmp_path / "ladder.csv")
     assert code == 0
-    assert "along WETH/USD" in err
+    assert "along ETH/USD" in err
     rungs = pd.read_csv(tmp_path / "ladder.csv")
     assert list(rungs.columns) == list(LADDER_COLUMNS)
     run("scan", *source, "-o", tmp_path / "health.parquet")

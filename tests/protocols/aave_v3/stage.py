@@ -13,8 +13,8 @@ from eth_utils.crypto import keccak
 from defiliq.book import Book
 from defiliq.chain.evm import connect
 from defiliq.oracle.drivers import group_driver
-from defiliq.pipeline.judge import solve_book
 from defiliq.pipeline.reading import read
+from defiliq.pipeline.solving import solve_book
 from defiliq.pricing.driver import Driver
 from defiliq.protocols.aave_v3 import AaveMarket
 from defiliq.protocols.aave_v3.legs import counted_legs

@@ -12,8 +12,8 @@ import pytest
 from defiliq.book import Book
 from defiliq.chain.evm import connect
 from defiliq.oracle.drivers import group_driver
-from defiliq.pipeline.judge import solve_book
 from defiliq.pipeline.reading import read
+from defiliq.pipeline.solving import solve_book
 from defiliq.pricing.driver import Driver
 from defiliq.protocols.aave_v3 import AaveMarket, rule
 from defiliq.types import Level, Listing

@@ -1,0 +1,191 @@
+"""The exact levels of a book on some drivers: columns where the protocol offers them, the law elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from defiliq.book import Book, MarginTerms, ValueTerms
+from defiliq.engine import bulk, screen, solve
+from defiliq.engine.sweep import FOR_LAW, FOUND, NEVER, UNRESOLVED
+from defiliq.errors import UnresolvedLevel
+from defiliq.pricing.driver import Driver
+from defiliq.protocols import PROTOCOLS
+from defiliq.types import Level, Rule, Side
+
+Sides: TypeAlias = Literal["both", "long", "short"]
+
+Counter: TypeAlias = Callable[[int, int], None]
+"""Told how many of how many accounts are done."""
+
+ROWS_AT_ONCE = 1 << 17
+"""Accounts whose columns are solved together: they stay small enough to be counted off as progress."""
+
+
+@dataclass(frozen=True, slots=True)
+class Solved:
+    """The levels of a book on some drivers."""
+
+    levels: tuple[Level, ...]
+    never: dict[str, int]
+    """Driver name to the number of accounts that no price of it breaks on the asked sides."""
+    unresolved: tuple[tuple[str, str], ...]
+    """(account, driver) where rounding alone decides over more prices than can be searched: no level."""
+
+
+def solve_book(
+    book: Book[Any],
+    chosen: Sequence[Driver],
+    side: Sides = "both",
+    *,
+    include_never: bool = False,
+    rows: Sequence[int] | None = None,
+    on_progress: Counter | None = None,
+) -> Solved:
+    """The exact levels of a book's accounts, or of some `rows` of it, on each driver."""
+    protocol = PROTOCOLS[book.market.protocol]
+    wanted = np.arange(len(book)) if rows is None else np.array(rows, dtype=np.intp)
+    terms = protocol.margin(book)
+    task = _Task(book, terms, protocol.values(book), ("long", "short") if side == "both" else (side,))
+    broken = screen.liquidatable(terms, book.market.prices, task.rule)
+    answers = [_Answers() for _ in chosen]
+    total, done = len(wanted) * len(chosen), 0
+    for driver, answer in zip(chosen, answers, strict=True):
+        is_exposed = _exposed(book, driver)
+        for first in range(0, len(wanted), ROWS_AT_ONCE):
+            some = wanted[first : first + ROWS_AT_ONCE]
+            task.solve(driver, some, broken, is_exposed, answer, include_never=include_never)
+            done += len(some)
+            if on_progress is not None:
+                on_progress(done // len(chosen), total // len(chosen))
+    return Solved(
+        tuple(level for answer in answers for level in sorted(answer.levels, key=_by_account)),
+        {driver.name: answer.never for driver, answer in zip(chosen, answers, strict=True)},
+        tuple(pair for answer in answers for pair in answer.unresolved),
+    )
+
+
+@dataclass(slots=True)
+class _Answers:
+    """What one driver does to the accounts so far."""
+
+    levels: list[Level] = field(default_factory=list)
+    never: int = 0
+    unresolved: list[tuple[str, str]] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """A book with its columns, and the sides that are asked about."""
+
+    book: Book[Any]
+    terms: MarginTerms
+    values: ValueTerms | None
+    sides: tuple[Side, ...]
+
+    def rule(self, row: int) -> Rule:
+        """The law for one account."""
+        market = self.book.market
+        return PROTOCOLS[market.protocol].rule(self.book.nameless(row), market)
+
+    def solve(
+        self,
+        driver: Driver,
+        rows: NDArray[np.intp],
+        broken: NDArray[np.bool_],
+        is_exposed: NDArray[np.bool_],
+        answer: _Answers,
+        *,
+        include_never: bool,
+    ) -> None:
+        """Add what a driver does to some accounts."""
+        for row in rows[broken[rows]].tolist():
+            answer.levels += self._by_law(driver, row)
+        for row in rows[~broken[rows] & ~is_exposed[rows]].tolist() if include_never else ():
+            answer.levels.append(Level(row, driver, self.sides[0], "never", None))
+        answer.never += int((~broken[rows] & ~is_exposed[rows]).sum())
+        searched = rows[~broken[rows] & is_exposed[rows]]
+        found = [
+            bulk.crossings(self.terms, self.values, self.book.market.prices, driver, side, searched)
+            for side in self.sides
+        ]
+        states = np.stack([one.state for one in found])
+        by_law = np.any(states == FOR_LAW, axis=0)
+        for row in searched[by_law].tolist():
+            self._add_by_law(driver, row, answer, include_never=include_never)
+        lost = np.any(states == UNRESOLVED, axis=0) & ~by_law
+        answer.unresolved += [(self.book.owner(row), driver.name) for row in searched[lost].tolist()]
+        settled = ~by_law & ~lost
+        for side, one in zip(self.sides, found, strict=True):
+            answer.levels += _levels(driver, side, searched, one, settled)
+        never = settled & np.all(states == NEVER, axis=0)
+        answer.never += int(never.sum())
+        if include_never:
+            for row in searched[never].tolist():
+                side = solve.exposed_side(self.rule(row), self.book.market.prices, driver)
+                answer.levels.append(Level(row, driver, self._asked(side), "never", None))
+
+    def _by_law(self, driver: Driver, row: int) -> list[Level]:
+        """One account's levels on the asked sides; a single `never` where there are none."""
+        found = solve.find_levels(self.rule(row), row, self.book.market.prices, driver, self.sides)
+        already = found[0].outcome == "already"
+        kept = [level for level in found if level.side in self.sides]
+        return kept if kept or already else [Level(row, driver, self.sides[0], "never", None)]
+
+    def _add_by_law(self, driver: Driver, row: int, answer: _Answers, *, include_never: bool) -> None:
+        try:
+            levels = self._by_law(driver, row)
+        except UnresolvedLevel:
+            answer.unresolved.append((self.book.owner(row), driver.name))
+            return
+        is_never = levels[0].outcome == "never"
+        answer.never += is_never
+        if include_never or not is_never:
+            answer.levels += levels
+
+    def _asked(self, side: Side) -> Side:
+        """The side that a `never` is written under."""
+        return side if side in self.sides else self.sides[0]
+
+
+def _by_account(level: Level) -> int:
+    return level.account
+
+
+def _levels(
+    driver: Driver,
+    side: Side,
+    rows: NDArray[np.intp],
+    found: bulk.Crossings,
+    settled: NDArray[np.bool_],
+) -> list[Level]:
+    """The levels that columns hold, as exact types."""
+    kept = settled & (found.state == FOUND)
+    numbers = zip(rows[kept].tolist(), found.price[kept].tolist(), found.band[kept].tolist(), strict=True)
+    return [
+        Level(row, driver, side, "price", price, None if band == bulk.NO_BAND else band)
+        for row, price, band in numbers
+    ]
+
+
+def _exposed(book: Book[Any], driver: Driver) -> NDArray[np.bool_]:
+    """(N,) the accounts that owe something and that the driver can touch.
+
+    It touches whoever has a leg on a feed it moves; in a mode, feeds that price no reserve count too, because
+    they may stand in for one.
+    """
+    market, account_of_leg, count = book.market, book.account_of_leg, len(book)
+    feeds = np.array([reserve.feed for reserve in market.reserves], dtype=np.intp)
+    moved = driver.feeds
+    on_driver = np.isin(feeds, list(moved))[book.reserves]
+    owes = book.debt.is_positive()
+    owes[list(book.stable)] = True
+    touched = np.bincount(account_of_leg[on_driver], minlength=count) > 0
+    if moved - set(feeds.tolist()):
+        touched |= book.modes != 0
+    debtors: NDArray[np.bool_] = np.bincount(account_of_leg[owes], minlength=count) > 0
+    return touched & debtors

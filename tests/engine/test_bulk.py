@@ -1,0 +1,202 @@
+"""Columns against the law: the same levels, the same bands, on the same states that try the law itself."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from defiliq.book import Book
+from defiliq.engine import bulk, sweep
+from defiliq.engine.pieces import straight_pieces
+from defiliq.engine.solve import find_levels
+from defiliq.engine.sweep import FOR_LAW, FOUND, NEVER, UNRESOLVED
+from defiliq.errors import UnresolvedLevel
+from defiliq.pricing.driver import Driver, Move, driver_of_feeds, driver_of_inputs
+from defiliq.pricing.graph import Fixed, Fraction, Input, Least, PriceGraph, Quantity
+from defiliq.protocols.aave_v3 import margin, rule, values
+from defiliq.protocols.aave_v3.market import AaveMarket
+from defiliq.types import Account, Leg, Side
+from defiliq.units import RAY
+from tests.bench.synthetic import synthetic_book, synthetic_market
+from tests.builders import account, market
+from tests.engine.test_solve import cancelling_scenes, scenes
+from tests.protocols.aave_v3.states import DIRECT_REVISIONS
+
+SCENES = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+SIDES: tuple[Side, Side] = ("long", "short")
+
+
+def columns(at: AaveMarket, accounts: list[Account], driver: Driver, side: Side) -> bulk.Crossings:
+    book = Book.build(at, accounts)
+    rows = np.arange(len(accounts), dtype=np.intp)
+    return bulk.crossings(margin(book), values(book), at.prices, driver, side, rows)
+
+
+def assert_as_the_law(at: AaveMarket, owner: Account, driver: Driver, *, may_be_for_law: bool = True) -> None:
+    """One account that is safe at spot: what columns say of it is what the law says."""
+    law = rule(owner, at)
+    if law.liquidatable(driver.lead(at.prices, driver.spot)):
+        return
+    for side in SIDES:
+        found = columns(at, [owner], driver, side)
+        if found.state[0] in (FOR_LAW, UNRESOLVED):
+            assert may_be_for_law or found.state[0] != FOR_LAW
+            continue
+        try:
+            levels = [
+                level for level in find_levels(law, 0, at.prices, driver, (side,)) if level.outcome == "price"
+            ]
+        except UnresolvedLevel:
+            continue
+        expected = [(level.price, level.band or bulk.NO_BAND) for level in levels]
+        assert expected == ([(found.price[0], found.band[0])] if found.state[0] == FOUND else [])
+
+
+@SCENES
+@given(scenes(DIRECT_REVISIONS))
+def test_coarse_states(scene: tuple[AaveMarket, Account, Driver]) -> None:
+    at, owner, driver = scene
+    assert_as_the_law(at.at_prices(driver.prices(driver.spot)), owner, driver)
+
+
+@SCENES
+@given(scenes(DIRECT_REVISIONS, coarse=False))
+def test_real_sized_states(scene: tuple[AaveMarket, Account, Driver]) -> None:
+    assert_as_the_law(*scene)
+
+
+@SCENES
+@given(cancelling_scenes())
+def test_states_in_which_rounding_decides(scene: tuple[AaveMarket, Account, Driver]) -> None:
+    at, owner, driver = scene
+    if at.revision in DIRECT_REVISIONS:
+        assert_as_the_law(at.at_prices(driver.prices(driver.spot)), owner, driver)
+
+
+def staking_market(ratio: int, cap: int) -> tuple[AaveMarket, Driver, Driver]:
+    """WETH at ETH/USD, wstETH at ETH/USD times a ratio under a cap; (market, ETH/USD, the ratio)."""
+    plain = market()
+    inputs = [
+        Input(name, "aggregator", plain.feeds[0].source, value, decimals)
+        for name, value, decimals in (("ETH/USD", 3000_00000000, 8), ("wstETH/ETH ratio", ratio, 18))
+    ]
+    rest = [Fixed(price) for price in plain.prices[2:]]
+    capped: tuple[Quantity, ...] = (
+        *inputs,
+        Fixed(cap),
+        Least((1, 2)),
+        Fraction((0, 3), (), 1, 10**18),
+        *rest,
+    )
+    graph = PriceGraph(capped, (0, 4, 5, 6, 7))
+    at = replace(plain, graph=graph, prices=graph.prices(plain.timestamp))
+    ether, stake = (
+        driver_of_inputs(graph, q.name, q.value, 10**q.decimals, [Move(k)], at.timestamp)
+        for k, q in enumerate(inputs)
+    )
+    return at, ether, stake
+
+
+@SCENES
+@given(
+    st.integers(9 * 10**17, 14 * 10**17),
+    st.integers(9 * 10**17, 14 * 10**17),
+    st.tuples(st.floats(0, 50), st.floats(0, 50), st.floats(0, 90_000)),
+    st.tuples(st.floats(0, 20), st.floats(0, 20), st.floats(0, 60_000)),
+)
+def test_caps_bend_the_driver_and_not_the_answer(
+    ratio: int, cap: int, supplied: tuple[float, float, float], owed: tuple[float, float, float]
+) -> None:
+    at, *drivers = staking_market(ratio, cap)
+    weth, wsteth, usdc = zip(supplied, owed, strict=True)
+    owner = account(1, WETH=weth, wstETH=wsteth, USDC=usdc)
+    for driver in drivers:
+        assert_as_the_law(at, owner, driver)
+
+
+def test_a_loop_breaks_on_the_ratio_and_not_on_ether() -> None:
+    at, ether, stake = staking_market(12 * 10**17, 13 * 10**17)
+    loop = [account(1, wstETH=(100, 0), WETH=(0, 90))]
+    assert columns(at, loop, ether, "long").state.tolist() == [NEVER]
+    assert columns(at, loop, ether, "short").state.tolist() == [NEVER]
+    found = columns(at, loop, stake, "long")
+    assert found.state.tolist() == [FOUND]
+    assert int(found.price[0]) < stake.spot
+
+
+def test_a_cap_splits_the_range_where_it_begins_to_bind() -> None:
+    _, _, stake = staking_market(13 * 10**17, 12 * 10**17)
+    first, second = straight_pieces(stake) or []
+    assert first[1] == 12 * 10**17 - 1
+    assert second == (12 * 10**17, stake.highest)
+
+
+def test_a_price_that_falls_as_its_driver_rises_is_for_the_law() -> None:
+    graph = PriceGraph(
+        (
+            Input("ETH/USD", "aggregator", "0x" + "11" * 20, 3000, 0),
+            Fraction((), (0,), 10**9, 1),
+        ),
+        (1,),
+    )
+    driver = driver_of_inputs(graph, "ETH/USD", 3000, 1, [Move(0)], 0)
+    assert straight_pieces(driver) is None
+
+
+def test_what_does_not_fit_the_columns_is_handed_back() -> None:
+    """A whale whose values pass 2**50, and one whose scaled balance passes 2**96."""
+    at = market()
+    driver = driver_of_feeds("WETH/USD", at.prices[0], at.base_unit, [Move(0)])
+    whales = [
+        Account("0x" + "11" * 20, 0, (Leg(0, 10**25, 0, True), Leg(3, 0, 10**16, False))),
+        Account("0x" + "22" * 20, 0, (Leg(0, 2**96, 0, True), Leg(3, 0, 10**17, False))),
+    ]
+    assert columns(at, whales, driver, "long").state.tolist() == [FOR_LAW, FOR_LAW]
+
+
+def test_an_averaging_revision_has_lines_only() -> None:
+    at = market(revision=8)
+    driver = driver_of_feeds("WETH/USD", at.prices[0], at.base_unit, [Move(0)])
+    accounts = [account(1, WETH=(1, 0), USDC=(0, 2000)), account(2, WBTC=(1, 0), WETH=(0, 0.1))]
+    assert columns(at, accounts, driver, "long").state.tolist() == [FOR_LAW, NEVER]
+
+
+def test_a_search_out_of_turns_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Collateral and debt that cancel to one part in 10**12: only rounding is left to decide."""
+    monkeypatch.setattr(sweep, "MOST_ROUNDS", 3)
+    monkeypatch.setattr(sweep, "MOST_TURNS", 8)
+    at = market(reserves={"DAI": {"liquidation_threshold_bps": 10_000}})
+    listed = [replace(r, variable_borrow_index_ray=RAY) for r in at.reserves]
+    at = replace(at, reserves=tuple(listed)).at_time(at.timestamp)
+    driver = driver_of_feeds("DAI/USD", at.prices[4], at.base_unit, [Move(4), Move(3)])
+    owner = Account("0x" + "11" * 20, 0, (Leg(4, 10**18 + 10**6, 0, True), Leg(3, 0, 10**6, False)))
+    assert columns(at, [owner], driver, "long").state.tolist() == [UNRESOLVED]
+
+
+@pytest.mark.parametrize("seed", [3, 5])
+def test_a_synthetic_book_on_a_driver_of_a_third_of_its_reserves(seed: int) -> None:
+    at = synthetic_market()
+    book = synthetic_book(at, 1500, seed)
+    lead = at.prices[0]
+    followers = [Move(k, at.prices[k], lead) for k in (1, 2, 3, 4, 15)]
+    driver = driver_of_feeds("ETH/USD", lead, at.base_unit, [Move(0), *followers])
+    handed_back = compared = 0
+    for side in SIDES:
+        laws = [rule(book.nameless(i), at) for i in range(len(book))]
+        safe = np.array([i for i, law in enumerate(laws) if not law.liquidatable(at.prices)])
+        found = bulk.crossings(margin(book), values(book), at.prices, driver, side, safe)
+        for row, i in enumerate(safe.tolist()):
+            if found.state[row] in (FOR_LAW, UNRESOLVED):
+                handed_back += 1
+                continue
+            levels = find_levels(laws[i], i, at.prices, driver, (side,))
+            expected = [(x.price, x.band or bulk.NO_BAND) for x in levels if x.outcome == "price"]
+            got = [(found.price[row], found.band[row])] if found.state[row] == FOUND else []
+            assert expected == got
+            compared += 1
+    assert compared > 2500
+    assert handed_back < compared / 100
