@@ -91,9 +91,8 @@ def stress(
         _list_presets()
         return
     require_format(output, f"{TABLES} {PICTURES}")
-    is_picture = output is not None and Path(output).suffix.lower() in PICTURES.split()
-    curve = curve or is_picture
-    if curve and by in ("driver", "account"):
+    is_picture = _is_picture(output)
+    if (curve or is_picture) and by in ("driver", "account"):
         raise click.UsageError("A curve has rows by reserve or in total. Leave out --curve, or change --by.")
     shocks = _shocks(moves, preset)
     if is_picture:
@@ -107,14 +106,17 @@ def stress(
         books = [market.book for market in markets]
     incomplete = any(book.failed for book in books)
     if len(books) > 1:
-        shocks = [replace(shock, is_optional=True) for shock in shocks]
-        books = _movable(books, shocks, groups, talk)
-    if curve:
+        shocks, books = _movable(books, shocks, groups, talk)
+    if curve or is_picture:
         _show_curves(_curves(books, shocks, groups, steps, talk), by, log, output, shape, talk)
     else:
         _show(_results(books, shocks, groups, talk), by or "reserve", output, shape, talk)
     if incomplete:
         ctx.exit(INCOMPLETE)
+
+
+def _is_picture(output: str | None) -> bool:
+    return output is not None and Path(output).suffix.lower() in PICTURES.split()
 
 
 def _list_presets() -> None:
@@ -141,19 +143,20 @@ def _shocks(moves: Sequence[str], name: str | None) -> list[Shock]:
 
 def _movable(
     books: Sequence[Book[Any]], shocks: Sequence[Shock], groups: Sequence[str], talk: Talk
-) -> list[Book[Any]]:
-    """Of several markets those that have one of the drivers; it is said which have none."""
+) -> tuple[list[Shock], list[Book[Any]]]:
+    """Of several markets those that have one of the drivers; it is said what each has nothing of."""
     from defiliq.pipeline.shocks import resolve_shocks
     from defiliq.pipeline.stress import nothing_to_move
 
-    resolved = [resolve_shocks(book.market, shocks, groups) for book in books]
+    optional = [replace(shock, is_optional=True) for shock in shocks]
+    resolved = [resolve_shocks(book.market, optional, groups) for book in books]
     kept = [book for book, (moves, _) in zip(books, resolved, strict=True) if moves]
     if not kept:
         raise nothing_to_move(books[0].market, resolved[0][1])
     for book, (moves, _) in zip(books, resolved, strict=True):
         if not moves:
             talk.say(f"{book.market.protocol} {book.market.name} is left out: nothing of it moves")
-    return kept
+    return optional, kept
 
 
 def _require_matplotlib() -> None:
@@ -246,7 +249,7 @@ def _show_curves(
 ) -> None:
     """The curves in a file, as a picture, or on stdout."""
     rows = _joined([curve.reserves if by == "reserve" else curve.totals for curve in curves])
-    if output is not None and Path(output).suffix.lower() in PICTURES.split():
+    if output is not None and _is_picture(output):
         _draw(curves[0], log, output, talk)
     elif output is not None:
         write_output(rows, output, talk)

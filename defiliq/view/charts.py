@@ -113,24 +113,12 @@ def draw_curve(picture: CurvePicture, *, log: bool = False) -> Figure:
     require_matplotlib()
     from matplotlib import rc_context
     from matplotlib.figure import Figure
-    from matplotlib.ticker import FuncFormatter
 
     with rc_context(_SETTINGS):
         figure = Figure(figsize=(10, 6), dpi=150, facecolor="white")
         axes = figure.add_axes((0.085, 0.13, 0.72, 0.7))
         _draw_lines(axes, picture) if log else _draw_stack(axes, picture)
-        if not picture.bands:
-            axes.set_yticks([])
-            nobody = "nobody breaks on the way"
-            axes.text(0.5, 0.5, nobody, ha="center", color=_FAINT, transform=axes.transAxes)
-        axes.set_xlim(picture.across[0], picture.across[-1])
-        axes.set_xlabel(picture.across_label, color=_INK)
-        axes.set_ylabel(f"debt of liquidatable accounts ({picture.currency})", color=_INK)
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: compact(value)))
-        axes.grid(axis="y", color="#e6e6e6", linewidth=0.8)
-        axes.set_axisbelow(True)
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.tick_params(colors=_INK)
+        _dress(axes, picture)
         figure.text(0.085, 0.93, picture.title, fontsize=15, fontweight="bold", color=_INK)
         figure.text(0.085, 0.88, _cut(picture.subtitle), fontsize=10, color=_FAINT)
         note = f"Exact at {len(picture.across)} points, straight between them. Not investment advice."
@@ -171,6 +159,24 @@ def spread(heights: Sequence[float], gap: float) -> list[float]:
         placed[k] = min(placed[k], ceiling)
         ceiling = placed[k] - gap
     return placed
+
+
+def _dress(axes: Axes, picture: CurvePicture) -> None:
+    """What stands around the data."""
+    from matplotlib.ticker import FuncFormatter
+
+    if not picture.bands:
+        axes.set_yticks([])
+        nobody = "nobody breaks on the way"
+        axes.text(0.5, 0.5, nobody, ha="center", color=_FAINT, transform=axes.transAxes)
+    axes.set_xlim(picture.across[0], picture.across[-1])
+    axes.set_xlabel(picture.across_label, color=_INK)
+    axes.set_ylabel(f"debt of liquidatable accounts ({picture.currency})", color=_INK)
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: compact(value)))
+    axes.grid(axis="y", color="#e6e6e6", linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(colors=_INK)
 
 
 def _draw_stack(axes: Axes, picture: CurvePicture) -> None:
