@@ -21,6 +21,8 @@ DECIMALS: Final = "decimals"
 MAX_DEPTH: Final = 8
 """Price contracts below price contracts; real ones stand three deep."""
 MAX_CONTRACTS: Final = 1_000
+MAX_ALONE: Final = 32
+"""Contracts of one depth that are asked again by themselves."""
 MAX_DESCRIPTION: Final = 64
 ROUND_WORDS: Final = 5
 SIGN: Final = 1 << 255
@@ -46,7 +48,21 @@ def survey(node: Node, sources: Iterable[str], at: Block, asked_by: str = LATEST
 
 
 def _ask_wave(node: Node, wave: Sequence[str], at: Block, asked_by: str) -> dict[str, Seen]:
-    """What some contracts are, by two questions to each getter of each kind and to each one's own."""
+    """What some contracts are, and the answers that their kinds need."""
+    seen = _look(node, wave, at, asked_by)
+    # One that burns gas may silence others in the same call: what looks like nothing is asked alone.
+    alone = [
+        address for address, (contract, kind) in seen.items() if kind is None and not contract.has_rounds
+    ]
+    for address in alone[:MAX_ALONE]:
+        seen |= _look(node, [address], at, asked_by)
+    for is_powered in (False, True):
+        seen |= _ask_kinds(node, seen, at, is_powered)
+    return seen
+
+
+def _look(node: Node, wave: Sequence[str], at: Block, asked_by: str) -> dict[str, Seen]:
+    """What some contracts answer to the getters of every kind."""
     marks = (LATEST_ANSWER, DECIMALS, *MARKS)
     # One getter after the other, so that the calls of a contract that burns gas do not stand side by side.
     calls = [number_call(address, f"{mark}()") for mark in marks for address in wave]
@@ -62,8 +78,6 @@ def _ask_wave(node: Node, wave: Sequence[str], at: Block, asked_by: str) -> dict
         text = clean_text(text_of(title), "", MAX_DESCRIPTION) if isinstance(title, bytes) else ""
         contract = _contract(address, text, numbers, rounds[row], asked_by)
         seen[address] = Seen(contract, recognise(text, numbers))
-    for is_powered in (False, True):
-        seen |= _ask_kinds(node, seen, at, is_powered)
     return seen
 
 

@@ -42,6 +42,8 @@ class Chain:
     """Contracts by address; each maps 'name' or 'name(argument)' to its answer. All else reverts."""
 
     contracts: dict[str, Getters] = field(default_factory=dict)
+    burners: set[str] = field(default_factory=set)
+    """Contracts that use up a call's gas where they do not know a getter."""
     asked: int = 0
     """How often the node was called."""
     label: str = "http://fake"
@@ -80,7 +82,11 @@ class Chain:
     def _many(self, call: Call) -> bytes:
         assert call.data[:4] == AGGREGATE3
         (calls,) = decode(["(address,bool,bytes)[]"], call.data[4:])
-        answers = [self._one(Call(to, data)) for to, _, data in calls]
+        answers: list[bytes | CallReverted] = []
+        has_gas = True
+        for to, _, data in calls:
+            answers.append(self._one(Call(to, data)) if has_gas else CallReverted(to, b""))
+            has_gas &= isinstance(answers[-1], bytes) or to.lower() not in self.burners
         pairs = [(isinstance(one, bytes), one if isinstance(one, bytes) else b"") for one in answers]
         return encode(["(bool,bytes)[]"], [pairs])
 

@@ -207,6 +207,24 @@ def test_sixty_sources_take_a_handful_of_calls() -> None:
     assert chain.asked <= 16, "and a node that takes overrides needs fewer"
 
 
+def test_one_that_burns_gas_does_not_silence_the_others() -> None:
+    chain = Chain()
+    chain.put(D, latestAnswer=7, decimals=8)
+    chain.burners.add(D.lower())
+    chain.aggregator(A, ETHER, "ETH / USD")
+    adapter(chain, B, A, 12 * 10**17, 3000_00000000, description="wstETH / ETH / USD")
+    cap(chain, C, E, 2_00000000, 1_00000000)
+    chain.aggregator(E, 1_00000000, "DAI / USD")
+    graph = resolved(chain, D, A, B, C)
+    assert {quantity.name: quantity.kind for _, quantity in graph.inputs} == {
+        "A/USD": "unresolved",
+        "ETH/USD": "aggregator",
+        "wstETH/ETH ratio": "ratio",
+        "DAI/USD": "aggregator",
+    }
+    assert graph.prices(NOW) == (7, ETHER, 3000_00000000, 1_00000000)
+
+
 def test_cycles_are_inputs() -> None:
     chain = Chain()
     cap(chain, A, B, 10**9, 10**8, description="A")
