@@ -12,6 +12,7 @@ import pytest
 
 from defiliq.book import Book
 from defiliq.errors import InputError
+from defiliq.oracle.caps import Cap, find_cap
 from defiliq.pipeline.shocks import moved_market
 from defiliq.pipeline.stress import stress, stress_curve
 from defiliq.pipeline.stressed import Curve, StressResult
@@ -216,6 +217,11 @@ def test_the_moved_table_is_exact() -> None:
         ["wstETH/ETH ratio", "1200000000000000007", "1140000000000000006"],
     ]
     assert result.moved["after_value"].tolist() == [2400.0, 1.14]
+    assert result.moved["limited_raw"].tolist() == ["", ""]
+    capped = stress(random_book(graph_market(), 5), "cap:wstETH=-2.85%").moved.iloc[0]
+    assert capped["limited_raw"] == "1200000000000000007"
+    assert capped["limited_pct"] == pytest.approx(-2.85)
+    assert capped["before_raw"] == str(find_cap(graph_market(), "wstETH").value)
 
 
 def test_accounts_are_listed_with_their_first_call_the_largest_debt_first() -> None:
@@ -305,6 +311,7 @@ def test_a_curve_goes_from_spot_to_the_whole_move(curve: Curve) -> None:
 def test_curve_tables_agree(curve: Curve) -> None:
     totals, reserves = curve.totals, curve.reserves
     assert totals["share_pct"].tolist() == [12.5 * k for k in range(9)]
+    assert totals["change_pct"].isna().all(), "two drivers have no change in common"
     assert totals["moves"].iloc[-1] == "ETH/USD=2400; wstETH/ETH ratio=1.140000000000000006"
     for column in ("debt_usd", "collateral_usd"):
         summed = reserves.groupby("step")[column].sum()
@@ -312,10 +319,27 @@ def test_curve_tables_agree(curve: Curve) -> None:
     assert set(reserves.groupby("step").size()) == {len(set(reserves["asset"]))}
 
 
-def test_a_curve_of_a_cap_starts_where_the_cap_stands() -> None:
-    curve = stress_curve(random_book(graph_market()), "cap:wstETH=-2.85%", steps=4)
-    assert curve.points[0].moves[0].after == curve.points[0].moves[0].before
+def test_a_cap_comes_down_from_what_it_limits() -> None:
+    """Above it nothing changes, so that is where the way begins."""
+    held = random_book(graph_market())
+    curve = stress_curve(held, "cap:wstETH=-2.85%", steps=4)
+    ratio = 1_200000000000000007
+    assert [point.moves[0].after for point in curve.points[:2]] == [
+        ratio,
+        (3 * ratio + ratio * 9715 // 10000) // 4,
+    ]
+    assert curve.points[0].sums == stress(held, "cap:wstETH=-2.85%").at_spot
     assert curve.points[0].sums.debt_base < curve.points[-1].sums.debt_base
+    assert curve.totals["change_pct"].tolist() == pytest.approx([0, -0.7125, -1.425, -2.1375, -2.85])
+
+
+@pytest.mark.parametrize(("move", "start"), [("cap:weETH=-20%", "binding"), ("cap:wstETH=+5%", "above")])
+def test_a_cap_that_binds_or_stays_above_begins_where_it_stands(move: str, start: str) -> None:
+    curve = stress_curve(random_book(graph_market(), 20), move, steps=2)
+    assert curve.points[0].moves[0].after == curve.moves[0].before
+    what = curve.moves[0].what
+    assert isinstance(what, Cap)
+    assert what.binds is (start == "binding")
 
 
 @pytest.mark.parametrize("steps", [0, -1, 1001])

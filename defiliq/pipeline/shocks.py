@@ -49,9 +49,16 @@ class Moved:
     decimals: int | None
     """Digits behind the point of both; None where they are not known."""
 
+    @property
+    def start(self) -> int:
+        """Where the way begins: at spot; a cap that comes to bind begins where it touches what it limits."""
+        if isinstance(self.what, Cap) and self.after < self.what.limited_value:
+            return min(self.before, self.what.limited_value)
+        return self.before
+
     def part_way(self, step: int, steps: int) -> Moved:
         """The same on its way: `step` of `steps` equal parts of the move, rounded down."""
-        return replace(self, after=(self.before * (steps - step) + self.after * step) // steps)
+        return replace(self, after=(self.start * (steps - step) + self.after * step) // steps)
 
 
 Shocks: TypeAlias = str | Shock | Sequence["str | Shock"]

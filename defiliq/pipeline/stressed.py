@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from defiliq.book import Book
 from defiliq.ladder import IDENTITY, as_table, identity, taken_columns, to_usd
-from defiliq.oracle.caps import is_capped
+from defiliq.oracle.caps import Cap, is_capped
 from defiliq.pipeline.position import amount_text
 from defiliq.pipeline.shocks import Moved, Shock
 from defiliq.pipeline.sums import Heap, Sums
@@ -40,7 +40,7 @@ TOTAL_COLUMNS = (
 MOVE_COLUMNS = (
     *IDENTITY,
     *("driver", "before_raw", "before_value", "after_raw", "after_value", "change_pct"),
-    "evaluated_at",
+    *("limited_raw", "limited_value", "limited_pct", "evaluated_at"),
 )
 ACCOUNT_COLUMNS = (
     *IDENTITY,
@@ -50,7 +50,7 @@ ACCOUNT_COLUMNS = (
 )
 CURVE_COLUMNS = (
     *IDENTITY,
-    *("step", "share_pct", "moves", "liquidatable_accounts", "collateral_usd", "debt_usd"),
+    *("step", "share_pct", "change_pct", "moves", "liquidatable_accounts", "collateral_usd", "debt_usd"),
     *("bad_debt_accounts", "bad_debt_usd", "evaluated_at"),
 )
 CURVE_RESERVE_COLUMNS = (
@@ -198,10 +198,14 @@ class Curve:
 
     @cached_property
     def totals(self) -> pd.DataFrame:
-        """One row per step: where the drivers stand, what liquidatable accounts hold and owe, bad debt."""
+        """One row per step: where the drivers stand, what liquidatable accounts hold and owe, bad debt.
+
+        `change_pct` is from the first step, where one driver or cap moves alone.
+        """
         rows = [
             self._head(point)
             | {
+                "change_pct": self._change_pct(point),
                 "moves": "; ".join(
                     f"{move.name}={_plain(move.after, move.decimals)}" for move in point.moves
                 ),
@@ -233,6 +237,9 @@ class Curve:
         ]
         return _table(rows, CURVE_RESERVE_COLUMNS)
 
+    def _change_pct(self, point: Point) -> float:
+        return _change_pct(self.moves[0].start, point.moves[0].after) if len(self.moves) == 1 else math.nan
+
     def _head(self, point: Point) -> dict[str, object]:
         share = {"step": point.step, "share_pct": 100 * point.step / self.steps}
         return identity(self.market) | {"evaluated_at": self.market.timestamp} | share
@@ -250,9 +257,22 @@ def _moved_table(market: Market, moves: Sequence[Moved]) -> pd.DataFrame:
             "after_value": _scaled(move.after, move.decimals),
             "change_pct": _change_pct(move.before, move.after),
         }
+        | _limited_columns(move)
         for move in moves
     ]
     return _table(rows, MOVE_COLUMNS)
+
+
+def _limited_columns(move: Moved) -> dict[str, object]:
+    """What a cap limits, and how far from that it goes; nothing for drivers."""
+    if not isinstance(move.what, Cap):
+        return {"limited_raw": "", "limited_value": math.nan, "limited_pct": math.nan}
+    limited = move.what.limited_value
+    return {
+        "limited_raw": str(limited),
+        "limited_value": _scaled(limited, move.decimals),
+        "limited_pct": _change_pct(limited, move.after),
+    }
 
 
 def _heap_columns(heap: Heap, market: Market, decimals: int, name: str, moved: str) -> dict[str, object]:

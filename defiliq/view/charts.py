@@ -14,6 +14,7 @@ import pandas as pd
 
 from defiliq.errors import MissingExtra
 from defiliq.view.files import replace_file
+from defiliq.view.stress import change_shown
 from defiliq.view.terminal import clean
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ _SETTINGS: dict[RcKeyType, Any] = {
     "axes.edgecolor": _GREY,
 }
 """A dollar sign in a symbol is no formula, the same figure is the same file, and the font comes along."""
+_LEAST_SHOWN = 1e-9
+"""Where a logarithmic scale ends, as a share of its top."""
 _MAGNITUDES = ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k"))
 
 
@@ -85,13 +88,12 @@ def curve_picture(
     if len(named) > BANDS:
         bands.append(Band(REST, tuple(debts[named[BANDS:]].sum(axis=1))))
     first = totals.iloc[0]
-    whole = ", ".join(f"{clean(row.driver)} {row.change_pct:+.4g}%" for row in moved.itertuples())
+    whole = ", ".join(f"{clean(row['driver'])} {change_shown(row)}" for _, row in moved.iterrows())
     alone = len(moved) == 1
-    change = float(moved["change_pct"].iloc[0]) if alone else 100.0
     when = datetime.fromtimestamp(int(first["block_timestamp"]), UTC)
     return CurvePicture(
-        across=tuple(change * share / 100 for share in totals["share_pct"]),
-        across_label=f"{clean(moved['driver'].iloc[0])}, change from spot (%)"
+        across=tuple(totals["change_pct" if alone else "share_pct"]),
+        across_label=f"{clean(moved['driver'].iloc[0])}, change (%)"
         if alone
         else "share of the whole move (%)",
         bands=tuple(bands),
@@ -169,7 +171,8 @@ def _dress(axes: Axes, picture: CurvePicture) -> None:
         axes.set_yticks([])
         nobody = "nobody breaks on the way"
         axes.text(0.5, 0.5, nobody, ha="center", color=_FAINT, transform=axes.transAxes)
-    axes.set_xlim(picture.across[0], picture.across[-1])
+    first, last = picture.across[0], picture.across[-1]
+    axes.set_xlim(first, last if last != first else first + 1)
     axes.set_xlabel(picture.across_label, color=_INK)
     axes.set_ylabel(f"debt of liquidatable accounts ({picture.currency})", color=_INK)
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: compact(value)))
@@ -216,7 +219,7 @@ def _draw_lines(axes: Axes, picture: CurvePicture) -> None:
     ]
     positive = [value for value in seen if value > 0]
     if positive:
-        axes.set_ylim(max(min(positive), max(total) * 1e-6) / 2, max(total) * 2)
+        axes.set_ylim(max(min(positive), max(total) * _LEAST_SHOWN) / 2, max(total) * 2)
     _label(axes, labels)
 
 
@@ -230,21 +233,17 @@ def _draw_bad_debt(axes: Axes, picture: CurvePicture, labels: list[tuple[float, 
 
 def _label(axes: Axes, labels: Sequence[tuple[float, str, str]]) -> None:
     """Names and last values beside the last point, moved apart where they would touch."""
+    from matplotlib.lines import Line2D
+
     to_share = axes.transData + axes.transAxes.inverted()
     heights = [float(to_share.transform((axes.get_xlim()[1], height))[1]) for height, _, _ in labels]
     for height, placed, (_, text, colour) in zip(heights, spread(heights, _GAP), labels, strict=True):
-        axes.annotate(
-            text,
-            xy=(1.0, height),
-            xytext=(1.035, placed),
-            xycoords="axes fraction",
-            textcoords="axes fraction",
-            va="center",
-            color=colour,
-            fontweight="bold" if colour in (_ALARM, _INK) else "normal",
-            annotation_clip=False,
-            arrowprops={"arrowstyle": "-", "color": colour, "linewidth": 0.7, "shrinkA": 0, "shrinkB": 0},
-        )
+        bold = "bold" if colour in (_ALARM, _INK) else "normal"
+        near = min(max(height, 0.0), 1.0)
+        lead = Line2D((1.003, 1.03), (near, placed), color=colour, linewidth=0.7)
+        lead.set(transform=axes.transAxes, clip_on=False)
+        axes.add_artist(lead)
+        axes.text(1.035, placed, text, va="center", color=colour, fontweight=bold, transform=axes.transAxes)
 
 
 def _gapped(values: Sequence[float]) -> list[float]:

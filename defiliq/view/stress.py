@@ -69,10 +69,17 @@ def print_curve(totals: pd.DataFrame) -> None:
 def moved_lines(moved: pd.DataFrame) -> list[str]:
     """Each driver or cap, before and after."""
     return [
-        f"{clean(row['driver'])}: {_value(row, 'before')} -> {_value(row, 'after')}"
-        f"{_signed(row['change_pct'])}"
+        f"{clean(row['driver'])}: {_value(row, 'before')} -> {_value(row, 'after')} ({change_shown(row)})"
         for _, row in moved.iterrows()
     ]
+
+
+def change_shown(row: pd.Series) -> str:
+    """How far a driver goes, or on which side of what it limits a cap ends; a row of the moved table."""
+    limited_pct, change_pct = float(row["limited_pct"]), float(row["change_pct"])
+    if not math.isnan(limited_pct):
+        return f"{abs(limited_pct):.4g}% {'below' if limited_pct < 0 else 'above'} what it limits"
+    return f"{change_pct:+.4g}%"
 
 
 def total_lines(row: pd.Series) -> list[str]:
@@ -130,7 +137,3 @@ def tokens(amount: str) -> str:
 def _value(row: pd.Series, when: str) -> str:
     value = float(str(row[f"{when}_value"]))
     return str(row[f"{when}_raw"]) if math.isnan(value) else f"{value:,.10g}"
-
-
-def _signed(change_pct: float) -> str:
-    return "" if math.isnan(change_pct) else f" ({change_pct:+.4g}%)"

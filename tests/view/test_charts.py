@@ -81,9 +81,25 @@ def test_one_driver_is_the_axis_itself(curve: Curve) -> None:
     at = curve.market
     held = Book.build(graph_market(), [account_in(graph_market(), 1, {"USDC": (1000, 0), "WETH": (0, 0.25)})])
     rising = pictured(stress_curve(held, "ETH/USD=+10%", steps=4))
-    assert rising.across == (0.0, 2.5, 5.0, 7.5, 10.0)
-    assert rising.across_label == "ETH/USD, change from spot (%)"
+    assert rising.across == pytest.approx((0.0, 2.5, 5.0, 7.5, 10.0))
+    assert rising.across_label == "ETH/USD, change (%)"
     assert at.base_symbol == rising.currency == "USD"
+
+
+def test_a_cap_is_measured_by_what_it_limits() -> None:
+    at = graph_market()
+    held = Book.build(at, [account_in(at, 1, {"wstETH": (1, 0), "USDC": (0, 2800)})])
+    capped = pictured(stress_curve(held, "cap:wstETH=-2.85%", steps=2))
+    assert capped.across == pytest.approx((0.0, -1.425, -2.85))
+    assert capped.subtitle.endswith("cap:wstETH/ETH ratio 2.85% below what it limits")
+    assert capped.bands[0].values[0] == 0 < capped.bands[0].values[-1]
+
+
+def test_a_move_that_moves_nothing_can_be_drawn(tmp_path: Path) -> None:
+    at = graph_market()
+    held = Book.build(at, [account_in(at, 1, {"wstETH": (1, 0), "USDC": (0, 3000)})])
+    still = pictured(stress_curve(held, "ETH/USD=+0%", steps=2))
+    assert write_picture(draw_curve(still), tmp_path / "still.png").is_file()
 
 
 def test_small_assets_share_one_band(curve: Curve) -> None:

@@ -26,7 +26,7 @@ def test_moves_read_as_from_and_to() -> None:
     result = stress(random_book(graph_market(), 3), ["ETH/USD=-20%", "cap:wstETH=-2.85%"])
     assert moved_lines(result.moved) == [
         "ETH/USD: 3,000 -> 2,400 (-20%)",
-        "cap:wstETH/ETH ratio: 1.206523529 -> 1.1658 (-3.375%)",
+        "cap:wstETH/ETH ratio: 1.206523529 -> 1.1658 (2.85% below what it limits)",
     ]
 
 
