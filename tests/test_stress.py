@@ -56,6 +56,7 @@ def check(result: StressResult) -> None:
     assert result.after.tolist() == one_by_one(result.book, after)
     collateral, debt = [0] * len(after.reserves), [0] * len(after.reserves)
     seized, repaid = [0] * len(after.reserves), [0] * len(after.reserves)
+    seized_base, repaid_base = [0] * len(after.reserves), [0] * len(after.reserves)
     shortfalls, refused = [], 0
     for account, broken in zip(result.book.accounts(), result.after.tolist(), strict=True):
         if not broken:
@@ -69,6 +70,8 @@ def check(result: StressResult) -> None:
         if isinstance(taken, Liquidation):
             seized[taken.seize_reserve] += taken.seized
             repaid[taken.repay_reserve] += taken.repaid
+            seized_base[taken.seize_reserve] += taken.seized_base
+            repaid_base[taken.repay_reserve] += taken.repaid_base
         else:
             refused += 1
     assert [heap.base for heap in result.sums.collateral] == collateral
@@ -77,7 +80,12 @@ def check(result: StressResult) -> None:
     assert [heap.moved for heap in result.sums.debt] == repaid
     assert result.sums.bad_debt_base == sum(shortfalls)
     assert result.sums.bad_debt_accounts == len(shortfalls)
-    totals = result.totals.iloc[0]
+    assert [heap.moved_base for heap in result.sums.collateral] == seized_base
+    assert [heap.moved_base for heap in result.sums.debt] == repaid_base
+    totals, unit = result.totals.iloc[0], after.base_unit
+    assert totals["seized_usd"] == sum(seized_base) / unit
+    assert totals["repaid_usd"] == sum(repaid_base) / unit
+    assert totals["bonus_usd"] == (sum(seized_base) - sum(repaid_base)) / unit
     assert totals["refused_accounts"] == refused
     assert totals["callable_accounts"] + refused == totals["liquidatable_accounts"] == sum(result.after)
 

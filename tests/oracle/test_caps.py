@@ -138,3 +138,37 @@ def test_a_fixed_cap_keeps_its_label_and_source() -> None:
     there = with_cap(at, cap, 90000000)
     assert there.graph.quantities[cap.least] == Fixed(90000000, "cap", address(0xD003))
     assert price(there, "USDC") == 90000000
+
+
+def doubly_capped(*own: int) -> AaveMarket:
+    """PT-sUSDe under caps of its own, on top of that of USDT."""
+    at = graph_market()
+    caps = [Fixed(value, "cap", address(0xD006)) for value in own]
+    first = len(at.graph.quantities)
+    held = Least((19, *range(first, first + len(own))), "twice capped", address(0xD006))
+    feeds = (*at.graph.feeds[:6], first + len(own), *at.graph.feeds[7:])
+    graph = PriceGraph((*at.graph.quantities, *caps, held), feeds)
+    return replace(at, graph=graph, prices=graph.prices(NOW))
+
+
+def test_a_reserve_under_its_own_cap_and_another_means_its_own() -> None:
+    at = doubly_capped(90000000)
+    assert len(caps_of(at, 6)) == 2
+    cap = find_cap(at, "PT-sUSDe")
+    assert cap.value == 90000000
+    assert with_cap(at, cap, 80000000).price_of(6) == 80000000
+    assert find_cap(at, "USDT").value == 1_04000000
+
+
+def test_one_cap_of_two_that_binds_is_enough() -> None:
+    at = doubly_capped(90000000)
+    assert [cap.binds for cap in caps_of(at, 6)] == [False, True]
+    assert is_capped(at, 6) is True
+    assert is_capped(doubly_capped(99000000), 6) is False
+
+
+def test_of_two_caps_in_one_contract_the_lower_is_the_cap() -> None:
+    at = doubly_capped(95000000, 90000000)
+    cap = find_cap(at, "PT-sUSDe")
+    assert cap.value == 90000000
+    assert with_cap(at, cap, 99000000).price_of(6) == 95000000, "the other one binds now"
