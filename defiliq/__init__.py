@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from defiliq.pipeline.listings import markets as markets
     from defiliq.pipeline.position import Position as Position
     from defiliq.pipeline.position import position as position
+    from defiliq.pipeline.presets import preset as preset
     from defiliq.pipeline.presets import presets as presets
     from defiliq.pipeline.reading import over_debt as over_debt
     from defiliq.pipeline.reading import read as read
@@ -81,6 +82,7 @@ _HOME = {
     "markets": "pipeline.listings",
     "over_debt": "pipeline.reading",
     "position": "pipeline.position",
+    "preset": "pipeline.presets",
     "presets": "pipeline.presets",
     "read": "pipeline.reading",
     "read_market": "pipeline.reading",
@@ -121,6 +123,7 @@ __all__ = [
     "markets",
     "over_debt",
     "position",
+    "preset",
     "presets",
     "read",
     "read_market",

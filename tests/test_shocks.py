@@ -240,7 +240,7 @@ def test_every_preset_moves_the_market_as_it_says() -> None:
     at = graph_market()
 
     def prices(name: str) -> dict[str, int]:
-        found, _ = resolve_shocks(at, [optional(move) for move in preset(name).moves])
+        found, _ = resolve_shocks(at, preset(name).shocks)
         moved = moved_market(at, found)
         pairs = zip(at.feeds, at.prices, moved.prices, strict=True)
         return {feed.name: after for feed, before, after in pairs if after != before}

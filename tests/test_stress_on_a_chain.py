@@ -13,7 +13,6 @@ from defiliq.book import Book
 from defiliq.chain.evm import connect
 from defiliq.pipeline.presets import preset
 from defiliq.pipeline.reading import read
-from defiliq.pipeline.shocks import parse_shock
 from defiliq.pipeline.stress import stress
 from defiliq.pipeline.stressed import StressResult
 from defiliq.protocols.aave_v3.market import AaveMarket
@@ -102,8 +101,7 @@ def test_every_verdict_after_a_joint_move(lab: Lab, shocks: tuple[str, ...]) -> 
 
 def test_a_cap_that_is_put_below_the_ratio(lab: Lab) -> None:
     """March 2026 replayed: sources stand still, and the contract's own cap is set."""
-    shocks = [replace(parse_shock(move), is_optional=True) for move in preset("capo-2026").moves]
-    result = stress(book_of(lab), shocks)
+    result = stress(book_of(lab), preset("capo-2026").shocks)
     (cap,) = result.moves
     with lab.rewinding():
         lab.set_cap(STAKED, cap.after)

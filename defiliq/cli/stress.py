@@ -135,7 +135,7 @@ def _shocks(moves: Sequence[str], name: str | None) -> list[Shock]:
 
     shocks = [parse_shock(move) for move in moves]
     if name is not None:
-        shocks += [replace(parse_shock(move), is_optional=True) for move in preset(name).moves]
+        shocks += preset(name).shocks
     if not shocks:
         raise click.UsageError("Name a move with --set DRIVER=-20%, or a --preset; --list-presets has some.")
     return shocks

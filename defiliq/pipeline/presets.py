@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
 
 import orjson
 
 from defiliq.errors import InputError
+from defiliq.pipeline.shocks import Shock, parse_shock
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,11 @@ class Preset:
     description: str
     sources: tuple[str, ...]
     """Pages that the numbers are from."""
+
+    @property
+    def shocks(self) -> tuple[Shock, ...]:
+        """The moves for `stress`; those of drivers that a market does not have are left out there."""
+        return tuple(replace(parse_shock(move), is_optional=True) for move in self.moves)
 
 
 @cache
@@ -43,7 +49,7 @@ def presets() -> tuple[Preset, ...]:
 
 
 def preset(name: str) -> Preset:
-    """One scenario by name."""
+    """One scenario by name, such as eth-43."""
     found = next((each for each in presets() if each.name == name.strip().casefold()), None)
     if found is None:
         known = ", ".join(each.name for each in presets())
