@@ -45,8 +45,13 @@ class Amounts:
     def __getitem__(self, leg: int) -> int:
         return (self.high.item(leg) << 64) | self.low.item(leg)
 
-    def take(self, rows: NDArray[np.intp]) -> Amounts:
-        """Some rows, in the order given."""
+    @classmethod
+    def small(cls, values: Int64s) -> Amounts:
+        """Columns of non-negative int64."""
+        return cls(np.zeros(len(values), dtype=np.uint64), values.view(np.uint64))
+
+    def take(self, rows: NDArray[np.intp] | Bools) -> Amounts:
+        """Some rows, by number or by mask."""
         return Amounts(self.high[rows], self.low[rows])
 
     def is_positive(self) -> Bools:
@@ -116,21 +121,26 @@ def _divide_by_billion(limbs: list[UInt64s]) -> Bools:
 
 
 def mul_div(
-    x: NDArray[np.float64], x_low: UInt64s, y: Int64s, d: Int64s, *, up: bool
+    x: Amounts, about_x: NDArray[np.float64], y: Int64s, d: Int64s, *, up: bool
 ) -> tuple[Int64s, Bools]:
-    """x * y / d, rounded down or `up`, row by row; and the rows in which it is exact.
+    """x * y / d, rounded down or `up`, row by row; and the rows in which it fits, which is below 2**62.
 
-    `x` is the nearest double, within 2**-52, and `x_low` the low 64 bits of the same integer. The quotient in
-    doubles is off by less than one where it is below 2**50, because six roundings of 2**-53 are; what it is
-    off by shows in the remainder, which arithmetic modulo 2**64 gives exactly while d is below 2**61.
+    `about_x` is `x.to_float()`. The quotient in doubles is off by less than one where it is below 2**50,
+    because six roundings of 2**-53 are; what it is off by shows in the remainder, which arithmetic modulo
+    2**64 gives exactly while d is below 2**61. The few rows beyond are done one by one.
     """
-    estimate = np.floor(x * y / d)
-    fits: Bools = (estimate < 2.0**50) & (d < 2**61) & (y >= 0) & (y < 2**62)
-    quotient = np.where(fits, estimate, 0.0).astype(np.int64)
-    product = x_low * y.view(np.uint64)
+    estimate = np.floor(about_x * y / d)
+    is_near: Bools = (estimate < 2.0**50) & (d < 2**61) & (y >= 0) & (y < 2**62)
+    quotient = np.where(is_near, estimate, 0.0).astype(np.int64)
+    product = x.low * y.view(np.uint64)
     rest = (product - quotient.view(np.uint64) * d.view(np.uint64)).view(np.int64)
     off = (rest >= d).astype(np.int64) - (rest < 0)
     quotient += off
     if up:
         quotient += rest != off * d
+    fits = is_near
+    for row in np.flatnonzero(~is_near & (estimate < 2.0**61) & (y >= 0)).tolist():
+        dividend, divisor = x[row] * y.item(row), d.item(row)
+        quotient[row] = -(-dividend // divisor) if up else dividend // divisor
+        fits[row] = True
     return quotient, fits

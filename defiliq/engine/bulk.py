@@ -21,15 +21,17 @@ from numpy.typing import NDArray
 
 from defiliq.amounts import Bools, Int64s
 from defiliq.book import MarginTerms, ValueTerms
-from defiliq.engine.exact import HIGHEST_EXACT, Margins, margins_of, registers_at
-from defiliq.engine.lines import Bounds, Lines, fine_lines, registers_as_float, rough_lines
+from defiliq.engine.exact import Margins, margins_of
+from defiliq.engine.lines import Bounds, Lines, fine_lines, rough_lines
 from defiliq.engine.pieces import straight_pieces
 from defiliq.engine.sweep import FOR_LAW, FOUND, NEVER, UNRESOLVED, nearest
+from defiliq.engine.track import HIGHEST_EXACT
 from defiliq.pricing.driver import Driver
 from defiliq.types import Side
 
 NO_BAND = 0
 """No driver integer: a level's band lies at 1 or above."""
+_SAFE, _BROKEN = 1, -1
 _NUDGES = tuple(1.0 - 2.0**-bits for bits in (48, 44, 40, 36, 32, 24, 16))
 """How much short of the line's zero to look first: the line is only as straight as doubles are."""
 
@@ -68,27 +70,26 @@ def crossings(
     if values is None:
         rough = rough_lines(terms, prices, driver, rows)
         for near, far in pieces:
-            state[_is_unclear(driver, rough, near, far)] = FOR_LAW
+            state[_is_unclear(rough, near, far)] = FOR_LAW
         return Crossings(state, price, band)
     margins = margins_of(terms, values, prices, driver, rows)
     lines = Bounds(rough_lines(terms, prices, driver, rows), fine_lines(margins))
     owes_at_zero = margins.owes_at_zero
     hurts = (margins.backed_by_it if side == "long" else margins.owes_it) | ~margins.still.fits
     for number, (near, far) in enumerate(pieces):
-        may_break = hurts & (state == NEVER) & _is_unclear(driver, lines, near, far)
+        may_break = hurts & (state == NEVER) & _is_unclear(lines, near, far)
         if near < driver.shallow:
             may_break &= owes_at_zero
         unclear = np.flatnonzero(may_break)
         if not len(unclear):
             continue
-        piece = _Piece(driver, lines.of(may_break), margins.of(may_break), near, far)
+        piece = _Piece(lines.of(may_break), margins.of(may_break), near, far)
         state[unclear], price[unclear] = piece.first_liquidatable()
         both = (state[unclear] == FOUND) & piece.margins.backed_by_it & piece.margins.owes_it
         if both.any():
             mixed = unclear[both]
-            for_good = _breaks_for_good(driver, lines, pieces[number:])[mixed]
             end = np.where(owes_at_zero[mixed] | (side == "short"), _within(pieces[-1][1]), driver.shallow)
-            seen, band[mixed] = piece.bands(both, price[mixed], for_good, end)
+            seen, band[mixed] = piece.bands(both, price[mixed], _outcome(lines, pieces[number:])[mixed], end)
             undecided = (seen == FOR_LAW) | (seen == UNRESOLVED)
             state[mixed[undecided]] = seen[undecided]
     return Crossings(state, price, band)
@@ -114,26 +115,26 @@ def _split(piece: tuple[int, int], edge: int) -> list[tuple[int, int]]:
     return [(first, edge - 1), (edge, last)] if first < edge <= last else [piece]
 
 
-def _is_unclear(driver: Driver, lines: Lines | Bounds, near: int, far: int) -> Bools:
+def _is_unclear(lines: Lines | Bounds, near: int, far: int) -> Bools:
     """(n,) whether an account may break between two integers of a straight piece."""
-    clear = [lines.lowest_at(registers_as_float(driver, end)) > 0 for end in (near, far)]
+    clear = [lines.lowest_at(end) > 0 for end in (near, far)]
     return ~(clear[0] & clear[1])
 
 
-def _breaks_for_good(driver: Driver, lines: Bounds, pieces: Sequence[tuple[int, int]]) -> Bools:
-    """(n,) whether an account is surely liquidatable at the first far end and all through later pieces."""
+def _outcome(lines: Bounds, pieces: Sequence[tuple[int, int]]) -> NDArray[np.int8]:
+    """(n,) what is sure at the first far end and all through the later pieces: _BROKEN, _SAFE or neither."""
     ends = [pieces[0][1], *(end for piece in pieces[1:] for end in piece)]
-    broken: Bools = np.ones(len(lines.fine.best), dtype=np.bool_)
+    broken, safe = (np.ones(len(lines.fine.best), dtype=np.bool_) for _ in range(2))
     for end in ends:
-        broken &= lines.highest_at(registers_as_float(driver, end)) < 0
-    return broken
+        broken &= lines.highest_at(end) < 0
+        safe &= lines.lowest_at(end) > 0
+    return np.where(broken, _BROKEN, np.where(safe, _SAFE, 0)).astype(np.int8)
 
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
     """One straight piece of the driver's range, and the accounts that may break on it."""
 
-    driver: Driver
     lines: Bounds
     margins: Margins
     near: int
@@ -152,22 +153,22 @@ class _Piece:
         return nearest(self.margins, start, far, suspect, step=self._step, liquidatable=True)
 
     def bands(
-        self, some: Bools, level: Int64s, for_good: Bools, end: Int64s
+        self, some: Bools, level: Int64s, outcome: NDArray[np.int8], end: Int64s
     ) -> tuple[NDArray[np.int8], Int64s]:
-        """(k,) the last crossing of some accounts beyond their level, or NO_BAND; FOR_LAW in the first part.
+        """(k,) the last crossing of some accounts beyond their level, or NO_BAND; and how the search ended.
 
-        Where the lines prove an account liquidatable from a point on, the search for the last safe integer
-        starts there; elsewhere at the liquidatable integer nearest to the end of the range.
+        Found from far out: first the liquidatable integer nearest to `end`, then the safe one nearest to
+        that. Where the lines prove the outcome from some point on, the search starts there.
         """
         margins, inwards = self.margins.of(some), -self._step
-        proved = self._proved(self.far, self.near, safe=False)[some]
-        last_state, last = nearest(
-            margins, np.where(for_good, level, end), level, level, step=inwards, liquidatable=True
-        )
-        start = np.where(for_good, proved, last)
+        proved = {
+            kind: self._proved(self.far, self.near, safe=kind == _SAFE)[some] for kind in (_SAFE, _BROKEN)
+        }
+        start = np.select([outcome == _BROKEN, outcome == _SAFE], [level, proved[_SAFE]], end)
+        last_state, last = nearest(margins, start, level, level, step=inwards, liquidatable=True)
+        start = np.where(outcome == _BROKEN, proved[_BROKEN], last)
         state, safe = nearest(margins, start, level, level, step=inwards, liquidatable=False)
-        lost = ~for_good & (last_state != FOUND)
-        state[lost] = last_state[lost]
+        state = np.where(last_state == FOUND, state, last_state)
         return state, np.where(state == FOUND, safe + self._step, NO_BAND)
 
     def _proved(self, near: int, far: int, *, safe: bool) -> Int64s:
@@ -177,8 +178,8 @@ class _Piece:
         """
         bound = self.lines.lowest_at if safe else self.lines.highest_at
         sign = 1.0 if safe else -1.0
-        at_near = sign * bound(registers_as_float(self.driver, near))
-        at_far = sign * bound(registers_as_float(self.driver, far))
+        at_near = sign * bound(near)
+        at_far = sign * bound(far)
         step = 1 if far > near else -1
         left = (at_near > 0) & (at_far <= 0) & np.isfinite(at_far)
         drop = np.subtract(at_near, at_far, out=np.ones_like(at_near), where=left)
@@ -188,8 +189,7 @@ class _Piece:
             guess = float(near) + step * np.floor(share * nudge * float(abs(far - near)))
             fits = left & (guess < HIGHEST_EXACT)
             at = np.where(fits, guess, 0.0).astype(np.int64)
-            registers, is_exact = registers_at(self.driver, at)
-            sure = fits & is_exact & (sign * bound(registers.astype(np.float64)) > 0)
+            sure = fits & (sign * bound(at) > 0)
             proved[sure] = at[sure] + step
             left &= ~sure
         return proved
@@ -198,3 +198,17 @@ class _Piece:
 def _within(at: int) -> int:
     """An integer that the columns can hold; what is beyond never fits there and goes to the law."""
     return min(at, HIGHEST_EXACT)
+
+
+def exposed_sides(
+    terms: MarginTerms,
+    values: ValueTerms | None,
+    prices: Sequence[int],
+    driver: Driver,
+    rows: NDArray[np.intp],
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """(n,) whether `solve.exposed_side` is short, and where that is known."""
+    if values is None or straight_pieces(driver) is None or 2 * driver.spot >= HIGHEST_EXACT:
+        return np.zeros(len(rows), dtype=np.bool_), np.zeros(len(rows), dtype=np.bool_)
+    margins = margins_of(terms, values, prices, driver, rows)
+    return margins.shrinks(driver.spot, 2 * driver.spot)

@@ -9,79 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import gcd
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from defiliq.amounts import Bools, Int64s, mul_div
+from defiliq.amounts import Amounts, Bools, Int64s, mul_div
 from defiliq.book import MarginTerms, ValueTerms
+from defiliq.engine.track import HIGHEST_EXACT, MOST_DIVISOR, Track
 from defiliq.pricing.driver import Driver
-from defiliq.pricing.graph import Fixed, Fraction, Least
 
-HIGHEST_EXACT = 2**61
-"""Driver integers from here on do not fit the columns."""
-_MOST_FACTOR, _MOST_DIVISOR = 2**62, 2**61
 WRAPS = 2**62
 """Sums beyond this are told by their doubles."""
-
-
-def registers_at(driver: Driver, at: Int64s) -> tuple[Int64s, Bools]:
-    """(R, n) the driver's registers with the driver at `at` (n,), and (n,) where they are exact."""
-    rows: list[Int64s] = [at]
-    fits: Bools = (at >= 0) & (at < HIGHEST_EXACT)
-    for step in driver.steps:
-        if isinstance(step, Fixed):
-            rows.append(np.full_like(at, min(step.value, HIGHEST_EXACT)))
-        elif isinstance(step, Least):
-            rows.append(np.minimum.reduce([rows[k] for k in step.of]))
-        else:
-            value, is_exact = _scaled(step, rows)
-            rows.append(value)
-            fits &= is_exact
-    return np.stack(rows), fits
-
-
-def _scaled(step: Fraction, rows: Sequence[Int64s], *, up: bool = False) -> tuple[Int64s, Bools]:
-    """A register times a constant fraction; nothing else is straight, so nothing else comes here."""
-    common = gcd(step.numerator, step.denominator)
-    numerator, denominator = step.numerator // common, step.denominator // common
-    x = rows[step.over[0]]
-    if numerator >= _MOST_FACTOR or denominator >= _MOST_DIVISOR:
-        return np.zeros_like(x), np.zeros(len(x), dtype=np.bool_)
-    factor, divisor = np.full_like(x, numerator), np.full_like(x, denominator)
-    return mul_div(x.astype(np.float64), x.view(np.uint64), factor, divisor, up=up)
-
-
-def lowest_reaching(driver: Driver, register: NDArray[np.intp], value: Int64s) -> tuple[Int64s, Bools]:
-    """(m,) the lowest driver integer that brings a register to a value, and where that is exact.
-
-    HIGHEST_EXACT where a cap keeps it below.
-    """
-    reached, fits = np.zeros_like(value), np.ones(len(value), dtype=np.bool_)
-    for k in np.unique(register).tolist():
-        rows = register == k
-        wanted, exact = value[rows], np.ones(int(rows.sum()), dtype=np.bool_)
-        never = np.zeros(len(wanted), dtype=np.bool_)
-        while k:
-            step = driver.steps[k - 1]
-            if isinstance(step, Least):
-                caps = {j: part for j in step.of if j and isinstance(part := driver.steps[j - 1], Fixed)}
-                for cap in caps.values():
-                    never |= wanted > cap.value
-                k = next(j for j in step.of if j not in caps)
-            elif isinstance(step, Fraction):
-                wanted, is_exact = _scaled(
-                    Fraction((0,), (), step.denominator, step.numerator), [wanted], up=True
-                )
-                exact &= is_exact
-                k = step.over[0]
-            else:
-                raise TypeError("a number that stands still reaches nothing")
-        reached[rows] = np.where(never, HIGHEST_EXACT, wanted)
-        fits[rows] = exact | never
-    return reached, fits
 
 
 class Totals(NamedTuple):
@@ -104,14 +43,15 @@ class Column:
     """(n + 1,) the legs of account i are first[i] to first[i + 1]."""
     feed: NDArray[np.intp]
     """(m,) a feed, or a register of the driver where it moves."""
-    amount: NDArray[np.float64]
-    amount_low: NDArray[np.uint64]
+    amount: Amounts
+    about: NDArray[np.float64]
+    """(m,) the amounts in doubles."""
     unit: Int64s
     weight: Int64s
 
     def totals(self, price: Int64s, *, up: bool) -> Totals:
         """Sums of weight * value per account, at a price per leg."""
-        value, fits = mul_div(self.amount, self.amount_low, price, self.unit, up=up)
+        value, fits = mul_div(self.amount, self.about, price, self.unit, up=up)
         wrong = np.concatenate(([0], np.cumsum(~fits)))
         running = np.concatenate(([0], np.cumsum(value * self.weight)))
         about = np.bincount(
@@ -135,26 +75,25 @@ class Column:
         """Some legs of all accounts, each with a feed or register of its own."""
         return self._rows(kept, self.account[kept], len(self.first) - 1, feed)
 
-    def changes(self, driver: Driver, at: Int64s, step: int, count: int, *, up: bool) -> Int64s:
+    def changes(self, track: Track, at: Int64s, step: int, count: int, *, up: bool) -> Int64s:
         """(count, m) per leg the next driver integers from `at` (n,), up or down, at which its value is new.
 
         A value v of amount * price / unit, rounded down, begins at the price ceil(v * unit / amount); rounded
         up, just above (v - 1) * unit / amount. Where that does not fit, every integer counts as a change.
         """
-        registers, _ = registers_at(driver, at)
         here = at[self.account]
-        value, fits = mul_div(
-            self.amount, self.amount_low, registers[self.feed, self.account], self.unit, up=up
-        )
+        price, _ = track.prices_at(self.feed, here)
+        value, fits = mul_div(self.amount, self.about, price, self.unit, up=up)
         number = np.arange(count, dtype=np.int64)[:, np.newaxis]
+        small = fits & (self.about < MOST_DIVISOR)
         new = (value + number + 1 if step > 0 else value - number) - (1 if up else 0)
-        small = self.amount < _MOST_DIVISOR
-        amount = np.where(small, self.amount_low, np.uint64(1)).view(np.int64)
+        new = np.where(small, new, 0)
+        amount = np.where(small, self.amount.low, np.uint64(1)).view(np.int64)
         flat = np.maximum(new, 0).ravel()
         unit, divisor = np.tile(self.unit, count), np.tile(amount, count)
-        edge, fits_edge = mul_div(flat.astype(np.float64), flat.view(np.uint64), unit, divisor, up=not up)
-        reached, fits_way = lowest_reaching(driver, np.tile(self.feed, count), edge + (1 if up else 0))
-        known = np.tile(fits & small, count) & fits_edge & fits_way & (new.ravel() >= 0)
+        edge, fits_edge = mul_div(Amounts.small(flat), flat.astype(np.float64), unit, divisor, up=not up)
+        reached, fits_way = track.lowest_reaching(np.tile(self.feed, count), edge + (1 if up else 0))
+        known = np.tile(small, count) & fits_edge & fits_way & (new.ravel() >= 0)
         found = np.where(known, reached if step > 0 else reached - 1, 0).reshape(count, -1)
         every = here + step * (number + 1)
         found = np.where(known.reshape(count, -1), found, every)
@@ -168,8 +107,8 @@ class Column:
             account,
             _firsts(account, len(rows)),
             self.feed[legs],
-            self.amount[legs],
-            self.amount_low[legs],
+            self.amount.take(legs),
+            self.about[legs],
             self.unit[legs],
             self.weight[legs],
         )
@@ -179,8 +118,8 @@ class Column:
             account,
             _firsts(account, accounts),
             feed[kept],
-            self.amount[kept],
-            self.amount_low[kept],
+            self.amount.take(kept),
+            self.about[kept],
             self.unit[kept],
             self.weight[kept],
         )
@@ -190,7 +129,7 @@ class Column:
 class Margins:
     """The exact margins of some accounts as functions of one driver."""
 
-    driver: Driver
+    track: Track
     still: Totals
     """What the driver does not move: what backs less what is owed. `fits` is false where the columns do not
     describe the account at all."""
@@ -235,7 +174,7 @@ class Margins:
         far = np.full(len(at), HIGHEST_EXACT if step > 0 else 0, dtype=np.int64)
         nearer = np.minimum if step > 0 else np.maximum
         for column, up in ((self.credit, False), (self.debit, True)):
-            nearer.at(far, column.account, column.changes(self.driver, at, step, 1, up=up)[0] - step)
+            nearer.at(far, column.account, column.changes(self.track, at, step, 1, up=up)[0] - step)
         return far
 
     def turns(
@@ -248,27 +187,41 @@ class Margins:
         and (m,) its account; and (n,) the integer up to which these are all there are.
         """
         column, up = (self.credit, False) if worse == (step < 0) else (self.debit, True)
-        turns = column.changes(self.driver, at, step, count, up=up)
+        turns = column.changes(self.track, at, step, count, up=up)
         last = np.full(len(at), HIGHEST_EXACT if step > 0 else 0, dtype=np.int64)
         (np.minimum if step > 0 else np.maximum).at(last, column.account, turns[-1])
         return turns, column.account, last
+
+    def shrinks(self, first: int, last: int) -> tuple[Bools, Bools]:
+        """(n,) whether the margin is smaller at the second integer than at the first, where that is exact."""
+        wrapped, about = np.zeros(len(self), dtype=np.int64), np.zeros(len(self))
+        fits = self.still.fits.copy()
+        for at, sign in ((last, 1), (first, -1)):
+            here = np.full(len(self), at, dtype=np.int64)
+            backing = self._totals(self.credit, here, up=False)
+            owed = self._totals(self.debit, here, up=True)
+            wrapped += sign * (backing.wrapped - owed.wrapped)
+            about += sign * (backing.about - owed.about)
+            fits &= backing.fits & owed.fits
+        return _is_negative(wrapped, about), fits
 
     def of(self, chosen: Bools) -> Margins:
         """Some of the accounts."""
         wrapped, about, fits = self.still
         still = Totals(wrapped[chosen], about[chosen], fits[chosen])
-        return Margins(self.driver, still, self.credit.of(chosen), self.debit.of(chosen))
+        return Margins(self.track, still, self.credit.of(chosen), self.debit.of(chosen))
 
     def repeated(self, rows: NDArray[np.intp]) -> Margins:
         """Accounts by number, in any order and as often as they are named."""
         wrapped, about, fits = self.still
         still = Totals(wrapped[rows], about[rows], fits[rows])
-        return Margins(self.driver, still, self.credit.repeated(rows), self.debit.repeated(rows))
+        return Margins(self.track, still, self.credit.repeated(rows), self.debit.repeated(rows))
 
     def _totals(self, column: Column, at: Int64s, *, up: bool) -> Totals:
-        registers, fits = registers_at(self.driver, at)
-        totals = column.totals(registers[column.feed, column.account], up=up)
-        return totals._replace(fits=totals.fits & fits)
+        price, fits = self.track.prices_at(column.feed, at[column.account])
+        totals = column.totals(price, up=up)
+        wrong = np.bincount(column.account[~fits], minlength=len(at)) > 0
+        return totals._replace(fits=totals.fits & ~wrong)
 
 
 def _is_negative(wrapped: Int64s, about: NDArray[np.float64]) -> Bools:
@@ -290,7 +243,7 @@ def margins_of(
         register_of[moved_feed] = output
     feeds = terms.feeds[legs]
     register = register_of[feeds]
-    price = np.array([min(price, _MOST_FACTOR) for price in prices], dtype=np.int64)
+    price = np.array([min(price, 2**62) for price in prices], dtype=np.int64)
     debt_weight = np.full(len(legs), values.debt_weight, dtype=np.int64)
     still: list[Totals] = []
     moved: list[Column] = []
@@ -301,14 +254,14 @@ def margins_of(
         amount = amounts.take(legs)
         is_there = amount.is_positive()
         first = _firsts(account, len(rows))
-        column = Column(account, first, feeds, amount.to_float(), amount.low, values.unit[legs], weight)
+        column = Column(account, first, feeds, amount, amount.to_float(), values.unit[legs], weight)
         rest = column.only(is_there & (register < 0), feeds)
         still.append(rest.totals(price[rest.feed], up=up))
         moved.append(column.only(is_there & (register >= 0), register))
     backing, owed = still
     fits = ~values.law_only[rows] & backing.fits & owed.fits
     rests = Totals(backing.wrapped - owed.wrapped, backing.about - owed.about, fits)
-    return Margins(driver, rests, *moved)
+    return Margins(Track(driver), rests, *moved)
 
 
 def legs_of(terms: MarginTerms, rows: NDArray[np.intp]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:

@@ -18,8 +18,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from defiliq.amounts import Int64s
 from defiliq.book import MarginTerms
 from defiliq.engine.exact import WRAPS, Margins, legs_of
+from defiliq.engine.track import Track
 from defiliq.pricing.driver import Driver
 from defiliq.pricing.graph import Fixed, Fraction
 
@@ -36,6 +38,7 @@ _ROUNDINGS_OF_GROSS = 2.0**-30
 class Lines:
     """Bounds of some accounts' margins along a driver: constant + sum(slope * price) over the moved legs."""
 
+    track: Track
     account: NDArray[np.intp]
     """(m,) the moved legs' accounts."""
     register: NDArray[np.intp]
@@ -49,19 +52,20 @@ class Lines:
     best_slope: Floats
     """(m,)"""
 
-    def lowest_at(self, registers: Floats) -> Floats:
-        """(n,) above 0 where the rule must say safe; `registers` are (R,), or (R, n) for a point each."""
-        return self.worst + self._sum(self.worst_slope, registers)
+    def lowest_at(self, at: int | Int64s) -> Floats:
+        """(n,) above 0 where the rule must say safe, with the driver at one integer or at one per account."""
+        return self.worst + self._sum(self.worst_slope, at)
 
-    def highest_at(self, registers: Floats) -> Floats:
+    def highest_at(self, at: int | Int64s) -> Floats:
         """(n,) below 0 where the rule must say liquidatable."""
-        return self.best + self._sum(self.best_slope, registers)
+        return self.best + self._sum(self.best_slope, at)
 
     def of(self, chosen: NDArray[np.bool_]) -> Lines:
         """Some of the accounts, which are numbered anew."""
         kept = chosen[self.account]
         account = (np.cumsum(chosen) - 1)[self.account[kept]]
         return Lines(
+            self.track,
             account,
             self.register[kept],
             self.worst[chosen],
@@ -70,8 +74,13 @@ class Lines:
             self.best_slope[kept],
         )
 
-    def _sum(self, slope: Floats, registers: Floats) -> Floats:
-        price = registers[self.register] if registers.ndim == 1 else registers[self.register, self.account]
+    def _sum(self, slope: Floats, at: int | Int64s) -> Floats:
+        """(n,) what the moved legs add; not a number, which decides nothing, where a price does not fit."""
+        if isinstance(at, int):
+            price = np.array([float(value) for value in self.track.driver.registers(at)])[self.register]
+        else:
+            exact, fits = self.track.prices_at(self.register, at[self.account])
+            price = np.where(fits, exact.astype(np.float64), np.nan)
         sums = np.bincount(self.account, slope * price, minlength=len(self.worst))
         return sums.astype(np.float64, copy=False)
 
@@ -83,13 +92,13 @@ class Bounds:
     rough: Lines
     fine: Lines
 
-    def lowest_at(self, registers: Floats) -> Floats:
+    def lowest_at(self, at: int | Int64s) -> Floats:
         """See `Lines`."""
-        return np.maximum(self.rough.lowest_at(registers), self.fine.lowest_at(registers))
+        return np.fmax(self.rough.lowest_at(at), self.fine.lowest_at(at))
 
-    def highest_at(self, registers: Floats) -> Floats:
+    def highest_at(self, at: int | Int64s) -> Floats:
         """See `Lines`."""
-        return np.minimum(self.rough.highest_at(registers), self.fine.highest_at(registers))
+        return np.fmin(self.rough.highest_at(at), self.fine.highest_at(at))
 
     def of(self, chosen: NDArray[np.bool_]) -> Bounds:
         """Some of the accounts."""
@@ -98,7 +107,7 @@ class Bounds:
 
 def fine_lines(margins: Margins) -> Lines:
     """The lines through exact balances; accounts that do not fit are never sure of anything."""
-    slack_of = np.array(_slack(margins.driver))
+    slack_of = np.array(_slack(margins.track.driver))
     about = margins.still.about
     is_exact = np.abs(about) < WRAPS
     still = np.where(is_exact, margins.still.wrapped, about)
@@ -106,7 +115,7 @@ def fine_lines(margins: Margins) -> Lines:
     worst, best = still - doubt, still + doubt
     slopes, aparts, accounts, registers = [], [], [], []
     for column, sign in ((margins.credit, 1.0), (margins.debit, -1.0)):
-        slope = column.amount * column.weight / column.unit
+        slope = column.about * column.weight / column.unit
         slopes.append(sign * slope)
         aparts.append(column.weight + 2.0 * slope * slack_of[column.feed])
         accounts.append(column.account)
@@ -116,7 +125,7 @@ def fine_lines(margins: Margins) -> Lines:
     unsure = ~margins.still.fits
     worst, best = np.where(unsure, -np.inf, worst - apart), np.where(unsure, np.inf, best + apart)
     doubt = np.abs(slope) * _FEW_ROUNDINGS
-    return Lines(account, register, worst, slope - doubt, best, slope + doubt)
+    return Lines(margins.track, account, register, worst, slope - doubt, best, slope + doubt)
 
 
 def rough_lines(terms: MarginTerms, prices: Sequence[int], driver: Driver, rows: NDArray[np.intp]) -> Lines:
@@ -145,12 +154,9 @@ def rough_lines(terms: MarginTerms, prices: Sequence[int], driver: Driver, rows:
     )
     unsure = terms.law_only[rows]
     worst[unsure], best[unsure] = -np.inf, np.inf
-    return Lines(account[moves], register[moves], worst, worst_slope[moves], best, best_slope[moves])
-
-
-def registers_as_float(driver: Driver, at: int) -> Floats:
-    """(R,) the driver's registers at one integer, however large."""
-    return np.array([float(value) for value in driver.registers(at)])
+    return Lines(
+        Track(driver), account[moves], register[moves], worst, worst_slope[moves], best, best_slope[moves]
+    )
 
 
 def _slack(driver: Driver) -> list[float]:

@@ -12,8 +12,8 @@ from defiliq.amounts import Bools, Int64s
 from defiliq.engine.exact import Margins
 
 NEVER, FOUND, FOR_LAW, UNRESOLVED = 0, 1, 2, 3
-MOST_ROUNDS = 150
-MOST_TURNS = 1 << 16
+MOST_ROUNDS = 120
+MOST_TURNS = 1 << 14
 """After so many changes of value that decide nothing, rounding alone decides and the search gives up."""
 LOOKS_IN_BLOCK = 1 << 16
 """So many changes of value, of all accounts, are looked at together."""

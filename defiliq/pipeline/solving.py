@@ -22,7 +22,7 @@ Sides: TypeAlias = Literal["both", "long", "short"]
 Counter: TypeAlias = Callable[[int, int], None]
 """Told how many of how many accounts are done."""
 
-ROWS_AT_ONCE = 1 << 17
+ROWS_AT_ONCE = 1 << 19
 """Accounts whose columns are solved together: they stay small enough to be counted off as progress."""
 
 
@@ -103,8 +103,7 @@ class _Task:
         include_never: bool,
     ) -> None:
         """Add what a driver does to some accounts."""
-        for row in rows[broken[rows]].tolist():
-            answer.levels += self._by_law(driver, row)
+        answer.levels += self._already(driver, rows[broken[rows]])
         for row in rows[~broken[rows] & ~is_exposed[rows]].tolist() if include_never else ():
             answer.levels.append(Level(row, driver, self.sides[0], "never", None))
         answer.never += int((~broken[rows] & ~is_exposed[rows]).sum())
@@ -129,12 +128,24 @@ class _Task:
                 side = solve.exposed_side(self.rule(row), self.book.market.prices, driver)
                 answer.levels.append(Level(row, driver, self._asked(side), "never", None))
 
+    def _already(self, driver: Driver, rows: NDArray[np.intp]) -> list[Level]:
+        """Accounts that are liquidatable at spot, under the side that hurts them where it is asked about."""
+        prices = self.book.market.prices
+        is_short, known = bulk.exposed_sides(self.terms, self.values, prices, driver, rows)
+        levels = []
+        for row, short, sure in zip(rows.tolist(), is_short.tolist(), known.tolist(), strict=True):
+            side = (
+                ("short" if short else "long") if sure else solve.exposed_side(self.rule(row), prices, driver)
+            )
+            if side in self.sides:
+                levels.append(Level(row, driver, side, "already", driver.spot))
+        return levels
+
     def _by_law(self, driver: Driver, row: int) -> list[Level]:
         """One account's levels on the asked sides; a single `never` where there are none."""
         found = solve.find_levels(self.rule(row), row, self.book.market.prices, driver, self.sides)
-        already = found[0].outcome == "already"
-        kept = [level for level in found if level.side in self.sides]
-        return kept if kept or already else [Level(row, driver, self.sides[0], "never", None)]
+        asked = [level for level in found if level.side in self.sides]
+        return asked if asked else [Level(row, driver, self.sides[0], "never", None)]
 
     def _add_by_law(self, driver: Driver, row: int, answer: _Answers, *, include_never: bool) -> None:
         try:

@@ -21,7 +21,7 @@ def main() -> int:
     )
     parser.add_argument("--accounts", type=int, default=1_000_000, help="accounts whose verdicts are timed")
     parser.add_argument("--users", type=int, default=2_000, help="accounts on the local node that are read")
-    parser.add_argument("--levels", type=int, default=20_000, help="accounts whose levels are solved")
+    parser.add_argument("--levels", type=int, default=1_000_000, help="accounts whose levels are solved")
     parser.add_argument("--only", choices=PARTS, help="run one part")
     args = parser.parse_args()
     parts: dict[str, Callable[[], Report]] = {

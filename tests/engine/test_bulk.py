@@ -148,14 +148,14 @@ def test_a_price_that_falls_as_its_driver_rises_is_for_the_law() -> None:
 
 
 def test_what_does_not_fit_the_columns_is_handed_back() -> None:
-    """A whale whose values pass 2**50, and one whose scaled balance passes 2**96."""
+    """A whale whose scaled balance passes 2**96; one whose values pass 2**50 is still decided."""
     at = market()
     driver = driver_of_feeds("WETH/USD", at.prices[0], at.base_unit, [Move(0)])
     whales = [
         Account("0x" + "11" * 20, 0, (Leg(0, 10**25, 0, True), Leg(3, 0, 10**16, False))),
         Account("0x" + "22" * 20, 0, (Leg(0, 2**96, 0, True), Leg(3, 0, 10**17, False))),
     ]
-    assert columns(at, whales, driver, "long").state.tolist() == [FOR_LAW, FOR_LAW]
+    assert columns(at, whales, driver, "long").state.tolist() == [FOUND, FOR_LAW]
 
 
 def test_an_averaging_revision_has_lines_only() -> None:
@@ -182,7 +182,7 @@ def test_a_synthetic_book_on_a_driver_of_a_third_of_its_reserves(seed: int) -> N
     at = synthetic_market()
     book = synthetic_book(at, 1500, seed)
     lead = at.prices[0]
-    followers = [Move(k, at.prices[k], lead) for k in (1, 2, 3, 4, 15)]
+    followers = [Move(k, at.prices[k], lead) for k in (1, 2, 3, 4, 13, 18)]
     driver = driver_of_feeds("ETH/USD", lead, at.base_unit, [Move(0), *followers])
     handed_back = compared = 0
     for side in SIDES:
