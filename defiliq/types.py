@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import Literal, Protocol, Self, TypeAlias
+from typing import Literal, NamedTuple, Protocol, Self, TypeAlias
 
 from defiliq.pricing.driver import Driver, Stretch
 from defiliq.pricing.graph import PriceGraph
@@ -220,9 +220,8 @@ class Refusal:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Level:
-    """Where one account breaks on one driver, on one side of spot."""
+class Level(NamedTuple):
+    """Where one account breaks on one driver, on one side of spot. A tuple, because books have a million."""
 
     account: int
     """Position in the book."""

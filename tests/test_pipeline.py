@@ -258,8 +258,8 @@ def test_a_level_one_integer_off_is_noticed(protocol: Any, monkeypatch: pytest.M
     """A solver whose levels lie one integer too far out: p* still breaks, but so does the neighbour."""
     real = bulk.crossings
 
-    def off(terms: Any, values: Any, prices: Any, driver: Any, side: Side, rows: Any) -> Any:
-        found = real(terms, values, prices, driver, side, rows)
+    def off(prepared: bulk.Prepared, side: Side) -> bulk.Crossings:
+        found = real(prepared, side)
         return replace(found, price=found.price + (1 if side == "short" else -1))
 
     monkeypatch.setattr(bulk, "crossings", off)

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from defiliq.amounts import Bools, Int64s
 from defiliq.book import MarginTerms, ValueTerms
 from defiliq.engine.exact import Margins, margins_of
-from defiliq.engine.lines import Bounds, Lines, fine_lines, rough_lines
+from defiliq.engine.lines import Lines, lines_of, rough_lines
 from defiliq.engine.pieces import straight_pieces
 from defiliq.engine.sweep import FOR_LAW, FOUND, NEVER, UNRESOLVED, nearest
 from defiliq.engine.track import HIGHEST_EXACT
@@ -32,8 +32,10 @@ from defiliq.types import Side
 NO_BAND = 0
 """No driver integer: a level's band lies at 1 or above."""
 _SAFE, _BROKEN = 1, -1
-_NUDGES = tuple(1.0 - 2.0**-bits for bits in (48, 44, 40, 36, 32, 24, 16))
-"""How much short of the line's zero to look first: the line is only as straight as doubles are."""
+_NUDGES = tuple(1.0 - 2.0**-bits for bits in (44, 24, 8, 30, 10, 3))
+"""How much short of the line's zero to look, again and again: doubles put that zero a little off, and by so
+much less the nearer the last proved integer is."""
+_WIDEST = 2.0**62
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,32 +50,65 @@ class Crossings:
     """(n,) the last crossing where there are several, else NO_BAND."""
 
 
-def crossings(
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """Some accounts of a book, made ready to be moved along one driver."""
+
+    driver: Driver
+    count: int
+    pieces: Sequence[tuple[int, int]] | None
+    """The driver's straight pieces; None where a price is curved, which only the law can follow."""
+    lines: Lines | None
+    margins: Margins | None
+    """None where the protocol has no exact columns: then what the lines do not clear is for the law."""
+
+
+def prepare(
     terms: MarginTerms,
     values: ValueTerms | None,
     prices: Sequence[int],
     driver: Driver,
-    side: Side,
     rows: NDArray[np.intp],
-) -> Crossings:
-    """Where the accounts `rows`, all safe at spot, break on one side of it.
-
-    Without `values` there is nothing exact to search: what the lines do not clear is for the law.
-    """
-    state = np.full(len(rows), NEVER, dtype=np.int8)
-    price = np.zeros(len(rows), dtype=np.int64)
-    band = np.full(len(rows), NO_BAND, dtype=np.int64)
-    pieces = _outwards(driver, side)
+) -> Prepared:
+    """The accounts `rows` along a driver."""
+    pieces = straight_pieces(driver)
     if pieces is None:
-        state[:] = FOR_LAW
-        return Crossings(state, price, band)
+        return Prepared(driver, len(rows), None, None, None)
     if values is None:
-        rough = rough_lines(terms, prices, driver, rows)
-        for near, far in pieces:
-            state[_is_unclear(rough, near, far)] = FOR_LAW
-        return Crossings(state, price, band)
+        return Prepared(driver, len(rows), pieces, rough_lines(terms, prices, driver, rows), None)
     margins = margins_of(terms, values, prices, driver, rows)
-    lines = Bounds(rough_lines(terms, prices, driver, rows), fine_lines(margins))
+    return Prepared(driver, len(rows), pieces, lines_of(terms, prices, driver, rows, margins), margins)
+
+
+def crossings(prepared: Prepared, side: Side) -> Crossings:
+    """Where the accounts, all safe at spot, break on one side of it."""
+    found = Crossings(
+        np.full(prepared.count, NEVER, dtype=np.int8),
+        np.zeros(prepared.count, dtype=np.int64),
+        np.full(prepared.count, NO_BAND, dtype=np.int64),
+    )
+    if prepared.pieces is None or prepared.lines is None:
+        found.state[:] = FOR_LAW
+        return found
+    pieces = _outwards(prepared.driver, prepared.pieces, side)
+    if prepared.margins is not None:
+        _search(prepared.driver, prepared.lines, prepared.margins, pieces, side, found)
+        return found
+    for near, far in pieces:
+        found.state[_is_unclear(prepared.lines, near, far)] = FOR_LAW
+    return found
+
+
+def _search(
+    driver: Driver,
+    lines: Lines,
+    margins: Margins,
+    pieces: Sequence[tuple[int, int]],
+    side: Side,
+    found: Crossings,
+) -> None:
+    """Fill in what lines and exact columns say, piece by piece."""
+    state, price, band = found.state, found.price, found.band
     owes_at_zero = margins.owes_at_zero
     hurts = (margins.backed_by_it if side == "long" else margins.owes_it) | ~margins.still.fits
     for number, (near, far) in enumerate(pieces):
@@ -92,14 +127,10 @@ def crossings(
             seen, band[mixed] = piece.bands(both, price[mixed], _outcome(lines, pieces[number:])[mixed], end)
             undecided = (seen == FOR_LAW) | (seen == UNRESOLVED)
             state[mixed[undecided]] = seen[undecided]
-    return Crossings(state, price, band)
 
 
-def _outwards(driver: Driver, side: Side) -> list[tuple[int, int]] | None:
+def _outwards(driver: Driver, pieces: Sequence[tuple[int, int]], side: Side) -> list[tuple[int, int]]:
     """(near, far) integers of each straight piece on one side of spot, nearest first."""
-    pieces = straight_pieces(driver)
-    if pieces is None:
-        return None
     for edge in (driver.shallow, HIGHEST_EXACT):  # below, only some accounts are searched; above, columns end
         pieces = [part for piece in pieces for part in _split(piece, edge)]
     if side == "long":
@@ -115,16 +146,16 @@ def _split(piece: tuple[int, int], edge: int) -> list[tuple[int, int]]:
     return [(first, edge - 1), (edge, last)] if first < edge <= last else [piece]
 
 
-def _is_unclear(lines: Lines | Bounds, near: int, far: int) -> Bools:
+def _is_unclear(lines: Lines, near: int, far: int) -> Bools:
     """(n,) whether an account may break between two integers of a straight piece."""
     clear = [lines.lowest_at(end) > 0 for end in (near, far)]
     return ~(clear[0] & clear[1])
 
 
-def _outcome(lines: Bounds, pieces: Sequence[tuple[int, int]]) -> NDArray[np.int8]:
+def _outcome(lines: Lines, pieces: Sequence[tuple[int, int]]) -> NDArray[np.int8]:
     """(n,) what is sure at the first far end and all through the later pieces: _BROKEN, _SAFE or neither."""
     ends = [pieces[0][1], *(end for piece in pieces[1:] for end in piece)]
-    broken, safe = (np.ones(len(lines.fine.best), dtype=np.bool_) for _ in range(2))
+    broken, safe = (np.ones(len(lines.best), dtype=np.bool_) for _ in range(2))
     for end in ends:
         broken &= lines.highest_at(end) < 0
         safe &= lines.lowest_at(end) > 0
@@ -135,7 +166,7 @@ def _outcome(lines: Bounds, pieces: Sequence[tuple[int, int]]) -> NDArray[np.int
 class _Piece:
     """One straight piece of the driver's range, and the accounts that may break on it."""
 
-    lines: Bounds
+    lines: Lines
     margins: Margins
     near: int
     far: int
@@ -178,20 +209,21 @@ class _Piece:
         """
         bound = self.lines.lowest_at if safe else self.lines.highest_at
         sign = 1.0 if safe else -1.0
-        at_near = sign * bound(near)
-        at_far = sign * bound(far)
+        at_near, at_far = sign * bound(near), sign * bound(far)
         step = 1 if far > near else -1
         left = (at_near > 0) & (at_far <= 0) & np.isfinite(at_far)
         drop = np.subtract(at_near, at_far, out=np.ones_like(at_near), where=left)
-        share = np.divide(at_near, drop, out=np.zeros_like(at_near), where=left)
+        slope = drop * (1.0 / float(abs(far - near)))
+        height = np.where(left, at_near, 0.0)
         proved = np.full(len(at_near), _within(near), dtype=np.int64)
         for nudge in _NUDGES:
-            guess = float(near) + step * np.floor(share * nudge * float(abs(far - near)))
-            fits = left & (guess < HIGHEST_EXACT)
-            at = np.where(fits, guess, 0.0).astype(np.int64)
-            sure = fits & (sign * bound(at) > 0)
-            proved[sure] = at[sure] + step
-            left &= ~sure
+            way = np.floor(np.minimum(height / slope * nudge, _WIDEST)).astype(np.int64)
+            guess = proved + step * way
+            left &= (guess >= 0) & (guess < HIGHEST_EXACT)
+            there = sign * bound(np.where(left, guess, 0))
+            sure = left & (there > 0)
+            proved[sure] = guess[sure] + step
+            height[sure] = there[sure]
         return proved
 
 
@@ -200,15 +232,10 @@ def _within(at: int) -> int:
     return min(at, HIGHEST_EXACT)
 
 
-def exposed_sides(
-    terms: MarginTerms,
-    values: ValueTerms | None,
-    prices: Sequence[int],
-    driver: Driver,
-    rows: NDArray[np.intp],
-) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+def exposed_sides(prepared: Prepared) -> tuple[Bools, Bools]:
     """(n,) whether `solve.exposed_side` is short, and where that is known."""
-    if values is None or straight_pieces(driver) is None or 2 * driver.spot >= HIGHEST_EXACT:
-        return np.zeros(len(rows), dtype=np.bool_), np.zeros(len(rows), dtype=np.bool_)
-    margins = margins_of(terms, values, prices, driver, rows)
-    return margins.shrinks(driver.spot, 2 * driver.spot)
+    spot, margins = prepared.driver.spot, prepared.margins
+    if margins is None or 2 * spot >= HIGHEST_EXACT:
+        nothing = np.zeros(prepared.count, dtype=np.bool_)
+        return nothing, nothing
+    return margins.shrinks(spot, 2 * spot)

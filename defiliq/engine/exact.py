@@ -279,4 +279,4 @@ def ranges(first: NDArray[np.integer], end: NDArray[np.integer]) -> tuple[NDArra
 
 def _firsts(account: NDArray[np.intp], accounts: int) -> NDArray[np.intp]:
     """(accounts + 1,) where each account's rows begin, of rows ordered by account."""
-    return np.searchsorted(account, np.arange(accounts + 1))
+    return np.concatenate(([0], np.cumsum(np.bincount(account, minlength=accounts))))

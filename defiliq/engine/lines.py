@@ -1,13 +1,13 @@
 """Margins as straight lines in a driver's integer, in doubles, with a bound on all that rounding can move.
 
 On a straight piece of a driver's range (see `pieces`) every price is a line in the driver's integer, up to
-the floors of its feed; `_slack` adds those up. So the float margin less everything that can speak against it
+the floors of its feed; `_courses` adds those up. So the float margin less all that can speak against it
 is a line too, and where it is positive at both ends of a stretch, the exact rule is safe throughout; where
 the float margin plus everything that can speak for it is negative at both ends, liquidatable throughout.
 Two such lines are drawn. The rough one needs nothing but `MarginTerms`, whose bound `screen` derives; here it
 is folded into the coefficients, which costs eight more roundings. The fine one takes the exact balances and
-the exact sum of what does not move, so that all its doubt is one rounding per moved value; it knows only
-accounts that fit the columns. Either may decide.
+the exact sum of what does not move, so that all its doubt is one rounding per moved value; it is drawn for
+the accounts that fit the columns.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from numpy.typing import NDArray
 from defiliq.amounts import Int64s
 from defiliq.book import MarginTerms
 from defiliq.engine.exact import WRAPS, Margins, legs_of
-from defiliq.engine.track import Track
 from defiliq.pricing.driver import Driver
 from defiliq.pricing.graph import Fixed, Fraction
 
@@ -38,11 +37,12 @@ _ROUNDINGS_OF_GROSS = 2.0**-30
 class Lines:
     """Bounds of some accounts' margins along a driver: constant + sum(slope * price) over the moved legs."""
 
-    track: Track
     account: NDArray[np.intp]
     """(m,) the moved legs' accounts."""
-    register: NDArray[np.intp]
-    """(m,) the driver's registers that are their prices."""
+    scale: Floats
+    """(m,) price per driver integer, ..."""
+    ceiling: Floats
+    """(m,) ... up to here."""
     worst: Floats
     """(n,) the constant of the lowest margin that rounding allows."""
     worst_slope: Floats
@@ -65,9 +65,9 @@ class Lines:
         kept = chosen[self.account]
         account = (np.cumsum(chosen) - 1)[self.account[kept]]
         return Lines(
-            self.track,
             account,
-            self.register[kept],
+            self.scale[kept],
+            self.ceiling[kept],
             self.worst[chosen],
             self.worst_slope[kept],
             self.best[chosen],
@@ -75,39 +75,37 @@ class Lines:
         )
 
     def _sum(self, slope: Floats, at: int | Int64s) -> Floats:
-        """(n,) what the moved legs add; not a number, which decides nothing, where a price does not fit."""
-        if isinstance(at, int):
-            price = np.array([float(value) for value in self.track.driver.registers(at)])[self.register]
-        else:
-            exact, fits = self.track.prices_at(self.register, at[self.account])
-            price = np.where(fits, exact.astype(np.float64), np.nan)
+        """(n,) what the moved legs add."""
+        here = float(at) if isinstance(at, int) else at[self.account].astype(np.float64)
+        price = np.minimum(here * self.scale, self.ceiling)
         sums = np.bincount(self.account, slope * price, minlength=len(self.worst))
         return sums.astype(np.float64, copy=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Bounds:
-    """What two lines say of the same accounts, the surer of them each time."""
-
-    rough: Lines
-    fine: Lines
-
-    def lowest_at(self, at: int | Int64s) -> Floats:
-        """See `Lines`."""
-        return np.fmax(self.rough.lowest_at(at), self.fine.lowest_at(at))
-
-    def highest_at(self, at: int | Int64s) -> Floats:
-        """See `Lines`."""
-        return np.fmin(self.rough.highest_at(at), self.fine.highest_at(at))
-
-    def of(self, chosen: NDArray[np.bool_]) -> Bounds:
-        """Some of the accounts."""
-        return Bounds(self.rough.of(chosen), self.fine.of(chosen))
+def lines_of(
+    terms: MarginTerms, prices: Sequence[int], driver: Driver, rows: NDArray[np.intp], margins: Margins
+) -> Lines:
+    """The fine lines of the accounts `rows`, in that order, and the rough ones of those that do not fit."""
+    fine, fits = fine_lines(margins), margins.still.fits
+    rest = np.flatnonzero(~fits)
+    rough = rough_lines(terms, prices, driver, rows[rest])
+    worst, best = fine.worst.copy(), fine.best.copy()
+    worst[rest], best[rest] = rough.worst, rough.best
+    kept = fits[fine.account]
+    return Lines(
+        np.concatenate((fine.account[kept], rest[rough.account])),
+        np.concatenate((fine.scale[kept], rough.scale)),
+        np.concatenate((fine.ceiling[kept], rough.ceiling)),
+        worst,
+        np.concatenate((fine.worst_slope[kept], rough.worst_slope)),
+        best,
+        np.concatenate((fine.best_slope[kept], rough.best_slope)),
+    )
 
 
 def fine_lines(margins: Margins) -> Lines:
     """The lines through exact balances; accounts that do not fit are never sure of anything."""
-    slack_of = np.array(_slack(margins.track.driver))
+    scale, ceiling, slack_of = _courses(margins.track.driver)
     about = margins.still.about
     is_exact = np.abs(about) < WRAPS
     still = np.where(is_exact, margins.still.wrapped, about)
@@ -125,7 +123,7 @@ def fine_lines(margins: Margins) -> Lines:
     unsure = ~margins.still.fits
     worst, best = np.where(unsure, -np.inf, worst - apart), np.where(unsure, np.inf, best + apart)
     doubt = np.abs(slope) * _FEW_ROUNDINGS
-    return Lines(margins.track, account, register, worst, slope - doubt, best, slope + doubt)
+    return Lines(account, scale[register], ceiling[register], worst, slope - doubt, best, slope + doubt)
 
 
 def rough_lines(terms: MarginTerms, prices: Sequence[int], driver: Driver, rows: NDArray[np.intp]) -> Lines:
@@ -134,7 +132,7 @@ def rough_lines(terms: MarginTerms, prices: Sequence[int], driver: Driver, rows:
     feeds = terms.feeds[legs]
     register_of = np.full(len(prices), -1, dtype=np.intp)
     slack_of = np.zeros(len(prices))
-    slack = _slack(driver)
+    scale, ceiling, slack = _courses(driver)
     for moved_feed, output in driver.outputs:
         register_of[moved_feed], slack_of[moved_feed] = output, slack[output]
     register = register_of[feeds]
@@ -154,18 +152,34 @@ def rough_lines(terms: MarginTerms, prices: Sequence[int], driver: Driver, rows:
     )
     unsure = terms.law_only[rows]
     worst[unsure], best[unsure] = -np.inf, np.inf
+    register = register[moves]
     return Lines(
-        Track(driver), account[moves], register[moves], worst, worst_slope[moves], best, best_slope[moves]
+        account[moves],
+        scale[register],
+        ceiling[register],
+        worst,
+        worst_slope[moves],
+        best,
+        best_slope[moves],
     )
 
 
-def _slack(driver: Driver) -> list[float]:
-    """Per register, how far it can lie from the straight line that it is up to rounding."""
-    slack = [0.0]
+def _courses(driver: Driver) -> tuple[Floats, Floats, Floats]:
+    """(R,) each register is min(driver * scale, ceiling), give or take its slack: those three."""
+    scale, ceiling, slack = [1.0], [np.inf], [0.0]
     for step in driver.steps:
         if isinstance(step, Fraction):
-            scale = step.numerator / step.denominator
-            slack.append(max((slack[k] for k in step.over), default=0.0) * scale + 1.0)
+            ratio = step.numerator / step.denominator
+            inner = step.over[0] if step.over else 0
+            scale.append(scale[inner] * ratio)
+            ceiling.append(ceiling[inner] * ratio)
+            slack.append(slack[inner] * ratio + 1.0)
+        elif isinstance(step, Fixed):
+            scale.append(np.inf)
+            ceiling.append(float(step.value))
+            slack.append(0.0)
         else:
-            slack.append(0.0 if isinstance(step, Fixed) else max(slack[k] for k in step.of))
-    return slack
+            scale.append(min(scale[k] for k in step.of))
+            ceiling.append(min(ceiling[k] for k in step.of))
+            slack.append(max(slack[k] for k in step.of))
+    return np.array(scale), np.array(ceiling), np.array(slack)

@@ -13,9 +13,9 @@ from defiliq.engine.exact import Margins
 
 NEVER, FOUND, FOR_LAW, UNRESOLVED = 0, 1, 2, 3
 MOST_ROUNDS = 120
-MOST_TURNS = 1 << 14
+MOST_TURNS = 1 << 13
 """After so many changes of value that decide nothing, rounding alone decides and the search gives up."""
-LOOKS_IN_BLOCK = 1 << 16
+LOOKS_IN_BLOCK = 1 << 15
 """So many changes of value, of all accounts, are looked at together."""
 Found: TypeAlias = tuple[NDArray[np.intp], Int64s]
 """Accounts that are decided, and where."""

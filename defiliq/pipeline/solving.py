@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import repeat
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -22,7 +23,7 @@ Sides: TypeAlias = Literal["both", "long", "short"]
 Counter: TypeAlias = Callable[[int, int], None]
 """Told how many of how many accounts are done."""
 
-ROWS_AT_ONCE = 1 << 19
+ROWS_AT_ONCE = 1 << 20
 """Accounts whose columns are solved together: they stay small enough to be counted off as progress."""
 
 
@@ -108,10 +109,8 @@ class _Task:
             answer.levels.append(Level(row, driver, self.sides[0], "never", None))
         answer.never += int((~broken[rows] & ~is_exposed[rows]).sum())
         searched = rows[~broken[rows] & is_exposed[rows]]
-        found = [
-            bulk.crossings(self.terms, self.values, self.book.market.prices, driver, side, searched)
-            for side in self.sides
-        ]
+        prepared = bulk.prepare(self.terms, self.values, self.book.market.prices, driver, searched)
+        found = [bulk.crossings(prepared, side) for side in self.sides]
         states = np.stack([one.state for one in found])
         by_law = np.any(states == FOR_LAW, axis=0)
         for row in searched[by_law].tolist():
@@ -131,7 +130,7 @@ class _Task:
     def _already(self, driver: Driver, rows: NDArray[np.intp]) -> list[Level]:
         """Accounts that are liquidatable at spot, under the side that hurts them where it is asked about."""
         prices = self.book.market.prices
-        is_short, known = bulk.exposed_sides(self.terms, self.values, prices, driver, rows)
+        is_short, known = bulk.exposed_sides(bulk.prepare(self.terms, self.values, prices, driver, rows))
         levels = []
         for row, short, sure in zip(rows.tolist(), is_short.tolist(), known.tolist(), strict=True):
             side = (
@@ -176,11 +175,16 @@ def _levels(
 ) -> list[Level]:
     """The levels that columns hold, as exact types."""
     kept = settled & (found.state == FOUND)
-    numbers = zip(rows[kept].tolist(), found.price[kept].tolist(), found.band[kept].tolist(), strict=True)
-    return [
-        Level(row, driver, side, "price", price, None if band == bulk.NO_BAND else band)
-        for row, price, band in numbers
-    ]
+    bands = [None if band == bulk.NO_BAND else band for band in found.band[kept].tolist()]
+    columns = (
+        rows[kept].tolist(),
+        repeat(driver),
+        repeat(side),
+        repeat("price"),
+        found.price[kept].tolist(),
+        bands,
+    )
+    return list(map(Level._make, zip(*columns, strict=False)))
 
 
 def _exposed(book: Book[Any], driver: Driver) -> NDArray[np.bool_]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pytest
@@ -14,6 +13,7 @@ import defiliq
 from defiliq.engine import bulk
 from defiliq.engine.sweep import UNRESOLVED
 from defiliq.ladder import LADDER_COLUMNS
+from defiliq.types import Side
 from tests.builders import HASH, address, book
 from tests.cli.conftest import Fakes, Run
 from tests.fakes import FakeNode
@@ -230,9 +230,9 @@ def test_levels_that_only_rounding_decides_are_counted_and_exit_3(
 ) -> None:
     find = bulk.crossings
 
-    def give_up_on_ether(*arguments: Any) -> bulk.Crossings:
-        found = find(*arguments)
-        if arguments[3].name == "WETH/USD":
+    def give_up_on_ether(prepared: bulk.Prepared, side: Side) -> bulk.Crossings:
+        found = find(prepared, side)
+        if prepared.driver.name == "WETH/USD":
             found.state[:] = UNRESOLVED
         return found
 

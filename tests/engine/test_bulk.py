@@ -33,7 +33,7 @@ SIDES: tuple[Side, Side] = ("long", "short")
 def columns(at: AaveMarket, accounts: list[Account], driver: Driver, side: Side) -> bulk.Crossings:
     book = Book.build(at, accounts)
     rows = np.arange(len(accounts), dtype=np.intp)
-    return bulk.crossings(margin(book), values(book), at.prices, driver, side, rows)
+    return bulk.crossings(bulk.prepare(margin(book), values(book), at.prices, driver, rows), side)
 
 
 def assert_as_the_law(at: AaveMarket, owner: Account, driver: Driver, *, may_be_for_law: bool = True) -> None:
@@ -188,7 +188,7 @@ def test_a_synthetic_book_on_a_driver_of_a_third_of_its_reserves(seed: int) -> N
     for side in SIDES:
         laws = [rule(book.nameless(i), at) for i in range(len(book))]
         safe = np.array([i for i, law in enumerate(laws) if not law.liquidatable(at.prices)])
-        found = bulk.crossings(margin(book), values(book), at.prices, driver, side, safe)
+        found = bulk.crossings(bulk.prepare(margin(book), values(book), at.prices, driver, safe), side)
         for row, i in enumerate(safe.tolist()):
             if found.state[row] in (FOR_LAW, UNRESOLVED):
                 handed_back += 1
