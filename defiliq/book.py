@@ -14,6 +14,7 @@ from defiliq.types import Account, Leg, Market, StableDebt, checksum
 
 M = TypeVar("M", bound=Market)
 
+
 @dataclass(frozen=True, slots=True)
 class Book(Generic[M]):
     """All accounts of one market at one block.

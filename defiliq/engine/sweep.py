@@ -14,7 +14,9 @@ from defiliq.engine.exact import Margins
 NEVER, FOUND, FOR_LAW, UNRESOLVED = 0, 1, 2, 3
 MOST_ROUNDS = 120
 MOST_TURNS = 1 << 13
-"""After so many changes of value that decide nothing, rounding alone decides and the search gives up."""
+MOST_LOOKS = 1 << 18
+"""An account is given up, because rounding alone decides, after so many changes of value that decide nothing
+and so many in all: the few hard accounts of a book share what is left."""
 LOOKS_IN_BLOCK = 1 << 15
 """So many changes of value, of all accounts, are looked at together."""
 Found: TypeAlias = tuple[NDArray[np.intp], Int64s]
@@ -67,12 +69,12 @@ class _Search:
             if len(self.rows):
                 yield look()
                 self._settle()
-        turns = 0
-        while len(self.rows) and turns < MOST_TURNS:
+        turns = looks = 0
+        while len(self.rows) and (turns < MOST_TURNS or looks < MOST_LOOKS):
             count = min(max(LOOKS_IN_BLOCK // len(self.rows), 16), MOST_TURNS)
+            turns, looks = turns + count, looks + count * len(self.rows)
             yield self.look_by_turn(count)
             self._settle()
-            turns += count
 
     def _settle(self) -> None:
         """Leave out the accounts whose search is over."""

@@ -169,6 +169,7 @@ def test_a_search_out_of_turns_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     """Collateral and debt that cancel to one part in 10**12: only rounding is left to decide."""
     monkeypatch.setattr(sweep, "MOST_ROUNDS", 3)
     monkeypatch.setattr(sweep, "MOST_TURNS", 8)
+    monkeypatch.setattr(sweep, "MOST_LOOKS", 8)
     at = market(reserves={"DAI": {"liquidation_threshold_bps": 10_000}})
     listed = [replace(r, variable_borrow_index_ray=RAY) for r in at.reserves]
     at = replace(at, reserves=tuple(listed)).at_time(at.timestamp)
