@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import Literal, NamedTuple, Protocol, Self, TypeAlias
+from types import MappingProxyType
+from typing import Any, Literal, NamedTuple, Protocol, Self, TypeAlias
 
 from defiliq.pricing.driver import Driver, Stretch
 from defiliq.pricing.graph import PriceGraph
@@ -286,6 +287,17 @@ class TimeRule(Protocol):
         None: not known, or it differs; never None where `first` is `last`.
         """
         ...
+
+
+class Question(NamedTuple):
+    """What a protocol's contract is asked about one account in a pretended world."""
+
+    market: Any
+    """The market at the prices and the time of that world."""
+    owner: str
+    sources: Mapping[str, tuple[int, int]] = MappingProxyType({})
+    """Contracts that are pretended to answer otherwise, with (answer, decimals); the chain's own feeds make
+    prices of them. Where there are none, every feed is pinned to the market's price."""
 
 
 def symbols(reserves: Sequence[Reserve]) -> tuple[str, ...]:

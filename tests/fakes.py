@@ -15,7 +15,7 @@ from defiliq.chain.node import Call, LogFilter, Logs, Override
 from defiliq.errors import BlockNotFound, CallReverted, MissingPrice, NodeUnreachable, NotAMarket
 from defiliq.protocols import aave_v3
 from defiliq.protocols.aave_v3.market import AaveMarket
-from defiliq.types import Block, Listing, checksum
+from defiliq.types import Block, Listing, Question, checksum
 from tests.builders import BLOCK, address
 
 
@@ -112,9 +112,9 @@ def fake_protocol(
             on_missing(lost)
         return replace(book.market, block=at, name=listing.name)
 
-    def ask_many(node: Any, asked: Sequence[tuple[Any, str]], spot: Any) -> list[Any]:
+    def ask_many(node: Any, asked: Sequence[Question], spot: Any) -> list[Any]:
         answers = []
-        for market, owner in asked:
+        for market, owner, _ in asked:
             row = book.find(owner)
             assert row is not None
             answer = aave_v3.health(book.account(row), market)
@@ -122,7 +122,7 @@ def fake_protocol(
         return answers
 
     def ask(node: Any, market: Any, owners: NDArray[np.uint8], spot: Any) -> list[Any]:
-        return ask_many(node, [(market, checksum(owner.tobytes())) for owner in owners], spot)
+        return ask_many(node, [Question(market, checksum(owner.tobytes())) for owner in owners], spot)
 
     def discovery(node: Any, listing: Listing, at: Block) -> Any:
         wanted = LogFilter(address(0xE002), b"\x01" * 32)

@@ -84,6 +84,10 @@ def _report(result: Verification, levels: bool, output: str | None, talk: Talk) 
             f"levels asked {asked}, p* agreed {result.price_agreed} ({share(result.price_agreed, asked)}), "
             f"neighbour agreed {result.neighbour_agreed} ({share(result.neighbour_agreed, asked)})"
         )
+        click.echo(
+            f"{result.levels_at_source} of them by moving the driver's own price aggregators, "
+            f"{asked - result.levels_at_source} by pinning the reserves' price sources"
+        )
     if output is not None:
         write_output(result.disagreements, output, talk)
     elif not result.agrees:

@@ -15,8 +15,9 @@ from defiliq.errors import BlockChanged, CallReverted, WrongChain
 from defiliq.ladder import IDENTITY, identity
 from defiliq.pipeline.judge import choose_drivers
 from defiliq.pipeline.solving import Counter, solve_book
+from defiliq.pricing.graph import Input
 from defiliq.protocols import PROTOCOLS, Answered
-from defiliq.types import Health, Level
+from defiliq.types import Health, Level, Question
 
 DISAGREEMENT_COLUMNS = (
     *IDENTITY,
@@ -44,6 +45,8 @@ class Verification:
     asked: int
     agreed: int
     levels_asked: int
+    levels_at_source: int
+    """Levels for which not the reserves' prices but the driver's own contracts were moved."""
     price_agreed: int
     """Levels whose account the contract calls liquidatable at p*."""
     neighbour_agreed: int
@@ -72,8 +75,9 @@ def verify(
     """Compare a random sample of a book, or all of it, with the contract's own answers at the book's block.
 
     Every number of the account's data must be equal, not only the verdict. With `levels`, each level of the
-    sampled accounts goes to the contract twice, by state override of the price feeds: at p* it must be
-    liquidatable, one integer nearer to spot it must not.
+    sampled accounts goes to the contract twice, by state override: at p* it must be liquidatable, one integer
+    nearer to spot it must not. A driver that is price aggregators is moved there, so that the chain's own
+    adapters make the prices; where it is not, the reserves' price sources are pinned.
     """
     _require_same_chain(node, book)
     rows = sorted(_sample(len(book), sample, seed))
@@ -95,6 +99,7 @@ def verify(
         asked=len(rows),
         agreed=agreed,
         levels_asked=len(found),
+        levels_at_source=sum(bool(_sources(book, level, 0)) for level in found),
         price_agreed=hits,
         neighbour_agreed=neighbours,
         unresolved=solved.unresolved,
@@ -142,7 +147,10 @@ def _ask_levels(
     moved = [
         book.market.at_prices(level.driver.prices(price)) for level, price in zip(levels, prices, strict=True)
     ]
-    asked = [(market, book.owner(level.account)) for market, level in zip(moved, levels, strict=True)]
+    asked = [
+        Question(market, book.owner(level.account), _sources(book, level, nearer))
+        for market, level in zip(moved, levels, strict=True)
+    ]
     answers = protocol.ask_many(node, asked, book.market)
     agreed = 0
     for level, price, market, answer in zip(levels, prices, moved, answers, strict=True):
@@ -154,6 +162,19 @@ def _ask_levels(
         wrong += [_disagreement(book, level.account, check, difference) for difference in differences]
         agreed += not differences
     return agreed
+
+
+def _sources(book: Book[Any], level: Level, nearer: int) -> dict[str, tuple[int, int]]:
+    """The driver's own contracts with (answer, decimals), where all of them are price aggregators."""
+    quantities = book.market.graph.quantities
+    moved = level.driver.moved_inputs(_price(level, nearer))
+    sources: dict[str, tuple[int, int]] = {}
+    for position, answer in moved.items():
+        quantity = quantities[position]
+        if not isinstance(quantity, Input) or quantity.kind != "aggregator":
+            return {}
+        sources[quantity.source] = answer, quantity.decimals
+    return sources
 
 
 def _price(level: Level, nearer: int) -> int:

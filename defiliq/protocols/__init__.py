@@ -12,7 +12,18 @@ from defiliq.book import Book, MarginTerms, ValueTerms
 from defiliq.chain.node import LogFilter, Logs, Node
 from defiliq.errors import CallReverted, MissingPrice
 from defiliq.protocols import aave_v3
-from defiliq.types import Account, Block, Health, Liquidation, Listing, Market, Refusal, Rule, TimeRule
+from defiliq.types import (
+    Account,
+    Block,
+    Health,
+    Liquidation,
+    Listing,
+    Market,
+    Question,
+    Refusal,
+    Rule,
+    TimeRule,
+)
 
 
 class Answered(Protocol):
@@ -170,10 +181,8 @@ class LendingProtocol(Protocol):
         """The contract's own answer at `market`'s prices and time, where `spot` is what the chain has."""
         ...
 
-    def ask_many(
-        self, node: Node, asked: Sequence[tuple[Any, str]], spot: Any
-    ) -> Sequence[Answered | CallReverted]:
-        """The same for (market, owner) pairs, each at prices and a time of its own."""
+    def ask_many(self, node: Node, asked: Sequence[Question], spot: Any) -> Sequence[Answered | CallReverted]:
+        """The same for many questions, each in a pretended world of its own."""
         ...
 
 

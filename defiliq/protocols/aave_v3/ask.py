@@ -14,7 +14,7 @@ from defiliq.chain.node import Call, Node, Override
 from defiliq.errors import BadResponse, CallReverted, DecodeError, UnsupportedReserve
 from defiliq.protocols.aave_v3 import abi
 from defiliq.protocols.aave_v3.market import AaveMarket
-from defiliq.types import checksum
+from defiliq.types import Question, checksum
 from defiliq.units import WAD
 
 CONCURRENCY: Final = 8
@@ -22,6 +22,7 @@ PROBE: Final = "0x" + "de" * 20
 """An address whose code is pretended to answer the time, to see whether the node really pretends."""
 TIME_CODE: Final = bytes.fromhex("4260005260206000f3")
 """TIMESTAMP, stored and returned."""
+_CHOICE_BYTES: Final = 25
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,29 @@ def constant_code(value: int) -> bytes:
     return b"\x7f" + value.to_bytes(32, "big") + bytes.fromhex("60005260206000f3")
 
 
+def aggregator_code(answer: int, decimals: int) -> bytes:
+    """Code of a price feed that stands still: a whole round or the decimals where they are asked for, and the
+    answer to every other call; without PUSH0.
+    """
+    word = b"\x7f" + answer.to_bytes(32, "big")
+    plain = word + bytes.fromhex("60005260206000f3")
+    whole_round = (
+        bytes.fromhex("5b6001600052") + word + bytes.fromhex("6020524260405242606052600160805260a06000f3")
+    )
+    digits = bytes.fromhex("5b60") + decimals.to_bytes(1, "big") + bytes.fromhex("60005260206000f3")
+    at_round = _CHOICE_BYTES + len(plain)
+    at_digits = at_round + len(whole_round)
+    choice = (
+        bytes.fromhex("60003560e01c80")  # the selector, twice
+        + bytes.fromhex("63feaf968c1460")  # latestRoundData()
+        + at_round.to_bytes(1, "big")
+        + bytes.fromhex("5763313ce5671460")  # decimals()
+        + at_digits.to_bytes(1, "big")
+        + b"\x57"
+    )
+    return choice + plain + whole_round + digits
+
+
 def ask(
     node: Node, market: AaveMarket, owners: NDArray[np.uint8], spot: AaveMarket
 ) -> list[Answer | CallReverted]:
@@ -54,24 +78,23 @@ def ask(
     `spot` is the market as the chain has it. Where prices or time differ from it, every price source is
     pinned to the price in `market`, so that one source that reads another, or the time, can't move it.
     """
-    return ask_many(node, [(market, checksum(owner.tobytes())) for owner in owners], spot)
+    return ask_many(node, [Question(market, checksum(owner.tobytes())) for owner in owners], spot)
 
 
-def ask_many(
-    node: Node, asked: Sequence[tuple[AaveMarket, str]], spot: AaveMarket
-) -> list[Answer | CallReverted]:
-    """The pool's account data of (market, owner) pairs, each in its own pretended world.
+def ask_many(node: Node, asked: Sequence[Question], spot: AaveMarket) -> list[Answer | CallReverted]:
+    """The pool's account data, each question in its own pretended world.
 
-    Pairs with the same prices and time go in one batch; batches go side by side. BadResponse where the node
-    takes overrides and ignores them.
+    Questions about the same prices, sources and time go in one batch; batches go side by side. BadResponse
+    where the node takes overrides and ignores them.
     """
-    groups: dict[tuple[tuple[int, ...], int], list[int]] = {}
-    for position, (market, _) in enumerate(asked):
-        groups.setdefault((market.prices, market.timestamp), []).append(position)
+    groups: dict[tuple[object, ...], list[int]] = {}
+    for position, question in enumerate(asked):
+        market, sources = question.market, tuple(sorted(question.sources.items()))
+        groups.setdefault((market.prices, market.timestamp, sources), []).append(position)
     answers: dict[int, Answer | CallReverted] = {}
-    pretended = [rows for rows in groups.values() if pins(asked[rows[0]][0], spot) is not None]
+    pretended = [rows for rows in groups.values() if _pretended(asked[rows[0]], spot) is not None]
     if pretended:
-        _require_overrides(node, asked[pretended[0][0]][0])
+        _require_overrides(node, asked[pretended[0][0]].market)
     with ThreadPoolExecutor(CONCURRENCY) as pool:
         batches = pool.map(lambda rows: _ask_batch(node, [asked[row] for row in rows], spot), groups.values())
         for rows, batch in zip(groups.values(), batches, strict=True):
@@ -99,12 +122,24 @@ def pins(market: AaveMarket, spot: AaveMarket) -> dict[str, Override] | None:
     return {source: Override(code=constant_code(price)) for source, price in pinned.items()}
 
 
-def _ask_batch(
-    node: Node, asked: Sequence[tuple[AaveMarket, str]], spot: AaveMarket
-) -> list[Answer | CallReverted]:
-    market = asked[0][0]
-    calls = [Call(market.pool, abi.calldata(abi.GET_USER_ACCOUNT_DATA, owner)) for _, owner in asked]
-    answers = node.call(calls, market.block, overrides=pins(market, spot), timestamp=_time(market))
+def _pretended(question: Question, spot: AaveMarket) -> dict[str, Override] | None:
+    """The code that makes the chain see a question's world; None where it sees that world already.
+
+    Where the question names sources, only those are moved and the chain's own feeds do the rest.
+    """
+    if not question.sources:
+        return pins(question.market, spot)
+    return {
+        source: Override(code=aggregator_code(answer, decimals))
+        for source, (answer, decimals) in question.sources.items()
+    }
+
+
+def _ask_batch(node: Node, asked: Sequence[Question], spot: AaveMarket) -> list[Answer | CallReverted]:
+    market = asked[0].market
+    calls = [Call(market.pool, abi.calldata(abi.GET_USER_ACCOUNT_DATA, one.owner)) for one in asked]
+    overrides = _pretended(asked[0], spot)
+    answers = node.call(calls, market.block, overrides=overrides, timestamp=_time(market))
     return [answer if isinstance(answer, CallReverted) else decode_answer(answer) for answer in answers]
 
 

@@ -7,11 +7,14 @@ from dataclasses import replace
 
 import pytest
 
-from defiliq.chain.node import Call, Override
+from defiliq.chain.abi import encode_call
+from defiliq.chain.node import Call, Override, answered
 from defiliq.errors import BadResponse, CallReverted, UnsupportedReserve
-from defiliq.protocols.aave_v3 import AaveMarket, Answer, ask, ask_many, health
-from defiliq.protocols.aave_v3.ask import constant_code, pins
-from defiliq.types import Block, Feed
+from defiliq.oracle.drivers import find_driver
+from defiliq.pricing.graph import Input
+from defiliq.protocols.aave_v3 import Answer, ask, ask_many, health
+from defiliq.protocols.aave_v3.ask import aggregator_code, constant_code, pins
+from defiliq.types import Block, Feed, Question
 from tests.protocols.aave_v3.conftest import Scene
 
 pytestmark = pytest.mark.lab
@@ -54,16 +57,45 @@ def test_later_at_the_same_prices(scene: Scene) -> None:
 def test_many_worlds_keep_their_order(scene: Scene) -> None:
     book = scene.book()
     draw = random.Random(5)
-    asked: list[tuple[AaveMarket, str]] = []
+    asked: list[Question] = []
     expected = []
     for _ in range(60):
         i = draw.randrange(len(book))
         prices = tuple(price * draw.choice([900, 1000]) // 1000 for price in book.market.prices)
         moved = replace(book.market, prices=prices)
-        asked.append((moved, book.owner(i)))
+        asked.append(Question(moved, book.owner(i)))
         expected.append(health(book.account(i), moved))
     answers = ask_many(scene.node, asked, book.market)
     assert all(same(answer, ours) for answer, ours in zip(answers, expected, strict=True))
+
+
+def test_a_driver_is_moved_at_its_own_aggregator(scene: Scene) -> None:
+    """Only ETH/USD answers otherwise; the adapter of the staked token makes its price of that itself."""
+    book = scene.book()
+    ether = find_driver(book.market, "ETH/USD")
+    at = ether.spot * 9 // 10
+    (position,) = (position for position, _ in ether.inputs)
+    moved = book.market.at_inputs(ether.moved_inputs(at))
+    assert len([k for k in range(len(moved.prices)) if moved.prices[k] != book.market.prices[k]]) > 1
+    source = book.market.graph.quantities[position]
+    assert isinstance(source, Input)
+    asked = [Question(moved, book.owner(i), {source.source: (at, 8)}) for i in range(len(book))]
+    for i, answer in enumerate(ask_many(scene.node, asked, book.market)):
+        assert same(answer, health(book.account(i), moved)), book.owner(i)
+
+
+def test_a_pretended_aggregator_answers_like_one(scene: Scene) -> None:
+    nowhere = "0x" + "de" * 20
+    pretended = {nowhere: Override(code=aggregator_code(123456789, 8))}
+    calls = [
+        Call(nowhere, encode_call(f"{name}()")) for name in ("latestAnswer", "latestRoundData", "decimals")
+    ]
+    at = scene.node.block("latest")
+    answer, whole_round, decimals = answered(scene.node.call(calls, at, overrides=pretended))
+    assert int.from_bytes(answer, "big") == 123456789
+    words = [int.from_bytes(whole_round[k : k + 32], "big") for k in range(0, len(whole_round), 32)]
+    assert words == [1, 123456789, at.timestamp, at.timestamp, 1]
+    assert int.from_bytes(decimals, "big") == 8
 
 
 def test_nobody_asked(scene: Scene) -> None:
