@@ -236,3 +236,19 @@ def test_accounts_broken_already_make_a_bucket_at_spot() -> None:
     bins = bin_ladder(ladder(book(), "WETH"), 1.0)
     already = bins[bins["outcome"] == "already"]
     assert already[["price_low_usd", "price_high_usd", "accounts"]].to_numpy().tolist() == [[3000, 3000, 1]]
+
+
+def test_without_a_driver_the_ladder_has_those_that_break_someone() -> None:
+    """Nobody here owes or holds WBTC enough to break on it; asked for by name it is there all the same."""
+    accounts = book([account(1, WETH=(1, 0), USDC=(0, 2000)), account(2, USDC=(10_000, 0), WETH=(0, 2))])
+    table = ladder(accounts)
+    assert set(table["driver"]) == {"WETH/USD", "USDC/USD"}
+    assert set(table.attrs["never"]) == {"WETH/USD", "USDC/USD"}
+    assert table.attrs["idle"] == ["wstETH/USD", "WBTC/USD", "DAI/USD"]
+    assert ladder(accounts, "WBTC/USD").attrs == {"never": {"WBTC/USD": 2}, "idle": [], "unresolved": []}
+    assert set(ladder(accounts, include_never=True)["driver"]) == {*table["driver"], *table.attrs["idle"]}
+
+
+def test_accounts_that_are_broken_are_listed_though_no_driver_breaks_anyone_else() -> None:
+    broken = book([account(1, WETH=(1, 0), USDC=(0, 2600))])
+    assert set(ladder(broken)["outcome"]) == {"already"}

@@ -89,6 +89,8 @@ def _rungs(book: Book[Any], axes: Axes, include_never: bool, talk: Talk) -> pd.D
     names = ", ".join(table.attrs["never"])
     per_driver = "; an account counts once per driver" if len(table.attrs["never"]) > 1 else ""
     talk.say(f"{priced} rungs, {already} already liquidatable, {never} never, along {names}{per_driver}")
+    if table.attrs["idle"]:
+        talk.say(f"no level for anyone on {', '.join(table.attrs['idle'])}")
     talk.warn_of_unresolved(table.attrs["unresolved"])
     return table
 

@@ -96,7 +96,7 @@ _AXES = (
         "drivers",
         multiple=True,
         metavar="D",
-        help="What moves: WETH/USD, a reserve's symbol or address, or a group. Every driver if left out.",
+        help="What moves: ETH/USD, wstETH/ETH, a reserve's symbol or address, a group. All that matter if left out.",
     ),
     click.option(
         "--group",

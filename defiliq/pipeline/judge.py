@@ -103,17 +103,25 @@ def ladder(
     include_never: bool = False,
     on_progress: Counter | None = None,
 ) -> pd.DataFrame:
-    """The rungs along one driver, some, or all: who breaks where, and what a liquidator can take there.
+    """The rungs along some drivers, or along every one that has a level for someone.
 
-    `attrs["never"]` counts, per driver, the accounts that no price of it breaks; `attrs["unresolved"]` names
-    (account, driver) where only rounding decides and no level is given.
+    Each says who breaks where, and what a liquidator can take there. `attrs["never"]` counts, per driver, the
+    accounts that no price of it breaks; `attrs["idle"]` names the drivers that are left out because they
+    break nobody; `attrs["unresolved"]` names (account, driver) where only rounding decides and no level is
+    given.
     """
     _check_side(side)
-    chosen = choose_drivers(book.market, _names(driver), groups)
+    names = _names(driver)
+    chosen = choose_drivers(book.market, names, groups)
     solved = solve_book(book, chosen, side, include_never=include_never, on_progress=on_progress)
+    busy = {level.driver.name for level in solved.levels if level.outcome == "price"}
+    if names or include_never or not busy:
+        busy = set(solved.never)
     protocol = PROTOCOLS[book.market.protocol]
-    table = build_ladder(book, solved.levels, protocol.take, protocol.health, include_never=include_never)
-    table.attrs["never"] = solved.never
+    kept = [level for level in solved.levels if level.driver.name in busy]
+    table = build_ladder(book, kept, protocol.take, protocol.health, include_never=include_never)
+    table.attrs["never"] = {name: count for name, count in solved.never.items() if name in busy}
+    table.attrs["idle"] = [name for name in solved.never if name not in busy]
     table.attrs["unresolved"] = [list(pair) for pair in solved.unresolved]
     return table
 

@@ -103,10 +103,14 @@ def verify(
         price_agreed=hits,
         neighbour_agreed=neighbours,
         unresolved=solved.unresolved,
-        disagreements=pd.DataFrame(wrong, columns=list(DISAGREEMENT_COLUMNS)).astype(
-            dict.fromkeys(DISAGREEMENT_COLUMNS[len(IDENTITY) :], "str")
-        ),
+        disagreements=_as_table(wrong),
     )
+
+
+def _as_table(wrong: Sequence[dict[str, object]]) -> pd.DataFrame:
+    """Disagreements with one dtype per column, whether or not there are any."""
+    text = dict.fromkeys(DISAGREEMENT_COLUMNS[len(IDENTITY) :], "str")
+    return pd.DataFrame(list(wrong), columns=list(DISAGREEMENT_COLUMNS)).astype(text)
 
 
 def _require_same_chain(node: Node, book: Book[Any]) -> None:
