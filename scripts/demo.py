@@ -1,4 +1,4 @@
-"""Shows defiliq on a real Aave v3.6 market of 300 accounts: scan, ladder, position, verify."""
+"""Shows defiliq on a real Aave v3.6 market of 300 accounts: from scan and ladder to feeds and stress."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ sys.path.insert(0, str(ROOT))
 
 RECORDINGS = ROOT / "fixtures" / "recordings"
 MARKET_FILE = "local.json"
+SNAPSHOT = "market.parquet"
 USERS = 300
 
 
@@ -29,7 +30,8 @@ class Demo:
 
     def run(self, shows: str, command: str, *arguments: str, recording: str = "market") -> None:
         """One command, printed first; its output goes to the terminal as it is."""
-        line = ["defiliq", command, *arguments, "--market-file", MARKET_FILE, *self._source[recording]]
+        source = [] if "--from" in arguments else ["--market-file", MARKET_FILE, *self._source[recording]]
+        line = ["defiliq", command, *arguments, *source]
         say(f"\n== {shows}\n$ {shlex.join(line)}")
         program = Path(sys.executable).parent / "defiliq"
         code = subprocess.run([program, *line[1:]], cwd=self.folder, check=False).returncode
@@ -61,7 +63,7 @@ def main() -> int:
 
 
 def show(demo: Demo) -> None:
-    """The four commands, each with what to look at."""
+    """The commands, each with what to look at."""
     demo.run(
         "scan: every account that ever borrowed, read at one block and judged by the pool's own arithmetic",
         "scan", "aave-v3", "-o", "health.csv",
@@ -85,6 +87,23 @@ def show(demo: Demo) -> None:
     demo.run(
         "verify: the contract is asked about every account, every level, and the safe price next to it",
         "verify", "aave-v3", "--levels",
+    )  # fmt: skip
+    demo.run(
+        "snapshot: all of it as one file; everything below needs no node any more",
+        "snapshot", "aave-v3", "-o", SNAPSHOT,
+    )  # fmt: skip
+    demo.run(
+        "feeds --tree: what really moves a price, taken apart to the contracts' own integers",
+        "feeds", "--from", SNAPSHOT, "--tree", "--driver", "ETH/USD",
+    )  # fmt: skip
+    demo.run(
+        "ladder on a staking ratio: loops of wstETH against WETH never break on ETH/USD, but they do here",
+        "ladder", "--from", SNAPSHOT, "--driver", "wstETH/ETH", "--bin", "5%", "--format", "table",
+    )  # fmt: skip
+    demo.run(
+        "stress: two drivers fall together; the picture shows all of the way there",
+        "stress", "--from", SNAPSHOT, "--set", "ETH/USD=-20%", "--set", "wstETH/ETH=-5%", "--format", "table",
+        "-o", "stress.png",
     )  # fmt: skip
 
 

@@ -22,6 +22,8 @@ def test_the_demo_runs_on_the_recording(tmp_path: Path) -> None:
     assert "accounts: 290 found, 290 read, 0 failed" in done.stdout + done.stderr
     assert "agreed 290 (100%)" in done.stdout
     assert "p* agreed" in done.stdout
+    assert "wstETH/ETH ratio  1.193371824550718263" in done.stdout
+    assert (tmp_path / "stress.png").read_bytes().startswith(b"\x89PNG")
     with (tmp_path / "ladder.csv").open(newline="") as lines:
         outcomes = [row["outcome"] for row in csv.DictReader(lines)]
     assert outcomes.count("price") > 500
