@@ -103,7 +103,7 @@ def show(demo: Demo) -> None:
     demo.run(
         "stress: two drivers fall together; the picture shows all of the way there",
         "stress", "--from", SNAPSHOT, "--set", "ETH/USD=-20%", "--set", "wstETH/ETH=-5%", "--format", "table",
-        "-o", "stress.png",
+        "--log", "-o", "stress.png",
     )  # fmt: skip
 
 

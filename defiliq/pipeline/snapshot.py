@@ -20,7 +20,7 @@ from defiliq.book import Amounts, Book
 from defiliq.errors import BadFile, InputError
 from defiliq.ladder import identity
 from defiliq.pipeline.market_json import NotEncoded, decode, encode
-from defiliq.pricing.graph import PriceGraph
+from defiliq.pipeline.soundness import require_sound
 from defiliq.protocols import PROTOCOLS
 from defiliq.types import Market, StableDebt
 from defiliq.view.files import replace_file
@@ -134,21 +134,10 @@ def _decode_market(about: dict[str, Any]) -> Market:
         raise NotEncoded("prices, feeds and reserves do not fit together")
     if market.base_unit <= 0 or any(price <= 0 for price in market.prices):
         raise NotEncoded("a price is not positive")
-    _require_sound(market.graph, feeds)
+    require_sound(market.graph, market.prices, market.timestamp)
     if any(not 0 <= reserve.decimals <= 77 for reserve in market.reserves):
         raise NotEncoded("a reserve has impossible decimals")
     return market
-
-
-def _require_sound(graph: PriceGraph, feeds: int) -> None:
-    """A price graph must answer for every feed or for none, and use only what stands before."""
-    if graph.feeds and len(graph.feeds) != feeds:
-        raise NotEncoded("the price graph does not answer for every feed")
-    if any(not 0 <= k < len(graph.quantities) for k in graph.feeds):
-        raise NotEncoded("a feed hangs on a quantity that the price graph does not have")
-    for position, quantity in enumerate(graph.quantities):
-        if any(not 0 <= k < position for k in quantity.uses):
-            raise NotEncoded("a quantity uses one that does not stand before it")
 
 
 def _decode_failed(about: dict[str, Any]) -> dict[str, str]:

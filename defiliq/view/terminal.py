@@ -22,6 +22,9 @@ _EIGHTHS = " ▏▎▍▌▋▊▉"
 _WHOLE = frozenset(("account", "driver", "price_usd", "health_factor", "collateral_usd", "debt_usd"))
 """Columns whose cells are never broken over two lines."""
 
+_PRICES = ("price_usd", "spot_usd", "price_low_usd", "price_high_usd")
+"""Endings of columns that hold prices: small ones keep more digits than amounts of money do."""
+
 FACTOR_EDGES = ("0", "1", "1.02", "1.05", "1.1", "1.2", "1.5", "2", "3", "5", "10")
 """Lower edges of the histogram's bins; the last one is open."""
 
@@ -52,7 +55,7 @@ def cell(column: str, value: object) -> Text:
     """A value as people read it; the column's name says its unit."""
     if value is pd.NA:
         return Text("")
-    if isinstance(value, float) and column.endswith("price_usd"):
+    if isinstance(value, float) and column.endswith(_PRICES):
         return Text("" if math.isnan(value) else f"{value:,.8g}" if value < 1 else f"{value:,.4f}")
     if isinstance(value, float) and column.endswith("_pct"):
         return Text("" if math.isnan(value) else f"{value:+.2f}%")

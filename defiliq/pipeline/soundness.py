@@ -1,0 +1,96 @@
+"""Whether a price graph from a file is one that contracts could have made, and that can be reckoned with."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from defiliq.pipeline.market_json import NotEncoded
+from defiliq.pricing.graph import Discount, Fixed, Fraction, Growing, Input, Least, PriceGraph, Quantity
+from defiliq.units import MAX_UINT256
+
+MOST_QUANTITIES: Final = 10_000
+"""No market has a tenth of it, and the work grows with the square."""
+MOST_PARTS: Final = 16
+MOST_BITS: Final = 1 << 14
+"""Of any number on the way to a price, wherever its inputs go: products of products grow without end."""
+INPUT_BITS: Final = 256
+TIME_BITS: Final = 64
+MAX_DECIMALS: Final = 77
+LAST_SECOND: Final = 1 << 48
+LONGEST_S: Final = 1 << 31
+_ADDRESS: Final = re.compile("0x[0-9a-fA-F]{40}")
+
+
+def require_sound(graph: PriceGraph, prices: Sequence[int], timestamp: int) -> None:
+    """NotEncoded where a graph does not give exactly these prices, or holds what no contract answers.
+
+    The empty graph is sound: nothing of that market was resolved.
+    """
+    if graph.feeds and len(graph.feeds) != len(prices):
+        raise NotEncoded("the price graph does not answer for every feed")
+    if len(graph.quantities) > MOST_QUANTITIES:
+        raise NotEncoded(f"the price graph has more than {MOST_QUANTITIES} quantities")
+    if any(not 0 <= k < len(graph.quantities) for k in graph.feeds):
+        raise NotEncoded("a feed hangs on a quantity that the price graph does not have")
+    bits: list[int] = []
+    for position, quantity in enumerate(graph.quantities):
+        if any(not 0 <= k < position for k in quantity.uses):
+            raise NotEncoded("a quantity uses one that does not stand before it")
+        if len(quantity.uses) > MOST_PARTS:
+            raise NotEncoded(f"a quantity of the price graph has more than {MOST_PARTS} parts")
+        if not _is_plausible(quantity, timestamp):
+            raise NotEncoded(f"quantity {position} of the price graph has a number that no contract has")
+        bits.append(_bits(quantity, bits))
+        if bits[-1] > MOST_BITS:
+            raise NotEncoded("the price graph multiplies beyond all bounds")
+    if graph.feeds and graph.prices(timestamp) != tuple(prices):
+        raise NotEncoded("the price graph does not give the market's prices")
+
+
+def _is_plausible(quantity: Quantity, timestamp: int) -> bool:
+    """Whether each number is one that a contract can have; of divisors, whether they are not 0."""
+    if isinstance(quantity, Input):
+        return _is_answer(quantity)
+    if isinstance(quantity, Fixed):
+        return _are_words([quantity.value])
+    if isinstance(quantity, Growing):
+        is_begun = 0 <= quantity.since <= timestamp
+        return is_begun and quantity.scale > 0 and _are_words([quantity.start, quantity.growth, quantity.scale])
+    if isinstance(quantity, Discount):
+        words = [quantity.whole, quantity.rate, quantity.maturity, quantity.year]
+        return quantity.year > 0 and _are_words(words)
+    if isinstance(quantity, Fraction):
+        return quantity.denominator > 0 and _are_words([quantity.numerator, quantity.denominator])
+    return len(quantity.of) > 0
+
+
+def _is_answer(seen: Input) -> bool:
+    """Whether an input is one that a contract can answer."""
+    written = 0 if seen.updated_at is None else seen.updated_at
+    promised = [number for number in (seen.heartbeat_s, seen.deviation_bps) if number is not None]
+    return (
+        _are_words([seen.value])
+        and 0 <= seen.decimals <= MAX_DECIMALS
+        and 0 <= written < LAST_SECOND
+        and all(0 <= number < LONGEST_S for number in promised)
+        and _ADDRESS.fullmatch(seen.source) is not None
+    )
+
+
+def _are_words(numbers: Iterable[int]) -> bool:
+    return all(0 <= number <= MAX_UINT256 for number in numbers)
+
+
+def _bits(quantity: Quantity, bits: Sequence[int]) -> int:
+    """A bound of the digits in base 2 of all that a quantity's arithmetic comes to, wherever inputs go."""
+    if isinstance(quantity, Growing):
+        return 1 + max(quantity.start.bit_length(), quantity.growth.bit_length() + TIME_BITS)
+    if isinstance(quantity, Fraction):
+        dividend = quantity.numerator.bit_length() + sum(bits[k] for k in quantity.over)
+        divisor = quantity.denominator.bit_length() + sum(bits[k] for k in quantity.under)
+        return max(dividend, divisor)
+    if isinstance(quantity, Least):
+        return max(bits[k] for k in quantity.of)
+    return INPUT_BITS
