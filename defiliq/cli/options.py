@@ -96,7 +96,8 @@ _AXES = (
         "drivers",
         multiple=True,
         metavar="D",
-        help="What moves: ETH/USD, wstETH/ETH, a reserve's symbol or address, a group. All that matter if left out.",
+        help="What moves: ETH/USD, wstETH/ETH, a symbol, an address, a group. "
+        "Every one that breaks someone if left out.",
     ),
     click.option(
         "--group",
