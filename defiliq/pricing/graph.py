@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, Self, TypeAlias
 
-from defiliq.pricing.span import Span, constant, fraction, least, linear, scaled
+from defiliq.pricing.span import Span, constant, fraction, least, linear, mul_div
 
 InputKind: TypeAlias = Literal["aggregator", "ratio", "unresolved"]
 Spans: TypeAlias = Sequence[Span] | Mapping[int, Span]
@@ -158,7 +158,7 @@ class Fraction:
     def span(self, spans: Spans) -> Span:
         """What it does while its parts do what `spans` say."""
         if len(self.over) == 1 and not self.under and self.denominator:
-            return scaled(spans[self.over[0]], self.numerator, self.denominator)
+            return mul_div(spans[self.over[0]], self.numerator, self.denominator)
         over, under = [spans[k] for k in self.over], [spans[k] for k in self.under]
         return fraction(over, under, self.numerator, self.denominator)
 

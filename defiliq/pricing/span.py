@@ -96,17 +96,6 @@ def total(of: Sequence[Span]) -> Span:
     return Span(*map(sum, zip(*of, strict=True)))
 
 
-def scaled(of: Span, numerator: int, denominator: int) -> Span:
-    """floor(of * numerator / denominator): what `fraction` says of one quantity, sooner."""
-    start, end = of.start * numerator // denominator, of.end * numerator // denominator
-    if of.bend == 0:
-        low, high = (start, end) if of.end >= of.start else (end, start)
-        return Span(start, end, low, high, 0 if numerator % denominator == 0 else min(1, high - low))
-    low, high = of.low * numerator // denominator, of.high * numerator // denominator
-    rounding = 0 if numerator % denominator == 0 else 1
-    return Span(start, end, low, high, min(_ceil(of.bend * numerator, denominator) + rounding, high - low))
-
-
 def least(of: Sequence[Span]) -> Span:
     """The smallest of some quantities at each point."""
     found = of[0]
