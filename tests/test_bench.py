@@ -1,10 +1,11 @@
-"""The verdict benchmark on a small book: both ways must agree, whatever they take."""
+"""The verdict and level benchmarks on small books: both ways must agree, whatever they take."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from defiliq.protocols.aave_v3.rules import rule
+from tests.bench.levels import bench_levels
 from tests.bench.report import Note, Report, Row, render
 from tests.bench.synthetic import synthetic_book, synthetic_market
 from tests.bench.verdicts import bench_verdicts
@@ -16,6 +17,13 @@ def test_no_flag_of_the_verdict_benchmark_differs() -> None:
     report = bench_verdicts(ACCOUNTS, sample=0)
     assert not report.is_wrong
     assert any("differ from the law: 0" in note.text and note.ok for note in report.notes)
+    assert [row.count for row in report.rows] == [ACCOUNTS, ACCOUNTS]
+
+
+def test_no_level_of_the_benchmark_differs() -> None:
+    report = bench_levels(ACCOUNTS)
+    assert not report.is_wrong
+    assert any("levels differ: 0" in note.text and note.ok for note in report.notes)
     assert [row.count for row in report.rows] == [ACCOUNTS, ACCOUNTS]
 
 
