@@ -20,7 +20,7 @@ from defiliq.book import Amounts, Book
 from defiliq.errors import BadFile, InputError
 from defiliq.ladder import identity
 from defiliq.pipeline.market_json import NotEncoded, decode, encode
-from defiliq.pipeline.soundness import require_sound
+from defiliq.pipeline.soundness import require_whole
 from defiliq.protocols import PROTOCOLS
 from defiliq.types import Market, StableDebt
 from defiliq.view.files import replace_file
@@ -66,6 +66,8 @@ def load_snapshot(path: str | Path) -> Book[Any]:
         table = pq.ParquetFile(path).read()
         about = _about(table)
         return _book(table, _decode_market(about), _decode_failed(about))
+    except FileNotFoundError:
+        raise BadFile(shown, "there is no such file") from None
     except OSError as error:
         raise BadFile(shown, error.strerror or str(error).splitlines()[0]) from None
     except (NotEncoded, pa.ArrowException, ValueError, KeyError, TypeError) as error:
@@ -129,14 +131,7 @@ def _decode_market(about: dict[str, Any]) -> Market:
     if not isinstance(protocol, str) or protocol not in PROTOCOLS:
         raise NotEncoded(f"protocol {protocol!r} is not one of {', '.join(sorted(PROTOCOLS))}")
     market: Market = decode(PROTOCOLS[protocol].market_type, seen)
-    feeds = len(market.feeds)
-    if len(market.prices) != feeds or any(not 0 <= reserve.feed < feeds for reserve in market.reserves):
-        raise NotEncoded("prices, feeds and reserves do not fit together")
-    if market.base_unit <= 0 or any(price <= 0 for price in market.prices):
-        raise NotEncoded("a price is not positive")
-    require_sound(market.graph, market.prices, market.timestamp)
-    if any(not 0 <= reserve.decimals <= 77 for reserve in market.reserves):
-        raise NotEncoded("a reserve has impossible decimals")
+    require_whole(market)
     return market
 
 

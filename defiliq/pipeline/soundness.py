@@ -1,29 +1,79 @@
-"""Whether a price graph from a file is one that contracts could have made, and that can be reckoned with."""
+"""Whether a market from a file is one that contracts could have made, and that can be reckoned with."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
-from typing import Final
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from typing import Any, Final
 
 from defiliq.pipeline.market_json import NotEncoded
 from defiliq.pricing.graph import Discount, Fixed, Fraction, Growing, Input, Least, PriceGraph, Quantity
-from defiliq.units import MAX_UINT256
+from defiliq.types import Market
+from defiliq.units import HIGHEST_PRICE, MAX_UINT256
 
 MOST_QUANTITIES: Final = 10_000
 """No market has a tenth of it, and the work grows with the square."""
 MOST_PARTS: Final = 16
-MOST_BITS: Final = 1 << 14
-"""Of any number on the way to a price, wherever its inputs go: products of products grow without end."""
+MOST_BITS: Final = 1 << 16
+"""Of any number on the way to a price, wherever its inputs go: products of products grow without end, and
+the eight deep that are ever resolved stay below."""
 INPUT_BITS: Final = 256
 TIME_BITS: Final = 64
 MAX_DECIMALS: Final = 77
 LAST_SECOND: Final = 1 << 48
 LONGEST_S: Final = 1 << 31
+LAST_BLOCK: Final = (1 << 63) - 1
+LAST_OF_16_BITS: Final = (1 << 16) - 1
+LAST_MODE: Final = 255
 _ADDRESS: Final = re.compile("0x[0-9a-fA-F]{40}")
+_SECONDS: Final = ("timestamp", "updated_at", "grace_period_until")
+_BLOCK: Final = ("number", "chain_id")
 
 
-def require_sound(graph: PriceGraph, prices: Sequence[int], timestamp: int) -> None:
+def require_whole(market: Market) -> None:
+    """NotEncoded where the parts of a market do not fit together, or a number is none of a contract."""
+    count = len(market.feeds)
+    if len(market.prices) != count or any(not 0 <= reserve.feed < count for reserve in market.reserves):
+        raise NotEncoded("prices, feeds and reserves do not fit together")
+    if market.base_unit <= 0 or any(price <= 0 for price in market.prices):
+        raise NotEncoded("a price is not positive")
+    if any(price > HIGHEST_PRICE for price in market.prices):
+        raise NotEncoded("a price is beyond all range")
+    for name, number in _numbers_of(market):
+        if not 0 <= number <= _most(name):
+            raise NotEncoded(f"{name} is {number}, which no contract answers")
+    _require_sound(market.graph, market.prices, market.timestamp)
+
+
+def _numbers_of(part: Any, name: str = "") -> Iterator[tuple[str, int]]:
+    """(field, integer) of all that a market holds but its price graph."""
+    if is_dataclass(part) and not isinstance(part, PriceGraph):
+        for each in fields(part):
+            yield from _numbers_of(getattr(part, each.name), each.name)
+    elif isinstance(part, Mapping):
+        yield from (("the number of an eMode", key) for key in part)
+        yield from (found for item in part.values() for found in _numbers_of(item, name))
+    elif isinstance(part, tuple):
+        yield from (found for item in part for found in _numbers_of(item, name))
+    elif isinstance(part, int) and not isinstance(part, bool):
+        yield name, part
+
+
+def _most(name: str) -> int:
+    """The largest integer that a field of this name can hold."""
+    if name in _SECONDS:
+        return LAST_SECOND
+    if name in _BLOCK:
+        return LAST_BLOCK
+    if name == "decimals":
+        return MAX_DECIMALS
+    if name == "the number of an eMode":
+        return LAST_MODE
+    return LAST_OF_16_BITS if name in ("id", "revision") or name.endswith("_bps") else MAX_UINT256
+
+
+def _require_sound(graph: PriceGraph, prices: Sequence[int], timestamp: int) -> None:
     """NotEncoded where a graph does not give exactly these prices, or holds what no contract answers.
 
     The empty graph is sound: nothing of that market was resolved.
@@ -57,7 +107,9 @@ def _is_plausible(quantity: Quantity, timestamp: int) -> bool:
         return _are_words([quantity.value])
     if isinstance(quantity, Growing):
         is_begun = 0 <= quantity.since <= timestamp
-        return is_begun and quantity.scale > 0 and _are_words([quantity.start, quantity.growth, quantity.scale])
+        return (
+            is_begun and quantity.scale > 0 and _are_words([quantity.start, quantity.growth, quantity.scale])
+        )
     if isinstance(quantity, Discount):
         words = [quantity.whole, quantity.rate, quantity.maturity, quantity.year]
         return quantity.year > 0 and _are_words(words)
