@@ -71,7 +71,12 @@ class _Composer:
         if feed.source == NOWHERE:
             self.sheet.warn(f"{name} has no source of its own: the fallback oracle answers {price}")
             return self._unresolved(name, quote.fallback, price)
-        contract = self._seen[feed.source].contract if feed.source in self._seen else Contract(feed.source)
+        if feed.source not in self._seen:
+            self.sheet.warn(
+                f"{name}: its source {feed.source} is one too many to ask, the oracle answers {price}"
+            )
+            return self._unresolved(name, feed.source, price)
+        contract = self._seen[feed.source].contract
         if contract.answer != price:
             shown = "nothing" if contract.answer is None else contract.answer
             self.sheet.warn(f"{name}: its source {contract.title} answers {shown}, the oracle {price}")

@@ -8,7 +8,7 @@ from typing import Final, NoReturn
 from defiliq.oracle.contracts import Contract
 from defiliq.oracle.names import ratio_name
 from defiliq.pricing.graph import Fixed, Fraction, Input, Least, Quantity
-from defiliq.units import HIGHEST_PRICE
+from defiliq.units import HIGHEST_PRICE, MAX_UINT256
 
 MAX_POWER: Final = 77
 """10**77 is the largest power of ten inside uint256."""
@@ -154,8 +154,10 @@ class Parts:
     def fraction(
         self, over: Sequence[int], under: Sequence[int] = (), numerator: int = 1, denominator: int = 1
     ) -> int:
-        """The contract's answer as a fraction."""
+        """The contract's answer as a fraction; Unsound where the EVM could not multiply its constants."""
         source = self.contract.address
+        if max(numerator, denominator) > MAX_UINT256:
+            self.refuse("its constants multiply beyond 2**256")
         return self.sheet.add(Fraction(tuple(over), tuple(under), numerator, denominator, self.label, source))
 
     def least(self, *of: int) -> int:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from defiliq.oracle import compose
 from defiliq.oracle.adapters import KINDS, MARKS
 from defiliq.oracle.heartbeats import Promise
-from defiliq.oracle.survey import MAX_DEPTH
+from defiliq.oracle.survey import MAX_CONTRACTS, MAX_DEPTH
 from defiliq.pricing.graph import Fixed, Input, PriceGraph
 from tests.builders import NOW, address
 from tests.oracle.contracts import USD, A, Answer, B, C, Chain, D, E, F, P, Q, resolved
@@ -344,3 +344,27 @@ def test_whatever_contracts_answer_the_prices_are_the_oracles(
     graph = resolved(chain, A, B, C, D, E, prices=prices)
     assert graph.prices(NOW) == tuple(prices)
     assert all("\n" not in warning for warning in graph.warnings)
+
+
+def test_constants_that_the_evm_can_not_multiply_are_no_adapters() -> None:
+    chain = Chain()
+    base, ratio, scale = 2**127, 10**30, 10**52
+    chain.aggregator(A, base, "X / ETH", decimals=18)
+    answer = ratio * scale // (10**4 * base)
+    chain.put(
+        B, BASE_TO_PEG=A, PRICE_RATIO=ratio, MULTIPLIER=scale, DECIMALS=18, decimals=18, latestAnswer=answer
+    )
+    graph = resolved(chain, B)
+    assert [quantity.kind for quantity in graph.quantities if isinstance(quantity, Input)] == ["unresolved"]
+    assert any("multiply beyond" in warning for warning in graph.warnings)
+
+
+def test_more_sources_than_are_asked_keep_the_oracles_prices() -> None:
+    chain = Chain()
+    sources = [
+        chain.aggregator(address(0x10000 + k), 100 + k, f"X{k} / USD") for k in range(MAX_CONTRACTS + 2)
+    ]
+    graph = resolved(chain, *sources)
+    assert graph.prices(NOW) == tuple(100 + k for k in range(MAX_CONTRACTS + 2))
+    assert [quantity.kind for _, quantity in graph.inputs[-3:]] == ["aggregator", "unresolved", "unresolved"]
+    assert "is one too many to ask" in graph.warnings[0]
