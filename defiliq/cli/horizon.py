@@ -13,7 +13,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 _SECONDS = {"y": 365 * 86_400, "d": 86_400, "h": 3_600, "min": 60, "s": 1}
 _LONG = {"y": "years", "d": "days", "h": "hours", "min": "minutes", "s": "seconds"}
 _SPELLED = re.compile(r"([0-9]{1,12})\s*(y|d|h|min|s)")
-_LONGEST_S = 1000 * _SECONDS["y"]
+LONGEST_S = 1000 * _SECONDS["y"]
 
 
 def horizon_option(command: F) -> F:
@@ -31,14 +31,19 @@ def horizon_option(command: F) -> F:
 
 def parse_horizon(text: str) -> int:
     """A time such as 10y, 30d, 12h, 5min or 90s in seconds; a year has 365 days."""
-    found = _SPELLED.fullmatch(text.strip())
-    seconds = 0 if found is None else int(found[1]) * _SECONDS[found[2]]
-    if not 0 < seconds <= _LONGEST_S:
+    seconds = seconds_in(text)
+    if seconds is None or not 0 < seconds <= LONGEST_S:
         raise click.BadParameter(
             f"{text!r} is no time ahead. Write one such as 10y, 30d or 12h, up to 1000y.",
             param_hint="'--horizon'",
         )
     return seconds
+
+
+def seconds_in(text: str) -> int | None:
+    """A spelled time, such as 12h, in seconds; None for what is none."""
+    found = _SPELLED.fullmatch(text.strip())
+    return None if found is None else int(found[1]) * _SECONDS[found[2]]
 
 
 def lasting(seconds: int) -> str:

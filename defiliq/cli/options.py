@@ -77,7 +77,9 @@ _MARKET = (
         help="Requests at a time.",
     ),
     click.option(
-        "--at", metavar="T", help="Accrue interest to a later instant: a unix time, or +12s after the block."
+        "--at",
+        metavar="T",
+        help="Accrue interest to a later instant: a unix time, or +12s, +5h or +30d after the block.",
     ),
     click.option("-q", "--quiet", is_flag=True, help="Say nothing on stderr but errors."),
 )

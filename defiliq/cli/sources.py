@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from defiliq.cli.horizon import LONGEST_S, seconds_in
 from defiliq.cli.nodes import node_url
 from defiliq.cli.options import Source
 from defiliq.cli.talk import Talk
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from defiliq.pipeline.reading import Step
     from defiliq.types import Listing, Market
 
-_LATER = re.compile(r"\+([0-9]{1,12})s?")
+_PLAIN = re.compile(r"[0-9]{1,12}")
 _END_OF_CALENDAR = 253_402_300_800
 """The year 10000."""
 
@@ -224,13 +225,20 @@ def _narrowed(book: Book[Any], source: Source, talk: Talk) -> Book[Any]:
 
 
 def evaluation_time(text: str, block_timestamp: int) -> int:
-    """--at as a unix time."""
-    later = _LATER.fullmatch(text)
-    if later is not None:
-        return block_timestamp + int(later[1])
-    if not (text.isascii() and text.isdecimal()):
-        raise click.BadParameter(f"{text!r} is no instant. Use a unix time, or +12s after the block.")
-    return int(text)
+    """--at as a unix time: one as it is, or so much after the block."""
+    later = text.removeprefix("+")
+    number = int(later) if _PLAIN.fullmatch(later) else None
+    if later != text:
+        ahead = seconds_in(later) if number is None else number
+        found = None if ahead is None else block_timestamp + ahead
+    else:
+        found = number
+    if found is None or found > block_timestamp + LONGEST_S:
+        raise click.BadParameter(
+            f"{text!r} is no instant. Write a unix time, or +12s, +5h or +30d after the block, up to +1000y.",
+            param_hint="'--at'",
+        )
+    return found
 
 
 def _warn(book: Book[Any], talk: Talk) -> None:

@@ -161,8 +161,18 @@ def test_a_share_reads_100_only_when_nothing_is_missing() -> None:
 
 def test_instants() -> None:
     assert evaluation_time("+12s", 100) == evaluation_time("+12", 100) == evaluation_time("112", 100) == 112
+    assert evaluation_time("+5h", 100) == 18_100
+    assert evaluation_time("+1000y", 100) == 100 + 1000 * 365 * 86_400
     assert moment(0) == "1970-01-01 00:00:00 UTC"
     assert moment(10**15) == "unix time 1000000000000000"
+
+
+@pytest.mark.parametrize("text", ["soon", "", "+", "+5w", "-5s", "5h", "++5", "+1001y", "9" * 12, "9" * 40])
+def test_what_is_no_instant(text: str, run: Run, snapshot: Path) -> None:
+    code, _, err = run("ladder", "--from", snapshot, f"--at={text}")
+    assert code == 2
+    assert "'--at'" in err
+    assert "is no instant" in err
 
 
 def test_main_returns_a_code_for_every_kind_of_end() -> None:
