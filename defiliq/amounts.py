@@ -139,7 +139,7 @@ def mul_div(
     if up:
         quotient += rest != off * d
     fits = is_near
-    for row in np.flatnonzero(~is_near & (estimate < 2.0**61) & (y >= 0)).tolist():
+    for row in np.flatnonzero(~is_near & (estimate < 2.0**61) & (y >= 0) & (y < 2**62)).tolist():
         dividend, divisor = x[row] * y.item(row), d.item(row)
         quotient[row] = -(-dividend // divisor) if up else dividend // divisor
         fits[row] = True

@@ -123,7 +123,8 @@ def _search(
         both = (state[unclear] == FOUND) & piece.margins.backed_by_it & piece.margins.owes_it
         if both.any():
             mixed = unclear[both]
-            end = np.where(owes_at_zero[mixed] | (side == "short"), _within(pieces[-1][1]), driver.shallow)
+            shallow = _within(max(driver.lowest, driver.shallow))
+            end = np.where(owes_at_zero[mixed] | (side == "short"), _within(pieces[-1][1]), shallow)
             seen, band[mixed] = piece.bands(both, price[mixed], _outcome(lines, pieces[number:])[mixed], end)
             undecided = (seen == FOR_LAW) | (seen == UNRESOLVED)
             state[mixed[undecided]] = seen[undecided]
@@ -213,13 +214,13 @@ class _Piece:
         step = 1 if far > near else -1
         left = (at_near > 0) & (at_far <= 0) & np.isfinite(at_far)
         drop = np.subtract(at_near, at_far, out=np.ones_like(at_near), where=left)
-        slope = drop * (1.0 / float(abs(far - near)))
+        slope = drop * (1.0 / float(max(1, abs(far - near))))
         height = np.where(left, at_near, 0.0)
         proved = np.full(len(at_near), _within(near), dtype=np.int64)
         for nudge in _NUDGES:
             way = np.floor(np.minimum(height / slope * nudge, _WIDEST)).astype(np.int64)
             guess = proved + step * way
-            left &= (guess >= 0) & (guess < HIGHEST_EXACT)
+            left &= (guess >= 0) & (guess < HIGHEST_EXACT) & (guess * step <= _within(far) * step)
             there = sign * bound(np.where(left, guess, 0))
             sure = left & (there > 0)
             proved[sure] = guess[sure] + step

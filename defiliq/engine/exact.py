@@ -21,6 +21,9 @@ from defiliq.pricing.driver import Driver
 
 WRAPS = 2**62
 """Sums beyond this are told by their doubles."""
+MOST_OWED = 2**73
+"""What is owed by what the driver moves, and by what it does not, stays below: together 2e18 base units, from
+where on the health factor's rounding is worth more than one integer of the margin."""
 
 
 class Totals(NamedTuple):
@@ -59,10 +62,11 @@ class Column:
             value.astype(np.float64) * self.weight.astype(np.float64),
             minlength=len(self.first) - 1,
         ).astype(np.float64, copy=False)
+        fits = wrong[self.first[1:]] == wrong[self.first[:-1]]
         return Totals(
             running[self.first[1:]] - running[self.first[:-1]],
             about,
-            wrong[self.first[1:]] == wrong[self.first[:-1]],
+            fits & (about < MOST_OWED) if up else fits,
         )
 
     def of(self, chosen: Bools) -> Column:

@@ -169,7 +169,7 @@ def _courses(driver: Driver) -> tuple[Floats, Floats, Floats]:
     scale, ceiling, slack = [1.0], [np.inf], [0.0]
     for step in driver.steps:
         if isinstance(step, Fraction):
-            ratio = step.numerator / step.denominator
+            ratio = step.numerator / step.denominator if step.denominator else 0.0
             inner = step.over[0] if step.over else 0
             scale.append(scale[inner] * ratio)
             ceiling.append(ceiling[inner] * ratio)

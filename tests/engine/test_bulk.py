@@ -22,7 +22,7 @@ from defiliq.protocols.aave_v3.market import AaveMarket
 from defiliq.types import Account, Leg, Side
 from defiliq.units import RAY
 from tests.bench.synthetic import synthetic_book, synthetic_market
-from tests.builders import account, market
+from tests.builders import account, market, plain_market, plain_reserve
 from tests.engine.test_solve import cancelling_scenes, scenes
 from tests.protocols.aave_v3.states import DIRECT_REVISIONS
 
@@ -201,3 +201,66 @@ def test_a_synthetic_book_on_a_driver_of_a_third_of_its_reserves(seed: int) -> N
             compared += 1
     assert compared > 2500
     assert handed_back < compared / 100
+
+
+def fixed_market(prices: list[int], thresholds_bps: list[int]) -> AaveMarket:
+    """A market of tokens without decimals and without interest."""
+    listed = [
+        plain_reserve(k, f"T{k}", 0, liquidation_threshold_bps=bps) for k, bps in enumerate(thresholds_bps)
+    ]
+    return plain_market(listed, prices)
+
+
+def test_bands_are_searched_no_further_than_the_lowest_price() -> None:
+    """Nothing is owed with the driver at 0, and its lowest integer, 5, lies far above a millionth of spot."""
+    at = fixed_market([12, 60], [10_000, 0])
+    driver = driver_of_feeds("both", 60, 1, [Move(0, 1, 5), Move(1)])
+    owner = Account("0x" + "11" * 20, 0, (Leg(0, 8, 0, True), Leg(1, 0, 1, False)))
+    found = columns(at, [owner], driver, "long")
+    assert (found.state.tolist(), found.price.tolist(), found.band.tolist()) == ([FOUND], [9], [bulk.NO_BAND])
+    assert_as_the_law(at, owner, driver, may_be_for_law=False)
+
+
+def test_a_cap_that_binds_right_below_spot_leaves_a_piece_of_one_integer() -> None:
+    """Spot is 5 under a cap of 4: at 4 the account is at exactly 1, at 3 it breaks."""
+    ratio = Input("R", "ratio", "0x" + "11" * 20, 5, 0)
+    graph = PriceGraph((ratio, Fixed(4), Least((0, 1)), Fixed(2)), (2, 3))
+    at = replace(fixed_market([4, 2], [10_000, 0]), graph=graph)
+    driver = driver_of_inputs(graph, "R", 5, 1, [Move(0)], at.timestamp)
+    assert straight_pieces(driver) == [(1, 3), (4, driver.highest)]
+    owner = Account("0x" + "11" * 20, 0, (Leg(0, 8, 0, True), Leg(1, 0, 16, False)))
+    found = columns(at, [owner], driver, "long")
+    assert (found.state.tolist(), found.price.tolist()) == ([FOUND], [3])
+    assert_as_the_law(at, owner, driver, may_be_for_law=False)
+
+
+@pytest.mark.parametrize("price", [2**62 - 1, 2**62, 2**62 + 1, 2**66])
+def test_a_still_price_beyond_the_columns_is_never_cut(price: int) -> None:
+    """One base unit of a dear token of 18 decimals is worth little, whatever its price."""
+    listed = [plain_reserve(0, "A", 0, liquidation_threshold_bps=8000), plain_reserve(1, "B", 18)]
+    at = plain_market(listed, [1000, price])
+    driver = driver_of_feeds("A/USD", 1000, 1, [Move(0)])
+    owner = Account("0x" + "11" * 20, 0, (Leg(0, 1, 0, True), Leg(1, 0, 10, False)))
+    assert_as_the_law(at, owner, driver, may_be_for_law=price >= 2**62)
+
+
+def test_debts_at_which_the_health_factor_rounds_a_whole_integer_are_for_the_law() -> None:
+    """At D = 2e18 a margin of -1 is a health factor of 1: columns would break one integer too early."""
+    owed = 2 * 10**18
+    at = fixed_market([owed + 10**17, 1, owed], [10_000, 9_999, 0])
+    driver = driver_of_feeds("A/USD", at.prices[0], 1, [Move(0)])
+    owner = Account("0x" + "11" * 20, 0, (Leg(0, 1, 0, True), Leg(1, 1, 0, True), Leg(2, 0, 1, False)))
+    law = rule(owner, at)
+    assert law.margin(driver.lead(at.prices, owed - 1)) == -1
+    assert not law.liquidatable(driver.lead(at.prices, owed - 1))
+    assert columns(at, [owner], driver, "long").state.tolist() == [FOR_LAW]
+
+
+def test_a_price_whose_divisor_stands_at_nothing_does_not_stop_a_book() -> None:
+    """A feed over a dead input is 0 throughout; the driver's other feeds have no range, and no answer."""
+    inputs = [Input(name, "aggregator", "0x" + "11" * 20, value, 0) for name, value in (("A", 50), ("B", 0))]
+    graph = PriceGraph((*inputs, Fraction((0,), (1,), 1, 1)), (0, 2))
+    at = replace(fixed_market([50, 0], [8000, 0]), graph=graph)
+    driver = driver_of_inputs(graph, "A", 50, 1, [Move(0)], at.timestamp)
+    owner = Account("0x" + "11" * 20, 0, (Leg(0, 10, 0, True), Leg(1, 0, 3, False)))
+    assert_as_the_law(at, owner, driver)

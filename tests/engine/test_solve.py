@@ -16,6 +16,7 @@ from defiliq.protocols.aave_v3.market import AaveMarket
 from defiliq.protocols.aave_v3.rules import rule
 from defiliq.types import Account, Leg, Level, Rule
 from defiliq.units import RAY
+from tests.builders import plain_market, plain_reserve
 from tests.protocols.aave_v3.states import (
     ALL_REVISIONS,
     AVERAGING_REVISIONS,
@@ -212,3 +213,16 @@ def test_a_level_that_only_rounding_decides_is_given_up_by_name(monkeypatch: pyt
     driver = driver_of_feeds("both", 300, 1, (Move(0), Move(1, 2, 3)))
     with pytest.raises(UnresolvedLevel, match="no exact level on both after 1000 looks"):
         find_levels(rule(account, market), 0, market.prices, driver)
+
+
+def test_a_surplus_of_exactly_nothing_at_an_end_is_safe() -> None:
+    """2e18 * W = (2e22 - 1) * D at D = 2e18: a health factor of 1, reached without any rounding."""
+    owed = 2 * 10**18
+    listed = [plain_reserve(k, f"T{k}", 0, liquidation_threshold_bps=(10_000, 9_999, 0)[k]) for k in range(3)]
+    market = plain_market(listed, [owed - 1, 1, owed])
+    owner = Account(OWNER, 0, (Leg(0, 1, 0, True), Leg(1, 1, 0, True), Leg(2, 0, 1, False)))
+    law = rule(owner, market)
+    driver = driver_of_feeds("owed", owed, 1, [Move(2)])
+    assert not law.liquidatable(driver.lead(market.prices, owed))
+    assert law.verdict_over(driver.stretch(market.prices, owed, owed + 5)) is None
+    assert law.verdict_over(driver.stretch(market.prices, owed + 1, owed + 5)) is True

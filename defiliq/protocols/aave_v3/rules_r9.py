@@ -104,7 +104,7 @@ class Rule:
         ends = surplus(*start), surplus(*end)
         if min(ends) >= slack:
             return False
-        if max(ends) <= -slack:
+        if max(ends) < -slack:
             return True
         return None
 

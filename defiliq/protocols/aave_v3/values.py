@@ -19,7 +19,8 @@ _MOST_DECIMALS = 18
 def values(book: Book[AaveMarket]) -> ValueTerms | None:
     """The rule of revisions 9 and later; None before, where an average that is cut stands in between.
 
-    wadDiv(W, D) // 1e4 < 1e18 is W < 1e4 * D while D is below 2e18: far above what the engine takes.
+    wadDiv(W, D) // 1e4 < 1e18 is W < 1e4 * D while D is below 2e18, which is all that the engine
+    takes (`engine.exact.MOST_OWED`).
     """
     market = book.market
     if market.revision < FIRST_UNAVERAGED_REVISION:
