@@ -152,7 +152,7 @@ def test_what_does_not_fit_the_columns_is_handed_back() -> None:
     at = market()
     driver = driver_of_feeds("WETH/USD", at.prices[0], at.base_unit, [Move(0)])
     whales = [
-        Account("0x" + "11" * 20, 0, (Leg(0, 10**25, 0, True), Leg(3, 0, 10**16, False))),
+        Account("0x" + "11" * 20, 0, (Leg(0, 10**25, 0, True), Leg(3, 0, 9 * 10**15, False))),
         Account("0x" + "22" * 20, 0, (Leg(0, 2**96, 0, True), Leg(3, 0, 10**17, False))),
     ]
     assert columns(at, whales, driver, "long").state.tolist() == [FOUND, FOR_LAW]
