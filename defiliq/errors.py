@@ -28,6 +28,7 @@ DefiliqError                       exit code 1
 └── InputError                     exit code 2: what the user gave cannot be used
     ├── UnknownMarket
     ├── UnknownDriver
+    │   └── SeveralDrivers         a name that fits several of them
     ├── BadUrl                     an RPC URL that is none
     ├── BadFile                    a market file, snapshot or recording that cannot be read
     └── NoNodeGiven                no RPC URL by option, environment or config file
@@ -284,6 +285,14 @@ class UnknownDriver(InputError):
             f"no driver {wanted!r} in this market. Drivers: {', '.join(known)}. "
             "Feeds that move together are joined by --group NAME=LEAD,FOLLOWER."
         )
+
+
+class SeveralDrivers(UnknownDriver):
+    """A name that fits several drivers."""
+
+    def __init__(self, wanted: str, known: Sequence[str]) -> None:
+        super().__init__(wanted, known)
+        self.args = (f"{wanted!r} hangs on several drivers: {', '.join(known)}. Name one of them.",)
 
 
 class BadUrl(InputError):

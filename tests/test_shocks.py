@@ -216,6 +216,13 @@ def test_a_group_and_a_driver_of_the_same_feed_are_refused() -> None:
         moves(graph_market(), "ETHER=-10%", "ETH/USD=-5%", groups=("ETHER=WETH,weETH",))
 
 
+def test_a_group_and_the_cap_of_one_of_its_feeds_are_refused() -> None:
+    groups = ("ETHER=WETH,weETH",)
+    with pytest.raises(InputError, match=r"ETHER and cap:weETH/ETH ratio both move weETH\. Leave it out"):
+        moves(graph_market(), "ETHER=-10%", "cap:weETH=-5%", groups=groups)
+    assert len(moves(graph_market(), "ETHER=-10%", "cap:wstETH=-5%", groups=groups)) == 2
+
+
 def test_part_of_a_way_is_rounded_down_and_ends_where_it_should() -> None:
     (driver,) = (driver for driver in drivers(graph_market()) if driver.name == "ETH/USD")
     moved = Moved("ETH/USD", driver, 10, 3, 8)

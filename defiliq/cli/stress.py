@@ -84,8 +84,8 @@ def stress(
 ) -> None:
     """What happens when several drivers move at once: who breaks, first calls, bad debt.
 
-    A percentage is of where the driver stands, and its integer is rounded down. Everything that hangs on it
-    follows through its source's own arithmetic, caps included; nobody reacts.
+    A percentage is of where the driver stands, rounded down to its integers. What hangs on it follows through
+    its source's own arithmetic; nobody reacts. Bad debt is what accounts owe beyond what backs it.
     """
     if list_presets:
         _list_presets()
@@ -146,16 +146,19 @@ def _movable(
 ) -> tuple[list[Shock], list[Book[Any]]]:
     """Of several markets those that have one of the drivers; it is said what each has nothing of."""
     from defiliq.pipeline.shocks import resolve_shocks
-    from defiliq.pipeline.stress import nothing_to_move
+    from defiliq.pipeline.stress import nothing_to_move, nothing_to_move_anywhere
 
     optional = [replace(shock, is_optional=True) for shock in shocks]
     resolved = [resolve_shocks(book.market, optional, groups) for book in books]
     kept = [book for book, (moves, _) in zip(books, resolved, strict=True) if moves]
     if not kept:
         raise nothing_to_move(books[0].market, resolved[0][1])
+    for shock in shocks:
+        if not shock.is_optional and all(shock.name in [each.name for each in none] for _, none in resolved):
+            raise nothing_to_move_anywhere(shock)
     for book, (moves, _) in zip(books, resolved, strict=True):
         if not moves:
-            talk.say(f"{book.market.protocol} {book.market.name} is left out: nothing of it moves")
+            talk.say(f"{book.market.protocol} {book.market.name} is left out: it has none of these drivers")
     return optional, kept
 
 
@@ -234,7 +237,8 @@ def _print(results: Sequence[StressResult]) -> None:
         print_stress(result.totals, result.moved, result.reserves)
         print_lines([""])
     bases = {(result.market.base_symbol, result.market.base_unit) for result in results}
-    if len(results) > 1 and len(bases) == 1:
+    named = {(result.market.protocol, result.market.block.chain_id, result.market.name) for result in results}
+    if len(results) > 1 and len(bases) == 1 and len(named) == len(results):  # else accounts would count twice
         print_sum([result.totals for result in results])
 
 

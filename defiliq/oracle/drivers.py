@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from difflib import get_close_matches
 
-from defiliq.errors import InputError, UnknownDriver
+from defiliq.errors import InputError, SeveralDrivers, UnknownDriver
 from defiliq.pricing.driver import Driver, Move, driver_of_feeds, driver_of_inputs
 from defiliq.pricing.graph import Input
 from defiliq.types import Market
@@ -56,7 +56,9 @@ def find_driver(market: Market, name: str, groups: Sequence[Driver] = ()) -> Dri
     if meant and not fitting:
         raise InputError(f"nothing moves {name}: its price is fixed in its source. See `defiliq feeds`.")
     close = [driver.name for driver in fitting]
-    raise UnknownDriver(name, close or _closest_first(name, [driver.name for driver in known]))
+    if close:
+        raise SeveralDrivers(name, close)
+    raise UnknownDriver(name, _closest_first(name, [driver.name for driver in known]))
 
 
 def group_driver(market: Market, spec: str) -> Driver:

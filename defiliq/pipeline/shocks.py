@@ -106,7 +106,7 @@ def resolve_shocks(
             if moved.name in found:
                 raise InputError(f"{moved.name} is moved twice, again by {shock.text!r}. Move it once.")
             found[moved.name] = moved
-    _check_overlap(market, [moved.what for moved in found.values() if isinstance(moved.what, Driver)])
+    _check_overlap(market, list(found.values()))
     return tuple(found.values()), tuple(missing)
 
 
@@ -193,14 +193,22 @@ def _limited_name(market: Market, cap: Cap) -> str:
     return str(getattr(limited, "name", "") or getattr(limited, "label", ""))
 
 
-def _check_overlap(market: Market, chosen: Sequence[Driver]) -> None:
-    """Refuse feeds that two drivers move where one was made by hand: they have no joint arithmetic."""
-    by_hand = [driver for driver in chosen if not driver.inputs]
-    for driver in by_hand:
-        for other in chosen:
-            shared = driver.feeds & other.feeds
-            if other is not driver and shared:
+def _check_overlap(market: Market, moves: Sequence[Moved]) -> None:
+    """Refuse feeds that two moves change where one is of a driver made by hand: nothing joins them."""
+    by_hand = [moved for moved in moves if isinstance(moved.what, Driver) and not moved.what.inputs]
+    for one in by_hand:
+        for other in moves:
+            shared = _feeds(market, one) & _feeds(market, other)
+            if other is not one and shared:
                 name = market.feeds[min(shared)].name
                 raise InputError(
-                    f"{driver.name} and {other.name} both move {name}. Leave it out of one of them."
+                    f"{one.name} and {other.name} both move {name}. Leave it out of one of them."
                 )
+
+
+def _feeds(market: Market, moved: Moved) -> frozenset[int]:
+    """The feeds whose price a move can change."""
+    if isinstance(moved.what, Driver):
+        return moved.what.feeds
+    graph, least = market.graph, moved.what.least
+    return frozenset(feed for feed, k in enumerate(graph.feeds) if least in graph.below(k))

@@ -102,6 +102,13 @@ def nothing_to_move(market: Market, missing: Sequence[Shock]) -> InputError:
     )
 
 
+def nothing_to_move_anywhere(shock: Shock) -> InputError:
+    """Why a move cannot be made: no market of several has its driver."""
+    return InputError(
+        f"none of these markets has what {shock.text!r} moves. `defiliq feeds` lists their drivers."
+    )
+
+
 def _break(book: Book[Any], i: int, was: bool, sums: Sums) -> Broken:
     """One liquidatable account: its legs and its first call are added to the sums."""
     protocol, account = PROTOCOLS[book.market.protocol], book.nameless(i)

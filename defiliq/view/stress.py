@@ -88,17 +88,20 @@ def total_lines(row: pd.Series) -> list[str]:
     def count(name: str) -> str:
         return f"{row[name]:,}"
 
+    def accounts(name: str) -> str:
+        return f"{count(name)} account{'' if row[name] == 1 else 's'}"
+
     def sized(name: str) -> str:
         return money(float(str(row[f"{name}_usd"])))
 
     lines = [
-        f"liquidatable: {count('liquidatable_accounts')} of {count('accounts')} accounts, "
+        f"liquidatable: {count('liquidatable_accounts')} of {accounts('accounts')}, "
         f"{count('newly_accounts')} newly and {count('already_accounts')} at spot already"
         + (f"; {count('cured_accounts')} no more" if row["cured_accounts"] else ""),
         f"they hold {sized('collateral')} of collateral and owe {sized('debt')}",
         f"first calls: {count('callable_accounts')} go through, repay {sized('repaid')}, "
         f"seize {sized('seized')}, bonus {sized('bonus')}; {count('refused_accounts')} are refused",
-        f"bad debt: {sized('bad_debt')} in {count('bad_debt_accounts')} accounts "
+        f"bad debt: {sized('bad_debt')} in {accounts('bad_debt_accounts')} "
         f"(at spot {sized('spot_bad_debt')} in {count('spot_bad_debt_accounts')})",
     ]
     if row["reasons"]:

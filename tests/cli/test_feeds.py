@@ -148,7 +148,7 @@ def test_odd_prices_are_said_once_even_when_quiet(run: Run, kept: Path, command:
     [
         (["--tree", "--format", "csv"], "A tree is for reading"),
         (["--by", "account"], "Invalid value for '--by'"),
-        (["--driver", "wstETH"], "no driver 'wstETH' in this market. Drivers: ETH/USD, wstETH/ETH ratio"),
+        (["--driver", "wstETH"], "'wstETH' hangs on several drivers: ETH/USD, wstETH/ETH ratio. Name one"),
         (["--driver", "GHO"], "nothing moves GHO: its price is fixed in its source"),
         (["-o", "feeds.png"], "unknown format"),
         (["--min-debt-usd", "5"], "No such option"),

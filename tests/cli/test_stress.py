@@ -130,14 +130,29 @@ def test_a_later_instant(run: Run, kept: Path) -> None:
     assert "Interest is accrued to" in err
 
 
-def test_two_markets_and_their_sum(run: Run, kept: Path, snapshot: Path) -> None:
-    both = ("--from", kept, "--from", kept)
+def test_two_markets_and_their_sum(run: Run, kept: Path, tmp_path: Path) -> None:
+    other = replace(graph_market(), name="Other")
+    both = ("--from", kept, "--from", save_snapshot(random_book(other, 100), tmp_path / "other.parquet"))
     code, out, _ = run("stress", *both, *MOVES, "--by", "total")
     assert code == 0
     assert len(rows(out)) == 2
     _, out, _ = run("stress", *both, *MOVES, "--format", "table")
     assert "sum of 2 markets" in out
     assert "of 200 accounts" in out
+
+
+def test_one_market_twice_has_no_sum(run: Run, kept: Path) -> None:
+    code, out, _ = run("stress", "--from", kept, "--from", kept, *MOVES, "--format", "table")
+    assert code == 0
+    assert out.count("liquidatable: ") == 2
+    assert "sum of" not in out
+
+
+def test_a_move_of_no_market_at_all_is_refused(run: Run, kept: Path, snapshot: Path) -> None:
+    wrong = ("--set", "ETH/USD=-20%", "--set", "EHT/USD=-20%")
+    code, out, err = run("stress", "--from", snapshot, "--from", kept, *wrong, "-q")
+    assert (code, out) == (2, "")
+    assert "none of these markets has what 'EHT/USD=-20%' moves" in err
 
 
 def test_of_several_markets_only_those_with_the_driver_are_stressed(
@@ -148,7 +163,7 @@ def test_of_several_markets_only_those_with_the_driver_are_stressed(
     )
     assert code == 0
     assert rows(out)["accounts"].tolist() == ["100"]
-    assert "aave-v3 Local is left out: nothing of it moves" in err
+    assert "aave-v3 Local is left out: it has none of these drivers" in err
     code, _, err = run("stress", "--from", snapshot, "--from", kept, "--set", "SOL/USD=-20%", "-q")
     assert code == 2
     assert "nothing to move" in err
@@ -253,6 +268,7 @@ def test_a_picture_without_matplotlib_is_refused_before_the_work(
         (("--set", "ETH/USD"), "cannot read the move 'ETH/USD'"),
         (("--set", "ETH/USD=-100%"), "leaves no price"),
         (("--set", "SOL/USD=-1%"), "no driver 'SOL/USD' in this market. Drivers: "),
+        (("--set", "wstETH=-1%"), "'wstETH' hangs on several drivers: ETH/USD, wstETH/ETH ratio. Name one"),
         ((*MOVES, "--set", "WETH=-1%"), "ETH/USD is moved twice"),
         (("--set", "ETH/USD=0"), "puts ETH/USD below 1"),
         (("--preset", "luna"), "no preset 'luna'. Known: steth-2022"),

@@ -35,10 +35,10 @@ def test_totals_in_words() -> None:
     one = account_in(at, 1, {"WETH": (1, 0), "USDC": (0, 2000)})
     lines = total_lines(stress(Book.build(at, [one]), "WETH=-50%").totals.iloc[0])
     assert lines == [
-        "liquidatable: 1 of 1 accounts, 1 newly and 0 at spot already",
+        "liquidatable: 1 of 1 account, 1 newly and 0 at spot already",
         "they hold 1,500 of collateral and owe 2,000",
         "first calls: 0 go through, repay 0.00, seize 0.00, bonus 0.00; 1 are refused",
-        "bad debt: 500.00 in 1 accounts (at spot 0.00 in 0)",
+        "bad debt: 500.00 in 1 account (at spot 0.00 in 0)",
         "refused: 1 x ReservePaused: WETH",
     ]
 
