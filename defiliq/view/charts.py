@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from defiliq.errors import MissingExtra
+from defiliq.view.feeds import END_OF_CALENDAR
 from defiliq.view.files import replace_file
 from defiliq.view.stress import change_shown
 from defiliq.view.terminal import clean
@@ -89,8 +90,10 @@ def curve_picture(
         bands.append(Band(REST, tuple(debts[named[BANDS:]].sum(axis=1))))
     first = totals.iloc[0]
     whole = ", ".join(f"{clean(row['driver'])} {change_shown(row)}" for _, row in moved.iterrows())
-    alone = len(moved) == 1
-    when = datetime.fromtimestamp(int(first["block_timestamp"]), UTC)
+    alone = len(moved) == 1 and totals["change_pct"].nunique() > 1
+    when = _minute(first["block_timestamp"])
+    if first["evaluated_at"] != first["block_timestamp"]:
+        when += f", interest to {_minute(first['evaluated_at'])}"
     return CurvePicture(
         across=tuple(totals["change_pct" if alone else "share_pct"]),
         across_label=f"{clean(moved['driver'].iloc[0])}, change (%)"
@@ -99,9 +102,16 @@ def curve_picture(
         bands=tuple(bands),
         bad_debt=tuple(totals["bad_debt_usd"]),
         title=f"Liquidatable debt by asset owed, {clean(first['protocol'])} {clean(first['market'])}",
-        subtitle=f"Block {first['block_number']}, {when:%Y-%m-%d %H:%M} UTC. {whole}",
+        subtitle=f"Block {first['block_number']}, {when}. {whole}",
         currency=currency,
     )
+
+
+def _minute(timestamp: int) -> str:
+    """A unix time as UTC to the minute; the number itself beyond what a calendar holds."""
+    if timestamp >= END_OF_CALENDAR:
+        return f"unix time {timestamp}"
+    return f"{datetime.fromtimestamp(int(timestamp), UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def require_matplotlib() -> None:
@@ -169,6 +179,7 @@ def _dress(axes: Axes, picture: CurvePicture) -> None:
 
     if not picture.bands:
         axes.set_yticks([])
+        axes.set_yticks([], minor=True)
         nobody = "nobody breaks on the way"
         axes.text(0.5, 0.5, nobody, ha="center", color=_FAINT, transform=axes.transAxes)
     first, last = picture.across[0], picture.across[-1]

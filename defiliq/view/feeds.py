@@ -16,6 +16,8 @@ from defiliq.view.terminal import clean, console, print_lines, print_rows
 
 NAMED = 6
 """So many reserves of a driver are named; the rest is counted."""
+END_OF_CALENDAR = 253_402_300_800
+"""The year 10000."""
 _UNITS = (("d", 86_400), ("h", 3_600), ("min", 60))
 _DRIVERS_SHOWN = ("driver", "kind", "value", "age", "moves", "reserves", "heartbeat", "deviation")
 _RESERVES_SHOWN = ("reserve", "price_usd", "hangs on", "cap", "source", "address")
@@ -106,7 +108,7 @@ def lasting(seconds: int) -> str:
 
 def day(timestamp: int) -> str:
     """A unix time as a UTC date; the number itself beyond what a calendar holds."""
-    if timestamp >= 253_402_300_800:
+    if timestamp >= END_OF_CALENDAR:
         return f"unix time {timestamp}"
     return datetime.fromtimestamp(timestamp, UTC).strftime("%Y-%m-%d")
 

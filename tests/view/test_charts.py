@@ -32,6 +32,7 @@ from defiliq.view.charts import (
     write_picture,
 )
 from tests.builders import account_in, graph_market
+from tests.test_stress import random_book
 
 
 @pytest.fixture(scope="module")
@@ -242,3 +243,20 @@ def test_heights_are_moved_apart_in_order() -> None:
     assert spread([1.0, 0.99, 0.2], 0.1) == pytest.approx([1.0, 0.9, 0.2])
     assert spread([-0.3, 0.0], 0.1) == pytest.approx([0.0, 0.1])
     assert spread([], 0.1) == []
+
+
+def test_a_move_of_nothing_is_drawn_by_its_share() -> None:
+    still = pictured(stress_curve(random_book(graph_market(), 60), "ETH/USD=+0%", steps=2))
+    assert still.across == (0.0, 50.0, 100.0)
+    assert still.across_label == "share of the whole move (%)"
+
+
+def test_a_later_instant_is_said() -> None:
+    at = graph_market()
+    later = random_book(at.at_time(at.block.timestamp + 3600), 20)
+    picture = pictured(stress_curve(later, "ETH/USD=-20%", steps=1))
+    assert "2025-11-24 16:00 UTC, interest to 2025-11-24 17:00 UTC. ETH/USD -20%" in picture.subtitle
+    far = replace(at, block=replace(at.block, timestamp=2**47), timestamp=2**47)
+    assert (
+        f"unix time {2**47}" in pictured(stress_curve(random_book(far, 5), "ETH/USD=-20%", steps=1)).subtitle
+    )
