@@ -118,7 +118,7 @@ def _search(
         unclear = np.flatnonzero(may_break)
         if not len(unclear):
             continue
-        piece = _Piece(lines.of(may_break), margins.of(may_break), near, far)
+        piece = _Piece(lines.of(may_break), margins.of(may_break), near, far, 1 if side == "short" else -1)
         state[unclear], price[unclear] = piece.first_liquidatable()
         both = (state[unclear] == FOUND) & piece.margins.backed_by_it & piece.margins.owes_it
         if both.any():
@@ -171,18 +171,16 @@ class _Piece:
     margins: Margins
     near: int
     far: int
-
-    @property
-    def _step(self) -> int:
-        return 1 if self.far > self.near else -1
+    step: int
+    """Away from spot: +1 or -1."""
 
     def first_liquidatable(self) -> tuple[NDArray[np.int8], Int64s]:
         """(m,) the nearest liquidatable integer; NEVER where the piece has none."""
         start = self._proved(self.near, self.far, safe=True)
         broken = self._proved(self.far, self.near, safe=False)
         far = np.full(len(start), _within(self.far), dtype=np.int64)
-        suspect = np.where(broken == far, far + self._step, broken)
-        return nearest(self.margins, start, far, suspect, step=self._step, liquidatable=True)
+        suspect = np.where(broken == far, far + self.step, broken)
+        return nearest(self.margins, start, far, suspect, step=self.step, liquidatable=True)
 
     def bands(
         self, some: Bools, level: Int64s, outcome: NDArray[np.int8], end: Int64s
@@ -192,7 +190,7 @@ class _Piece:
         Found from far out: first the liquidatable integer nearest to `end`, then the safe one nearest to
         that. Where the lines prove the outcome from some point on, the search starts there.
         """
-        margins, inwards = self.margins.of(some), -self._step
+        margins, inwards = self.margins.of(some), -self.step
         proved = {
             kind: self._proved(self.far, self.near, safe=kind == _SAFE)[some] for kind in (_SAFE, _BROKEN)
         }
@@ -201,7 +199,7 @@ class _Piece:
         start = np.where(outcome == _BROKEN, proved[_BROKEN], last)
         state, safe = nearest(margins, start, level, level, step=inwards, liquidatable=False)
         state = np.where(last_state == FOUND, state, last_state)
-        return state, np.where(state == FOUND, safe + self._step, NO_BAND)
+        return state, np.where(state == FOUND, safe + self.step, NO_BAND)
 
     def _proved(self, near: int, far: int, *, safe: bool) -> Int64s:
         """(m,) the first integer, from `near` on, up to which the lines do not prove one verdict throughout.

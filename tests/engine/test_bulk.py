@@ -234,6 +234,25 @@ def test_a_cap_that_binds_right_below_spot_leaves_a_piece_of_one_integer() -> No
     assert_as_the_law(at, owner, driver, may_be_for_law=False)
 
 
+def test_a_piece_of_one_integer_above_spot_is_left_upwards() -> None:
+    """The level is the last integer before a cap binds; further out rounding breaks the account again."""
+    price = Input("X", "aggregator", "0x" + "11" * 20, 130, 0)
+    graph = PriceGraph((price, Fixed(132), Least((0, 1))), (0, 0, 2))
+    listed = [
+        plain_reserve(0, "A", 2),
+        plain_reserve(1, "B", 1, liquidation_threshold_bps=7526),
+        plain_reserve(2, "C", 0),
+    ]
+    at = replace(plain_market(listed, [130, 130, 130]), graph=graph)
+    driver = driver_of_inputs(graph, "X", 130, 1, [Move(0)], at.timestamp)
+    assert straight_pieces(driver) == [(1, 131), (132, driver.highest)]
+    owner = Account("0x" + "11" * 20, 0, (Leg(0, 0, 6073, False), Leg(1, 819, 9, True)))
+    assert [(x.price, x.band) for x in find_levels(rule(owner, at), 0, at.prices, driver, ("short",))] == [
+        (131, 237)
+    ]
+    assert_as_the_law(at, owner, driver)
+
+
 @pytest.mark.parametrize("price", [2**62 - 1, 2**62, 2**62 + 1, 2**66])
 def test_a_still_price_beyond_the_columns_is_never_cut(price: int) -> None:
     """One base unit of a dear token of 18 decimals is worth little, whatever its price."""
