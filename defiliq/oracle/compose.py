@@ -165,10 +165,12 @@ class _Composer:
             )
 
     def _check_age(self, contract: Contract, quoted: Input) -> None:
-        if quoted.updated_at is None or quoted.heartbeat_s is None:
+        if quoted.updated_at is None:
             return
         age = self.sheet.timestamp - quoted.updated_at
-        if age > quoted.heartbeat_s:
+        if age < 0:
+            self.sheet.warn(f"{contract.title} says that it answered {-age} s after this block")
+        if quoted.heartbeat_s is not None and age > quoted.heartbeat_s:
             self.sheet.warn(
                 f"{contract.title} is stale: its answer is {age} s old, its heartbeat {quoted.heartbeat_s} s"
             )

@@ -95,7 +95,12 @@ def _cap_shown(row: pd.Series) -> str:
 def _age(age_s: Any, stale: Any) -> str:
     if pd.isna(age_s):
         return ""
-    return lasting(int(age_s)) + (" STALE" if not pd.isna(stale) and stale else "")
+    return _since(int(age_s)) + (" STALE" if not pd.isna(stale) and stale else "")
+
+
+def _since(age_s: int) -> str:
+    """How long ago; a contract may claim an instant to come."""
+    return lasting(age_s) if age_s >= 0 else f"{lasting(-age_s)} ahead"
 
 
 def lasting(seconds: int) -> str:
@@ -177,7 +182,9 @@ def _about_input(seen: Input, now: int) -> tuple[str, str]:
     if seen.updated_at is not None:
         age_s = now - seen.updated_at
         is_stale = seen.heartbeat_s is not None and age_s > seen.heartbeat_s
-        words.append(f"{lasting(age_s)} old" + (", STALE" if is_stale else ""))
+        words.append(
+            (f"{lasting(age_s)} old" if age_s >= 0 else _since(age_s)) + (", STALE" if is_stale else "")
+        )
     if seen.heartbeat_s is not None:
         words.append(f"heartbeat {seen.heartbeat_s} s")
     if seen.deviation_bps is not None:

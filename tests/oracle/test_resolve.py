@@ -368,3 +368,11 @@ def test_more_sources_than_are_asked_keep_the_oracles_prices() -> None:
     assert graph.prices(NOW) == tuple(100 + k for k in range(MAX_CONTRACTS + 2))
     assert [quantity.kind for _, quantity in graph.inputs[-3:]] == ["aggregator", "unresolved", "unresolved"]
     assert "is one too many to ask" in graph.warnings[0]
+
+
+def test_an_answer_from_the_future_is_said() -> None:
+    chain = Chain()
+    chain.aggregator(A, ETHER, "ETH / USD", age=-90)
+    assert resolved(chain, A).warnings == (
+        f"ETH / USD ({A[:10]}..) says that it answered 90 s after this block",
+    )

@@ -166,3 +166,11 @@ def test_nothing_divides_by_nothing(capsys: Capture) -> None:
     at = plain_market([plain_reserve(k, f"R{k}", 18) for k in range(2)], graph.prices(NOW), graph=graph)
     assert len(shown_trees(capsys, at)) == 5
     assert "2 prices" in shown_tables(capsys, at)
+
+
+def test_an_answer_from_the_future_is_ahead(capsys: Capture) -> None:
+    ahead = Input("A/USD", "aggregator", address(1), 7, 8, NOW + 7200, 3600)
+    at = plain_market([plain_reserve(0, "A", 18)], [7], graph=PriceGraph((ahead,), (0,)))
+    assert "aggregator 0x0000…0001, 2 h ahead, heartbeat 3600 s" in shown_trees(capsys, at)[1]
+    print_feeds(feeds(at), feeds_by_driver(at))
+    assert "2 h ahead" in capsys.readouterr().out
