@@ -15,6 +15,7 @@ from defiliq.cli.printing import (
     default_shape,
     print_table,
     require_format,
+    require_use,
     write_output,
 )
 from defiliq.cli.talk import Talk
@@ -48,6 +49,8 @@ def ladder(
 ) -> None:
     """Every account at its exact liquidation price, along one driver or all of them."""
     require_format(output, TABLES)
+    require_use(ctx, "horizon_s", is_used=with_eta, needed="--eta")
+    require_use(ctx, "with_eta", is_used=step is None, needed="rungs: leave out --bin")
     step_pct = None if step is None else parse_percent(step)
     from defiliq.cli.sources import opened
 

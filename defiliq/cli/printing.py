@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
 from defiliq.cli.talk import Talk
 
@@ -50,6 +51,14 @@ def require_format(output: str | None, formats: str) -> None:
         raise click.BadParameter(f"{output!r} has an unknown format. End it in {formats}.", param_hint="'-o'")
     if output is not None and not Path(output).resolve().parent.is_dir():
         raise click.BadParameter(f"the folder of {output!r} does not exist.", param_hint="'-o'")
+
+
+def require_use(ctx: click.Context, option: str, *, is_used: bool, needed: str) -> None:
+    """Refuse an option that was given where nothing reads it."""
+    given = ctx.get_parameter_source(option) is ParameterSource.COMMANDLINE
+    if given and not is_used:
+        shown = next(param.opts[0] for param in ctx.command.params if param.name == option)
+        raise click.UsageError(f"{shown} does nothing without {needed}.")
 
 
 def default_shape(shape: str | None) -> str:

@@ -17,6 +17,7 @@ from defiliq.cli.printing import (
     default_shape,
     print_table,
     require_format,
+    require_use,
     write_output,
 )
 from defiliq.cli.talk import Talk
@@ -90,10 +91,8 @@ def stress(
     if list_presets:
         _list_presets()
         return
-    require_format(output, f"{TABLES} {PICTURES}")
     is_picture = _is_picture(output)
-    if (curve or is_picture) and by in ("driver", "account"):
-        raise click.UsageError("A curve has rows by reserve or in total. Leave out --curve, or change --by.")
+    _require_fitting(ctx, output, by, is_curve=curve or is_picture)
     shocks = _shocks(moves, preset)
     if is_picture:
         _require_matplotlib()
@@ -113,6 +112,15 @@ def stress(
         _show(_results(books, shocks, groups, talk), by or "reserve", output, shape, talk)
     if incomplete:
         ctx.exit(INCOMPLETE)
+
+
+def _require_fitting(ctx: click.Context, output: str | None, by: str | None, *, is_curve: bool) -> None:
+    """Refuse options that contradict each other, or that nothing reads."""
+    require_format(output, f"{TABLES} {PICTURES}")
+    if is_curve and by in ("driver", "account"):
+        raise click.UsageError("A curve has rows by reserve or in total. Leave out --curve, or change --by.")
+    require_use(ctx, "steps", is_used=is_curve, needed="--curve or a picture")
+    require_use(ctx, "log", is_used=_is_picture(output), needed="a picture: -o FILE.png")
 
 
 def _is_picture(output: str | None) -> bool:

@@ -94,7 +94,6 @@ def test_ladder_adds_the_instants_at_the_end(run: Run, accruing: Path) -> None:
     assert said[address(1)] == str(expected[address(1)])
     assert said[address(2)] == ""
     assert run("ladder", "--from", accruing, "--eta", "--format", "table")[0] == 0
-    assert run("ladder", "--from", accruing, "--eta", "--bin", "1%")[0] == 0
 
 
 @pytest.mark.parametrize("words", [["ladder", "--eta"], ["position", address(1)]])

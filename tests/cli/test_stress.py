@@ -273,6 +273,8 @@ def test_a_picture_without_matplotlib_is_refused_before_the_work(
         (("--set", "ETH/USD=0"), "puts ETH/USD below 1"),
         (("--preset", "luna"), "no preset 'luna'. Known: steth-2022"),
         ((*MOVES, "-o", "curve.pdf"), "End it in .csv .parquet .json .md .png .svg"),
+        ((*MOVES, "--steps", "5"), "--steps does nothing without --curve or a picture."),
+        ((*MOVES, "--curve", "--log"), "--log does nothing without a picture: -o FILE.png."),
         ((*MOVES, "--steps", "0"), "0 is not in the range"),
         ((*MOVES, "--curve", "--by", "account"), "A curve has rows by reserve or in total"),
         ((*MOVES, "--by", "feed"), "'feed' is not one of"),

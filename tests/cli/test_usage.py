@@ -167,6 +167,19 @@ def test_instants() -> None:
     assert moment(10**15) == "unix time 1000000000000000"
 
 
+@pytest.mark.parametrize(
+    ("options", "seen"),
+    [
+        (("--horizon", "5y"), "--horizon does nothing without --eta."),
+        (("--eta", "--bin", "1%"), "--eta does nothing without rungs: leave out --bin."),
+    ],
+)
+def test_options_that_nothing_reads(run: Run, snapshot: Path, options: tuple[str, ...], seen: str) -> None:
+    code, out, err = run("ladder", "--from", snapshot, *options)
+    assert (code, out) == (2, "")
+    assert seen in err
+
+
 @pytest.mark.parametrize("text", ["soon", "", "+", "+5w", "-5s", "5h", "++5", "+1001y", "9" * 12, "9" * 40])
 def test_what_is_no_instant(text: str, run: Run, snapshot: Path) -> None:
     code, _, err = run("ladder", "--from", snapshot, f"--at={text}")
