@@ -9,6 +9,7 @@ from __future__ import annotations
 import types
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
+from functools import cache
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 T = TypeVar("T")
@@ -65,6 +66,7 @@ def decode(kind: type[T], seen: Any) -> T:
     return kind(**{name: _decode(hint, seen[name], name) for name, hint in hints.items()})
 
 
+@cache
 def _hints(kind: type) -> dict[str, Any]:
     resolved = get_type_hints(kind)
     return {field.name: resolved[field.name] for field in fields(kind)}
