@@ -9,12 +9,12 @@ from __future__ import annotations
 import types
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
-from functools import cache
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 T = TypeVar("T")
 
 _KIND = "is"
+_KNOWN: dict[type, dict[str, Any]] = {}
 _MAX_DIGITS = 80
 """More than 2**256 has: a longer one is no integer of a contract."""
 
@@ -66,10 +66,12 @@ def decode(kind: type[T], seen: Any) -> T:
     return kind(**{name: _decode(hint, seen[name], name) for name, hint in hints.items()})
 
 
-@cache
 def _hints(kind: type) -> dict[str, Any]:
-    resolved = get_type_hints(kind)
-    return {field.name: resolved[field.name] for field in fields(kind)}
+    """The type of each field; looking it up takes long, and a market has thousands of quantities."""
+    if kind not in _KNOWN:
+        resolved = get_type_hints(kind)
+        _KNOWN[kind] = {field.name: resolved[field.name] for field in fields(kind)}
+    return _KNOWN[kind]
 
 
 def _decode(hint: Any, seen: Any, name: str) -> Any:
