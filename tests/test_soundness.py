@@ -156,6 +156,12 @@ def test_numbers_of_reserves(tmp_path: Path, field: str, number: int) -> None:
     refused(tmp_path, odd, f"{field} is {number}, which no contract answers")
 
 
+def test_an_emode_whose_own_feed_the_market_does_not_have(tmp_path: Path) -> None:
+    whole = graph_market()
+    far = replace(whole, emodes={8: replace(EIGHT, feed=len(whole.feeds))})
+    refused(tmp_path, far, "prices, feeds and reserves do not fit together")
+
+
 def test_a_price_beyond_all_range(tmp_path: Path) -> None:
     refused(tmp_path, plain_market([plain_reserve(0, "A", 18)], [HIGHEST_PRICE + 1]), "beyond all range")
 

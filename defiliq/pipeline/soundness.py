@@ -33,14 +33,14 @@ _BLOCK: Final = ("number", "chain_id")
 
 def require_whole(market: Market) -> None:
     """NotEncoded where the parts of a market do not fit together, or a number is none of a contract."""
-    count = len(market.feeds)
-    if len(market.prices) != count or any(not 0 <= reserve.feed < count for reserve in market.reserves):
+    count, numbers = len(market.feeds), list(_numbers_of(market))
+    if len(market.prices) != count or any(not 0 <= k < count for name, k in numbers if name == "feed"):
         raise NotEncoded("prices, feeds and reserves do not fit together")
     if market.base_unit <= 0 or any(price <= 0 for price in market.prices):
         raise NotEncoded("a price is not positive")
     if any(price > HIGHEST_PRICE for price in market.prices):
         raise NotEncoded("a price is beyond all range")
-    for name, number in _numbers_of(market):
+    for name, number in numbers:
         if not 0 <= number <= _most(name):
             raise NotEncoded(f"{name} is {number}, which no contract answers")
     _require_sound(market.graph, market.prices, market.timestamp)
