@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from defiliq.book import Book
 from defiliq.engine import bulk, sweep
+from defiliq.engine.exact import margins_of
 from defiliq.engine.pieces import straight_pieces
 from defiliq.engine.solve import find_levels
 from defiliq.engine.sweep import FOR_LAW, FOUND, NEVER, UNRESOLVED
@@ -253,6 +254,25 @@ def test_a_piece_of_one_integer_above_spot_is_left_upwards() -> None:
     assert_as_the_law(at, owner, driver)
 
 
+@pytest.mark.parametrize("tokens", [1_000, 4_100, 20_000, 61_500, 300_000, 2_000_000])
+def test_sums_that_wrap_around_are_told_by_their_doubles(tokens: int) -> None:
+    """From 4e6 dollars of margin on, sums times 1e4 pass 2**62, and soon 2**63 again and again."""
+    at = market()
+    driver = driver_of_feeds("WETH/USD", at.prices[0], at.base_unit, [Move(0)])
+    for share in (1, 20, 60, 80):
+        owner = account(1, WETH=(tokens, 0), USDC=(0, tokens * 3000 * share // 100))
+        book = Book.build(at, [owner])
+        terms, columns_of = margin(book), values(book)
+        assert columns_of is not None
+        margins = margins_of(terms, columns_of, at.prices, driver, np.arange(1))
+        law = rule(owner, at)
+        for price in (driver.spot // 10, driver.spot // 2, driver.spot, 3 * driver.spot):
+            here = np.array([price])
+            short, fits = margins.is_short(here, here)
+            assert fits.tolist() == [True]
+            assert short.tolist() == [law.liquidatable(driver.lead(at.prices, price))]
+
+
 @pytest.mark.parametrize("price", [2**62 - 1, 2**62, 2**62 + 1, 2**66])
 def test_a_still_price_beyond_the_columns_is_never_cut(price: int) -> None:
     """One base unit of a dear token of 18 decimals is worth little, whatever its price."""
@@ -283,3 +303,17 @@ def test_a_price_whose_divisor_stands_at_nothing_does_not_stop_a_book() -> None:
     driver = driver_of_inputs(graph, "A", 50, 1, [Move(0)], at.timestamp)
     owner = Account("0x" + "11" * 20, 0, (Leg(0, 10, 0, True), Leg(1, 0, 3, False)))
     assert_as_the_law(at, owner, driver)
+
+
+def test_far_below_spot_only_who_owes_at_nothing_is_searched() -> None:
+    """Both sides move, so the margin at 0 is 0; rounding would break the account at half a base unit."""
+    listed = [plain_reserve(0, "A", 6, liquidation_threshold_bps=8000), plain_reserve(1, "B", 6)]
+    at = plain_market(listed, [10**8, 10**8])
+    driver = driver_of_feeds("both", 10**8, 1, [Move(0), Move(1)])
+    owner = Account("0x" + "11" * 20, 0, (Leg(0, 10**6, 0, True), Leg(1, 0, 700_000, False)))
+    law = rule(owner, at)
+    assert driver.lowest == 1
+    assert driver.shallow == 100
+    assert law.liquidatable(driver.lead(at.prices, 1))
+    assert [x.outcome for x in find_levels(law, 0, at.prices, driver)] == ["never"]
+    assert_as_the_law(at, owner, driver, may_be_for_law=False)
