@@ -317,3 +317,15 @@ def test_far_below_spot_only_who_owes_at_nothing_is_searched() -> None:
     assert law.liquidatable(driver.lead(at.prices, 1))
     assert [x.outcome for x in find_levels(law, 0, at.prices, driver)] == ["never"]
     assert_as_the_law(at, owner, driver, may_be_for_law=False)
+
+
+def test_capped_collateral_falls_behind_a_debt_that_is_not() -> None:
+    """X is 1000 under a cap of 1100 on what backs: 10 at 80% against 7 break where X passes 1257."""
+    price = Input("X", "aggregator", "0x" + "11" * 20, 1000, 0)
+    graph = PriceGraph((price, Fixed(1100), Least((0, 1))), (2, 0))
+    at = replace(fixed_market([1000, 1000], [8000, 0]), graph=graph)
+    driver = driver_of_inputs(graph, "X", 1000, 1, [Move(0)], at.timestamp)
+    owner = Account("0x" + "11" * 20, 0, (Leg(0, 10, 0, True), Leg(1, 0, 7, False)))
+    found = columns(at, [owner], driver, "short")
+    assert (found.state.tolist(), found.price.tolist()) == ([FOUND], [1258])
+    assert_as_the_law(at, owner, driver, may_be_for_law=False)
