@@ -85,12 +85,12 @@ def show(demo: Demo) -> None:
         "position", account, "aave-v3", recording="position",
     )  # fmt: skip
     demo.run(
-        "verify: the contract is asked about every account, every level, and the safe price next to it",
-        "verify", "aave-v3", "--levels",
+        "snapshot: all of it as one file, which every analysis takes instead of a node",
+        "snapshot", "aave-v3", "-o", SNAPSHOT,
     )  # fmt: skip
     demo.run(
-        "snapshot: all of it as one file; everything below needs no node any more",
-        "snapshot", "aave-v3", "-o", SNAPSHOT,
+        "verify: the contract is asked about every account, every level, and the safe price next to it",
+        "verify", "aave-v3", "--levels",
     )  # fmt: skip
     demo.run(
         "feeds --tree: what really moves a price, taken apart to the contracts' own integers",

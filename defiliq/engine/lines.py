@@ -29,8 +29,8 @@ _WIDENED = 1.001
 _MORE_ROUNDINGS = 8 * 2.0**-53
 _FEW_ROUNDINGS = 256 * 2.0**-53
 """More than the coefficients have, and than any sum over an account's legs adds."""
-_ROUNDINGS_OF_GROSS = 2.0**-30
-"""Sums below 2**76 are off by less than this share of a difference beyond WRAPS."""
+_ROUNDINGS_OF_GROSS = 2.0**-20
+"""Sums below 2**85, which is more than 128 legs have, are off by less of a difference beyond WRAPS."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +140,8 @@ def rough_lines(terms: MarginTerms, prices: Sequence[int], driver: Driver, rows:
     credit, debit, step = terms.credit[legs], terms.debit[legs], terms.step[legs]
     doubt = (terms.relative_error + _MORE_ROUNDINGS) * (credit + debit) + step * terms.grain[feeds]
     doubt *= _WIDENED
-    apart = (step + 2.0 * (credit + debit) * slack_of[feeds]) * _WIDENED
+    per_integer = credit + debit + step * terms.grain[feeds]
+    apart = (step + 2.0 * per_integer * slack_of[feeds]) * _WIDENED
     worst_slope = terms.credit_floor[legs] - debit - doubt
     best_slope = credit - debit + doubt
     price = np.array([float(price) for price in prices])[feeds]

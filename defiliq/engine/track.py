@@ -29,13 +29,13 @@ class Track:
         if self._plain is not None:
             factor, divisor = self._plain
             price, is_exact = _times(at, factor[register], divisor[register], up=False)
-            return price, fits & is_exact
+            return price, fits & is_exact & (price < HIGHEST_EXACT)
         price = at.copy()
         for k in np.unique(register).tolist():
             rows = np.flatnonzero(register == k)
             price[rows], is_exact = self._register(k, at[rows])
             fits[rows] &= is_exact
-        return price, fits
+        return price, fits & (price < HIGHEST_EXACT)
 
     def lowest_reaching(self, register: NDArray[np.intp], value: Int64s) -> tuple[Int64s, Bools]:
         """(m,) the lowest driver integer that brings a register to a value, and where that is exact.
@@ -76,7 +76,7 @@ class Track:
             if isinstance(step, Least):
                 caps = {j: part for j in step.of if j and isinstance(part := self.driver.steps[j - 1], Fixed)}
                 for cap in caps.values():
-                    never |= wanted > cap.value
+                    never |= fits & (wanted > cap.value)
                 k = next(j for j in step.of if j not in caps)
             elif isinstance(step, Fraction):
                 factor, divisor = _reduced(step)

@@ -10,7 +10,7 @@ from typing import Final
 
 from defiliq.oracle.contracts import Ask
 from defiliq.oracle.kinds import Kind
-from defiliq.oracle.sheet import Parts
+from defiliq.oracle.sheet import RATIO_ANSWER, RATIO_UPDATED_AT, Parts
 from defiliq.pricing.graph import Discount, Fixed, Fraction, Growing, Least
 from defiliq.units import WAD
 
@@ -106,7 +106,13 @@ def _discounted(parts: Parts) -> int:
     return parts.fraction((parts.feed("REFERENCE_FEED"),), (), parts.number("EXCHANGE_RATE") * kept, WAD)
 
 
-_RATIO: Final = (Ask("getRatio"), Ask("RATIO_DECIMALS"))
+_RATIO: Final = (
+    Ask("getRatio"),
+    Ask("RATIO_DECIMALS"),
+    # CLRatePriceCapAdapter reads its ratio from an aggregator, which has an age; others refuse these two.
+    Ask(RATIO_ANSWER, "latestAnswer", of="RATIO_PROVIDER"),
+    Ask(RATIO_UPDATED_AT, "latestTimestamp", of="RATIO_PROVIDER"),
+)
 _BASE: Final = "BASE_TO_USD_AGGREGATOR"
 _ASSET: Final = "ASSET_TO_USD_AGGREGATOR"
 

@@ -57,8 +57,8 @@ class _Composer:
     def __init__(
         self, seen: Mapping[str, Seen], promises: Mapping[str, Promise], quote: Quote, timestamp: int
     ) -> None:
-        self.sheet = Sheet(timestamp)
-        self._seen, self._promises, self._quote = seen, promises, quote
+        self.sheet = Sheet(timestamp, promises)
+        self._seen, self._quote = seen, quote
         self._done: dict[str, int] = {}
         self._begun: set[str] = set()
 
@@ -139,7 +139,6 @@ class _Composer:
         if kind is not None or not contract.has_rounds:
             name = own if symbol != "" or described == "" else described
             return self._unresolved(name, contract.address, answer, contract.decimals)
-        promise = self._promises.get(contract.address, Promise())
         quoted = Input(
             name=own if described == "" else described,
             kind="aggregator",
@@ -147,11 +146,8 @@ class _Composer:
             value=answer,
             decimals=self._quote.decimals if contract.decimals is None else contract.decimals,
             updated_at=contract.updated_at,
-            heartbeat_s=promise.heartbeat_s,
-            deviation_bps=promise.deviation_bps,
         )
-        self._check_age(contract, quoted)
-        return self.sheet.add(quoted)
+        return self.sheet.add(self.sheet.dated(quoted, contract.title))
 
     def _unresolved(self, name: str, source: str, value: int, decimals: int | None = None) -> int:
         given = self._quote.decimals if decimals is None else decimals
@@ -162,17 +158,6 @@ class _Composer:
         if decimals is not None and 10**decimals != unit:
             self.sheet.warn(
                 f"{name}: its source {contract.title} has {decimals} decimals, the market's unit is {unit}"
-            )
-
-    def _check_age(self, contract: Contract, quoted: Input) -> None:
-        if quoted.updated_at is None:
-            return
-        age = self.sheet.timestamp - quoted.updated_at
-        if age < 0:
-            self.sheet.warn(f"{contract.title} says that it answered {-age} s after this block")
-        if quoted.heartbeat_s is not None and age > quoted.heartbeat_s:
-            self.sheet.warn(
-                f"{contract.title} is stale: its answer is {age} s old, its heartbeat {quoted.heartbeat_s} s"
             )
 
 

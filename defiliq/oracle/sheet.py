@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Final, NoReturn
 
 from defiliq.oracle.contracts import Contract
+from defiliq.oracle.heartbeats import Promise
 from defiliq.oracle.names import ratio_name
 from defiliq.pricing.graph import Fixed, Fraction, Input, Least, Quantity
 from defiliq.units import HIGHEST_PRICE, MAX_UINT256
@@ -16,6 +18,12 @@ SHORT: Final = 10
 """Characters of an address that stand for it in names."""
 
 
+BEYOND_TIME: Final = 1 << 48
+"""No timestamp is as large."""
+RATIO_ANSWER: Final = "latestAnswer of RATIO_PROVIDER"
+RATIO_UPDATED_AT: Final = "latestTimestamp of RATIO_PROVIDER"
+
+
 class Unsound(Exception):
     """A contract that can't be what it looks like, or that asks one that can't be used; the text says why."""
 
@@ -23,8 +31,9 @@ class Unsound(Exception):
 class Sheet:
     """Quantities in order, with their values at one time; an equal one is not written twice."""
 
-    def __init__(self, timestamp: int) -> None:
+    def __init__(self, timestamp: int, promises: Mapping[str, Promise] | None = None) -> None:
         self.timestamp = timestamp
+        self._promises = {} if promises is None else promises
         self.quantities: list[Quantity] = []
         self.values: list[int] = []
         self.warnings: list[str] = []
@@ -41,12 +50,23 @@ class Sheet:
         self.quantities.append(quantity)
         return len(self.quantities) - 1
 
-    def ratio(self, name: str, source: str, value: int, decimals: int) -> int:
+    def ratio(self, name: str, source: str, value: int, decimals: int, updated_at: int | None = None) -> int:
         """An exchange rate: one input for all who read the same number of the same contract."""
         key = (source, value, decimals)
         if key not in self._ratios:
-            self._ratios[key] = self.add(Input(name, "ratio", source, value, decimals))
+            rate = Input(name, "ratio", source, value, decimals, updated_at)
+            self._ratios[key] = self.add(self.dated(rate, f"{name} ({source[:SHORT]}..)"))
         return self._ratios[key]
+
+    def dated(self, answer: Input, title: str) -> Input:
+        """An input with what its operator promises of it; an age that breaks the promise is said."""
+        promise = self._promises.get(answer.source, Promise())
+        age = None if answer.updated_at is None else self.timestamp - answer.updated_at
+        if age is not None and age < 0:
+            self.warn(f"{title} says that it answered {-age} s after this block")
+        if age is not None and promise.heartbeat_s is not None and age > promise.heartbeat_s:
+            self.warn(f"{title} is stale: its answer is {age} s old, its heartbeat {promise.heartbeat_s} s")
+        return replace(answer, heartbeat_s=promise.heartbeat_s, deviation_bps=promise.deviation_bps)
 
     def warn(self, text: str) -> None:
         """Something that a reader of prices should know, once."""
@@ -149,7 +169,14 @@ class Parts:
             pair = "" if base is None else self.sheet.pair_under(base)
             own = self.contract.address[:SHORT] if self.label == "" else self._symbol
             title = ratio_name(self.contract.description, own, pair)
-        return self.sheet.ratio(title, self.named(provider), value, decimals)
+        return self.sheet.ratio(title, self.named(provider), value, decimals, self._ratio_updated_at(value))
+
+    def _ratio_updated_at(self, ratio: int) -> int | None:
+        """When the ratio was written, where it is the answer of an aggregator that says so."""
+        numbers = self.contract.numbers
+        written = numbers.get(RATIO_UPDATED_AT)
+        is_answer = numbers.get(RATIO_ANSWER) == ratio
+        return written if is_answer and written is not None and 0 < written < BEYOND_TIME else None
 
     def fraction(
         self, over: Sequence[int], under: Sequence[int] = (), numerator: int = 1, denominator: int = 1

@@ -12,7 +12,7 @@ from defiliq.chain.text import clean_text, text_of
 from defiliq.oracle.adapters import MARKS, recognise
 from defiliq.oracle.contracts import NOWHERE, Ask, Contract
 from defiliq.oracle.kinds import Seen
-from defiliq.oracle.sheet import MAX_POWER
+from defiliq.oracle.sheet import BEYOND_TIME, MAX_POWER
 from defiliq.types import Block
 
 LATEST_ANSWER: Final = "latestAnswer"
@@ -26,7 +26,6 @@ MAX_ALONE: Final = 32
 MAX_DESCRIPTION: Final = 64
 ROUND_WORDS: Final = 5
 SIGN: Final = 1 << 255
-BEYOND_TIME: Final = 1 << 48
 
 
 def survey(node: Node, sources: Iterable[str], at: Block, asked_by: str = LATEST_ANSWER) -> dict[str, Seen]:

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from defiliq.oracle.heartbeats import Promise
 from defiliq.oracle.survey import LATEST_ROUND
 from defiliq.pricing.graph import Fraction, Growing, Input, Least, PriceGraph
 from tests.builders import NOW
@@ -138,6 +139,21 @@ def test_a_ratio_under_its_cap() -> None:
     assert isinstance(top, Fraction)
     assert (top.label, top.source) == ("Capped wstETH / stETH(ETH) / USD", B)
     assert next(q for q in graph.quantities if isinstance(q, Input) and q.kind == "ratio").source == P
+
+
+@pytest.mark.parametrize(("answer", "known"), [(119 * 10**16, True), (118 * 10**16, False)])
+def test_a_ratio_of_an_aggregator_has_its_age(
+    monkeypatch: pytest.MonkeyPatch, answer: int, known: bool
+) -> None:
+    """CLRatePriceCapAdapter: the provider is an aggregator, if what it answers is the ratio."""
+    monkeypatch.setattr("defiliq.oracle.resolve.promises", lambda chain_id: {P: Promise(86_400, 50)})
+    chain = Chain()
+    chain.put(P, latestAnswer=answer, latestTimestamp=NOW - 90_000)
+    graph = capo(chain, 119 * 10**16, 2975_00000000)
+    ratio = next(q for _, q in graph.inputs if q.kind == "ratio")
+    assert ratio.updated_at == (NOW - 90_000 if known else None)
+    stale = f"wstETH/ETH ratio ({P[:10]}..) is stale: its answer is 90000 s old, its heartbeat 86400 s"
+    assert graph.warnings == ((stale,) if known else ())
 
 
 def test_a_ratio_at_its_cap_grows_with_it() -> None:
