@@ -123,24 +123,45 @@ def _divide_by_billion(limbs: list[UInt64s]) -> Bools:
 def mul_div(
     x: Amounts, about_x: NDArray[np.float64], y: Int64s, d: Int64s, *, up: bool
 ) -> tuple[Int64s, Bools]:
-    """x * y / d, rounded down or `up`, row by row; and the rows in which it fits, which is below 2**62.
+    """x * y / d, rounded down or `up`, row by row; and the rows in which it fits, which is below 2**60.
 
     `about_x` is `x.to_float()`. The quotient in doubles is off by less than one where it is below 2**50,
-    because six roundings of 2**-53 are; what it is off by shows in the remainder, which arithmetic modulo
-    2**64 gives exactly while d is below 2**61. The few rows beyond are done one by one.
+    because six roundings of 2**-53 are; the few rows beyond are done with more digits.
     """
     estimate = np.floor(about_x * y / d)
-    is_near: Bools = (estimate < 2.0**50) & (d < 2**61) & (y >= 0) & (y < 2**62)
-    quotient = np.where(is_near, estimate, 0.0).astype(np.int64)
+    fits: Bools = (d < 2**61) & (y >= 0) & (y < 2**62)
+    is_near = fits & (estimate < 2.0**50)
+    quotient = _corrected(np.where(is_near, estimate, 0.0).astype(np.int64), x, y, d, up=up)
+    wide = np.flatnonzero(fits & ~is_near & (estimate < 2.0**60))
+    if len(wide):
+        quotient[wide] = _wide_quotient(x.take(wide), y[wide], d[wide], up=up)
+        is_near[wide] = True
+    return quotient, is_near
+
+
+def _corrected(quotient: Int64s, x: Amounts, y: Int64s, d: Int64s, *, up: bool) -> Int64s:
+    """Quotients that are off by at most one, made exact.
+
+    What they are off by shows in the remainder, which arithmetic modulo 2**64 gives exactly while d is below
+    2**61.
+    """
     product = x.low * y.view(np.uint64)
     rest = (product - quotient.view(np.uint64) * d.view(np.uint64)).view(np.int64)
     off = (rest >= d).astype(np.int64) - (rest < 0)
     quotient += off
     if up:
         quotient += rest != off * d
-    fits = is_near
-    for row in np.flatnonzero(~is_near & (estimate < 2.0**61) & (y >= 0) & (y < 2**62)).tolist():
-        dividend, divisor = x[row] * y.item(row), d.item(row)
-        quotient[row] = -(-dividend // divisor) if up else dividend // divisor
-        fits[row] = True
-    return quotient, fits
+    return quotient
+
+
+def _wide_quotient(x: Amounts, y: Int64s, d: Int64s, *, up: bool) -> Int64s:
+    """Quotients from 2**50 to 2**60: in extended doubles where the machine has them, else one by one.
+
+    Six roundings of 2**-64 are less than one there, too.
+    """
+    if np.finfo(np.longdouble).nmant >= 63:
+        about_x = x.high.astype(np.longdouble) * np.longdouble(2**64) + x.low.astype(np.longdouble)
+        return _corrected(np.floor(about_x * y / d).astype(np.int64), x, y, d, up=up)
+    rows = zip(range(len(x)), y.tolist(), d.tolist(), strict=True)
+    exact = [-(-x[row] * price // unit) if up else x[row] * price // unit for row, price, unit in rows]
+    return np.array(exact, dtype=np.int64)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -48,7 +49,20 @@ def test_quotients_are_exact_where_they_say_so(rows: list[tuple[int, int, int]])
         for row, (amount, price, unit) in enumerate(rows):
             exact = law(amount, price, unit)
             assert not fits[row] or int(quotient[row]) == exact
-            assert fits[row] or exact >= 2**60
+            assert fits[row] or exact >= 2**60 - 1
+
+
+def test_wide_quotients_on_a_machine_without_extended_doubles(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Plain:
+        nmant = 52
+
+    monkeypatch.setattr("numpy.finfo", lambda kind: Plain)
+    x = Amounts.of([10**30 + 7, 10**30 + 7])
+    y, d = np.array([10**6 + 1] * 2, dtype=np.int64), np.array([10**18, 10**18 - 1], dtype=np.int64)
+    for up, law in ((False, mul_div_down), (True, mul_div_up)):
+        quotient, fits = mul_div(x, x.to_float(), y, d, up=up)
+        assert fits.all()
+        assert quotient.tolist() == [law(10**30 + 7, 10**6 + 1, unit) for unit in d.tolist()]
 
 
 @MANY

@@ -12,7 +12,7 @@ from defiliq.amounts import Bools, Int64s
 from defiliq.engine.exact import Margins
 
 NEVER, FOUND, FOR_LAW, UNRESOLVED = 0, 1, 2, 3
-MOST_ROUNDS = 120
+MOST_ROUNDS = 90
 MOST_TURNS = 1 << 13
 MOST_LOOKS = 1 << 18
 """An account is given up, because rounding alone decides, after so many changes of value that decide nothing

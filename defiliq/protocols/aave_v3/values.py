@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
-from defiliq.amounts import Amounts, ray_mul
+from defiliq.amounts import Amounts, Bools, ray_mul
 from defiliq.book import Book, ValueTerms
 from defiliq.protocols.aave_v3.margin import threshold_bps
 from defiliq.protocols.aave_v3.market import AaveMarket
@@ -28,23 +30,34 @@ def values(book: Book[AaveMarket]) -> ValueTerms | None:
     reserves = book.reserves.astype(np.intp)
     weight = _weights(market)[book.modes[book.account_of_leg], reserves]
     backed = book.counted & (weight > 0)
-    supplied, supplied_fits = ray_mul(
-        book.collateral, [r.income_ray for r in market.reserves], reserves, up=False
-    )
-    owed, owed_fits = ray_mul(book.debt, [r.debt_ray for r in market.reserves], reserves, up=True)
-    fits = (supplied_fits | ~backed) & owed_fits & (_decimals(market) <= _MOST_DECIMALS)[reserves]
+    incomes, debts = [r.income_ray for r in market.reserves], [r.debt_ray for r in market.reserves]
+    supplied, supplied_fits = _grown(book.collateral, backed, incomes, reserves, up=False)
+    owed, owed_fits = _grown(book.debt, book.debt.is_positive(), debts, reserves, up=True)
+    fits = supplied_fits & owed_fits & (_decimals(market) <= _MOST_DECIMALS)[reserves]
     fits[list(book.stable)] = False
     law_only = np.zeros(len(book), dtype=np.bool_)
     law_only[book.account_of_leg[~fits]] = True
-    nothing = np.uint64(0)
     return ValueTerms(
-        supplied=Amounts(np.where(backed, supplied.high, nothing), np.where(backed, supplied.low, nothing)),
+        supplied=supplied,
         owed=owed,
         unit=_units(market)[reserves],
         weight=weight,
         debt_weight=BPS,
         law_only=law_only,
     )
+
+
+def _grown(
+    scaled: Amounts, some: Bools, rays: Sequence[int], reserves: NDArray[np.intp], *, up: bool
+) -> tuple[Amounts, Bools]:
+    """(L,) some scaled amounts times their reserves' indices, all others 0; and where that is exact."""
+    rows = np.flatnonzero(some)
+    product, is_exact = ray_mul(scaled.take(rows), rays, reserves[rows], up=up)
+    grown = Amounts(np.zeros(len(scaled), dtype=np.uint64), np.zeros(len(scaled), dtype=np.uint64))
+    grown.high[rows], grown.low[rows] = product.high, product.low
+    fits = np.ones(len(scaled), dtype=np.bool_)
+    fits[rows] = is_exact
+    return grown, fits
 
 
 def _weights(market: AaveMarket) -> NDArray[np.int64]:
