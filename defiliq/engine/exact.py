@@ -83,10 +83,11 @@ class Column:
         """(count, m) per leg the next driver integers from `at` (n,), up or down, at which its value is new.
 
         A value v of amount * price / unit, rounded down, begins at the price ceil(v * unit / amount); rounded
-        up, just above (v - 1) * unit / amount. Where that does not fit, every integer counts as a change.
+        up, just above (v - 1) * unit / amount. An amount that is too large for this, and moves with nearly
+        every price, counts each new price as a change; where not even that fits, each integer.
         """
         here = at[self.account]
-        price, _ = track.prices_at(self.feed, here)
+        price, fits_price = track.prices_at(self.feed, here)
         value, fits = mul_div(self.amount, self.about, price, self.unit, up=up)
         number = np.arange(count, dtype=np.int64)[:, np.newaxis]
         small = fits & (self.about < MOST_DIVISOR)
@@ -95,9 +96,12 @@ class Column:
         amount = np.where(small, self.amount.low, np.uint64(1)).view(np.int64)
         flat = np.maximum(new, 0).ravel()
         unit, divisor = np.tile(self.unit, count), np.tile(amount, count)
-        edge, fits_edge = mul_div(Amounts.small(flat), flat.astype(np.float64), unit, divisor, up=not up)
-        reached, fits_way = track.lowest_reaching(np.tile(self.feed, count), edge + (1 if up else 0))
-        known = np.tile(small, count) & fits_edge & fits_way & (new.ravel() >= 0)
+        by_value, fits_edge = mul_div(Amounts.small(flat), flat.astype(np.float64), unit, divisor, up=not up)
+        by_price = np.maximum(price + (number + 1 if step > 0 else -number), 0).ravel()
+        is_small = np.tile(small, count)
+        edge = np.where(is_small, by_value + (1 if up else 0), by_price)
+        reached, fits_way = track.lowest_reaching(np.tile(self.feed, count), edge)
+        known = fits_way & np.where(is_small, fits_edge & (new.ravel() >= 0), np.tile(fits_price, count))
         found = np.where(known, reached if step > 0 else reached - 1, 0).reshape(count, -1)
         every = here + step * (number + 1)
         found = np.where(known.reshape(count, -1), found, every)

@@ -329,3 +329,13 @@ def test_capped_collateral_falls_behind_a_debt_that_is_not() -> None:
     found = columns(at, [owner], driver, "short")
     assert (found.state.tolist(), found.price.tolist()) == ([FOUND], [1258])
     assert_as_the_law(at, owner, driver, may_be_for_law=False)
+
+
+def test_a_large_amount_on_both_sides_of_a_driver_of_18_decimals_is_decided() -> None:
+    """Its price takes one integer in some four million of the driver's: only new prices count as changes."""
+    at, _, stake = staking_market(1_193_371_824_550_718_263, 1_316_432_255_514_967_019)
+    owner = account(1, WETH=(98.7, 0), wstETH=(27.16, 15.09), USDC=(0, 245_000))
+    found = columns(at, [owner], stake, "long")
+    assert found.state.tolist() == [FOUND]
+    (level,) = find_levels(rule(owner, at), 0, at.prices, stake, ("long",))
+    assert (level.price, level.band or bulk.NO_BAND) == (found.price[0], found.band[0])
