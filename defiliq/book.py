@@ -55,6 +55,14 @@ class Book(Generic[M]):
         """(L,) the account each leg belongs to."""
         return np.repeat(np.arange(len(self), dtype=np.int64), np.diff(self.first_leg))
 
+    @property
+    def debtors(self) -> NDArray[np.bool_]:
+        """(N,) the accounts that owe something: no other ever breaks."""
+        owes = self.debt.is_positive()
+        owes[list(self.stable)] = True
+        owing: NDArray[np.bool_] = np.bincount(self.account_of_leg[owes], minlength=len(self)) > 0
+        return owing
+
     def owner(self, i: int) -> str:
         """EIP-55 address of account `i`."""
         return checksum(self.owners[i].tobytes())

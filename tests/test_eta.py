@@ -11,7 +11,7 @@ import defiliq
 from defiliq.engine import eta as engine
 from defiliq.errors import InputError
 from defiliq.ladder import ETA_COLUMNS, LADDER_COLUMNS
-from defiliq.pipeline.eta import DEFAULT_HORIZON_S, YEAR_S, debtors, find_etas, with_eta
+from defiliq.pipeline.eta import DEFAULT_HORIZON_S, YEAR_S, find_etas, with_eta
 from defiliq.pipeline.position import position_json
 from defiliq.protocols.aave_v3 import rule
 from defiliq.types import Account, Leg, StableDebt
@@ -84,7 +84,7 @@ def test_who_owes_nothing_is_not_even_searched(monkeypatch: pytest.MonkeyPatch) 
     stable = StableDebt(100, RAY // 10, NOW)
     owing = Account(address(9), 0, (Leg(0, 0, 0, False, stable),))
     there = book([account(1, WETH=(1, 0)), owing, account(2, WETH=(1, 0), DAI=(0, 1))], market(revision=1))
-    assert debtors(there).tolist() == [False, True, True]
+    assert there.debtors.tolist() == [False, True, True]
     searched: list[int] = []
     find = engine.find_eta
 

@@ -12,6 +12,7 @@ import pytest
 
 import defiliq
 from defiliq.engine import bulk
+from defiliq.engine.sweep import UNRESOLVED
 from defiliq.errors import (
     BlockChanged,
     CallReverted,
@@ -275,6 +276,20 @@ def test_a_snapshot_of_another_fork_is_not_verified(protocol: Any) -> None:
         verify(FakeNode(), forked)
     with pytest.raises(WrongChain):
         verify(FakeNode(chain_id=5), book())
+
+
+def test_what_columns_give_up_the_law_still_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    accounts, chosen = book(), choose_drivers(market())
+    expected = solve_book(accounts, chosen, include_never=True)
+    real = bulk.crossings
+
+    def give_up(prepared: bulk.Prepared, side: Side) -> bulk.Crossings:
+        found = real(prepared, side)
+        found.state[:] = UNRESOLVED
+        return found
+
+    monkeypatch.setattr(bulk, "crossings", give_up)
+    assert solve_book(accounts, chosen, include_never=True) == expected
 
 
 def test_an_account_without_exposure_is_never_or_already() -> None:

@@ -43,7 +43,7 @@ class Crossings:
     """What a driver does to some accounts on one side of spot."""
 
     state: NDArray[np.int8]
-    """(n,) NEVER, FOUND, FOR_LAW where only the law can tell, UNRESOLVED where the law could not either."""
+    """(n,) NEVER, FOUND, FOR_LAW where columns cannot tell, UNRESOLVED where they gave up."""
     price: Int64s
     """(n,) the driver integer where FOUND."""
     band: Int64s

@@ -27,8 +27,12 @@ def find_levels(
     prices: Sequence[int],
     driver: Driver,
     sides: Sequence[Side] = ("long", "short"),
+    *,
+    most_looks: int | None = None,
 ) -> list[Level]:
     """Every level of one account on some sides of one driver: `already`, one or two prices, or `never`.
+
+    UnresolvedLevel after `most_looks` on one side; MOST_LOOKS where it is left out.
 
     Two, because rounding lets some accounts break both ways. `prices` are the market's, with the driver at
     spot; `account` is only passed on.
@@ -38,7 +42,8 @@ def find_levels(
     levels = []
     for side in sides:
         end = _lowest(rule, prices, driver) if side == "long" else driver.highest
-        level = _find_side(rule, account, prices, driver, side, end)
+        search = _Search(rule, prices, driver, MOST_LOOKS if most_looks is None else most_looks)
+        level = _find_side(search, account, driver, side, end)
         if level is not None:
             levels.append(level)
     return levels or [Level(account, driver, exposed_side(rule, prices, driver), "never", None)]
@@ -63,15 +68,12 @@ def exposed_side(rule: Rule, prices: Sequence[int], driver: Driver) -> Side:
     return "long" if above >= here else "short"
 
 
-def _find_side(
-    rule: Rule, account: int, prices: Sequence[int], driver: Driver, side: Side, end: int
-) -> Level | None:
+def _find_side(search: _Search, account: int, driver: Driver, side: Side, end: int) -> Level | None:
     """The level on one side of spot; None where nothing breaks between spot and `end`."""
     step = -1 if side == "long" else 1
     first = driver.spot + step
     if (end - first) * step < 0:
         return None
-    search = _Search(rule, prices, driver)
     price = search.nearest(first, end, wanted=True)
     if price is None:
         return None
@@ -81,9 +83,9 @@ def _find_side(
 class _Search:
     """Looks for verdicts along one driver, with everything else of the market fixed."""
 
-    def __init__(self, rule: Rule, prices: Sequence[int], driver: Driver) -> None:
+    def __init__(self, rule: Rule, prices: Sequence[int], driver: Driver, most_looks: int) -> None:
         self._rule, self._prices, self._driver = rule, prices, driver
-        self._looks_left = MOST_LOOKS
+        self._most_looks = self._looks_left = most_looks
 
     def nearest(self, near: int, far: int, *, wanted: bool) -> int | None:
         """The integer nearest to `near`, on the way to `far`, whose verdict is `wanted`."""
@@ -111,7 +113,7 @@ class _Search:
 
     def _verdict_over(self, start: int, end: int) -> bool | None:
         if self._looks_left == 0:
-            raise UnresolvedLevel(self._driver.name, MOST_LOOKS)
+            raise UnresolvedLevel(self._driver.name, self._most_looks)
         self._looks_left -= 1
         return self._rule.verdict_over(self._driver.stretch(self._prices, start, end))
 

@@ -6,9 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from defiliq.book import Book
 from defiliq.engine.eta import find_eta
@@ -43,7 +41,7 @@ def find_etas(
     """The exact instants of a book's accounts, or of some `rows` of it, from the market's timestamp on."""
     if horizon_s < 0:
         raise InputError(f"a horizon of {horizon_s} seconds lies in the past. Use a positive one.")
-    market, owes = book.market, debtors(book)
+    market, owes = book.market, book.debtors
     protocol = PROTOCOLS[market.protocol]
     wanted = range(len(book)) if rows is None else rows
     etas = Etas({})
@@ -124,11 +122,3 @@ def eta_columns(found: Eta, market: Market) -> dict[str, int | None]:
         "eta_at": found.at,
         "eta_s": None if found.at is None else found.at - market.timestamp,
     }
-
-
-def debtors(book: Book[Any]) -> NDArray[np.bool_]:
-    """(N,) the accounts that owe something: no other ever breaks."""
-    owes = (book.debt.high > 0) | (book.debt.low > 0)
-    owes[list(book.stable)] = True
-    found: NDArray[np.bool_] = np.bincount(book.account_of_leg[owes], minlength=len(book)) > 0
-    return found

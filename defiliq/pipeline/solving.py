@@ -26,6 +26,8 @@ Counter: TypeAlias = Callable[[int, int], None]
 
 ROWS_AT_ONCE = 1 << 20
 """Accounts whose columns are solved together: they stay small enough to be counted off as progress."""
+LEAST_LOOKS, SHARED_LOOKS = 100, 1 << 13
+"""What columns gave up the law may see by its other bound: at least so many looks each, so many together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,10 +117,12 @@ class _Task:
         states = np.stack([one.state for one in found])
         by_law = np.any(states == FOR_LAW, axis=0)
         for row in searched[by_law].tolist():
-            self._add_by_law(driver, row, answer, include_never=include_never)
-        lost = np.any(states == UNRESOLVED, axis=0) & ~by_law
-        answer.unresolved += [(self.book.owner(row), driver.name) for row in searched[lost].tolist()]
-        settled = ~by_law & ~lost
+            self._add_by_law(driver, row, answer, None, include_never=include_never)
+        hard = np.any(states == UNRESOLVED, axis=0) & ~by_law
+        looks = max(LEAST_LOOKS, SHARED_LOOKS // max(1, int(hard.sum())))
+        for row in searched[hard].tolist():
+            self._add_by_law(driver, row, answer, looks, include_never=include_never)
+        settled = ~by_law & ~hard
         for side, one in zip(self.sides, found, strict=True):
             answer.levels += _levels(driver, side, searched, one, settled)
         never = settled & np.all(states == NEVER, axis=0)
@@ -141,15 +145,18 @@ class _Task:
                 levels.append(Level(row, driver, side, "already", driver.spot))
         return levels
 
-    def _by_law(self, driver: Driver, row: int) -> list[Level]:
+    def _by_law(self, driver: Driver, row: int, most_looks: int | None) -> list[Level]:
         """One account's levels on the asked sides; a single `never` where there are none."""
-        found = solve.find_levels(self.rule(row), row, self.book.market.prices, driver, self.sides)
+        prices, rule = self.book.market.prices, self.rule(row)
+        found = solve.find_levels(rule, row, prices, driver, self.sides, most_looks=most_looks)
         asked = [level for level in found if level.side in self.sides]
         return asked if asked else [Level(row, driver, self.sides[0], "never", None)]
 
-    def _add_by_law(self, driver: Driver, row: int, answer: _Answers, *, include_never: bool) -> None:
+    def _add_by_law(
+        self, driver: Driver, row: int, answer: _Answers, most_looks: int | None, *, include_never: bool
+    ) -> None:
         try:
-            levels = self._by_law(driver, row)
+            levels = self._by_law(driver, row, most_looks)
         except UnresolvedLevel:
             answer.unresolved.append((self.book.owner(row), driver.name))
             return
@@ -199,10 +206,7 @@ def _exposed(book: Book[Any], driver: Driver) -> NDArray[np.bool_]:
     feeds = np.array([reserve.feed for reserve in market.reserves], dtype=np.intp)
     moved = driver.feeds
     on_driver = np.isin(feeds, list(moved))[book.reserves]
-    owes = book.debt.is_positive()
-    owes[list(book.stable)] = True
     touched = np.bincount(account_of_leg[on_driver], minlength=count) > 0
     if moved - set(feeds.tolist()):
         touched |= book.modes != 0
-    debtors: NDArray[np.bool_] = np.bincount(account_of_leg[owes], minlength=count) > 0
-    return touched & debtors
+    return touched & book.debtors

@@ -5,14 +5,17 @@ from __future__ import annotations
 import io
 import json
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 
 import defiliq
-from defiliq.engine import bulk
+from defiliq.engine import bulk, solve
 from defiliq.engine.sweep import UNRESOLVED
+from defiliq.errors import UnresolvedLevel
 from defiliq.ladder import LADDER_COLUMNS
+from defiliq.pricing.driver import Driver
 from defiliq.types import Side
 from tests.builders import HASH, address, book
 from tests.cli.conftest import Fakes, Run
@@ -236,7 +239,15 @@ def test_levels_that_only_rounding_decides_are_counted_and_exit_3(
             found.state[:] = UNRESOLVED
         return found
 
+    find_by_law = solve.find_levels
+
+    def give_up_too(law: Any, account: int, prices: Any, driver: Driver, *rest: Any, **looks: Any) -> Any:
+        if driver.name == "WETH/USD":
+            raise UnresolvedLevel(driver.name, 1)
+        return find_by_law(law, account, prices, driver, *rest, **looks)
+
     monkeypatch.setattr(bulk, "crossings", give_up_on_ether)
+    monkeypatch.setattr(solve, "find_levels", give_up_too)
     words = {"ladder": [], "position": [address(1)], "verify": ["--levels"]}[command]
     code, out, err = run(command, *words, "--market-file", market_file, "-r", URL, "--no-index")
     assert code == 3
