@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -73,6 +74,17 @@ def test_verification_holds_at_a_later_instant(run: Run, source: list[str]) -> N
     code, out, _ = run("verify", *source, "--sample", "25", "--at", "+86400s", "--levels", "--driver", "WETH")
     assert code == 0
     assert out.count("(100%)") == 3
+
+
+@pytest.mark.parametrize(("driver", "at_source"), [("ETH/USD", True), ("wstETH/ETH", False)])
+def test_verification_moves_aggregators_at_their_own_contract(
+    run: Run, source: list[str], driver: str, at_source: bool
+) -> None:
+    """A staking ratio has no contract that could stand still for it: there the reserve's source is pinned."""
+    code, out, _ = run("verify", *source, "--sample", "60", "--levels", "--driver", driver)
+    assert code == 0
+    moved, pinned = map(int, re.findall(r"(\d+) (?:of them )?by", out))
+    assert (moved > 0, pinned > 0) == (at_source, not at_source)
 
 
 def test_one_position_of_many_legs(run: Run, lab: Lab, source: list[str]) -> None:
