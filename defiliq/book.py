@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -40,6 +40,8 @@ class Book(Generic[M]):
     """(L,) whether the collateral backs debt."""
     stable: Mapping[int, StableDebt] = field(default_factory=dict)
     """Leg row to stable-rate debt; empty on every market that has none."""
+    debt_index: Amounts | None = None
+    """(L,) the borrow index at which each debt was last settled, where the protocol keeps one per account."""
     failed: Mapping[str, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -83,6 +85,7 @@ class Book(Generic[M]):
                 self.debt[k],
                 self.counted.item(k),
                 self.stable.get(k),
+                None if self.debt_index is None else self.debt_index[k],
             )
             for k in range(self.first_leg.item(i), self.first_leg.item(i + 1))
         )
@@ -90,6 +93,24 @@ class Book(Generic[M]):
     def accounts(self) -> Iterator[Account]:
         """All accounts, in order."""
         return (self.account(i) for i in range(len(self)))
+
+    def keep(self, wanted: NDArray[np.bool_]) -> Book[M]:
+        """The accounts that a mask (N,) names, in the same order."""
+        counts = np.diff(self.first_leg)
+        legs = np.repeat(wanted, counts)
+        position = np.cumsum(legs) - 1
+        return replace(
+            self,
+            owners=self.owners[wanted],
+            modes=self.modes[wanted],
+            first_leg=np.concatenate(([0], np.cumsum(counts[wanted]))).astype(np.int64),
+            reserves=self.reserves[legs],
+            collateral=self.collateral.take(legs),
+            debt=self.debt.take(legs),
+            counted=self.counted[legs],
+            stable={int(position[leg]): debt for leg, debt in self.stable.items() if legs[leg]},
+            debt_index=None if self.debt_index is None else self.debt_index.take(legs),
+        )
 
     def find(self, owner: str) -> int | None:
         """Position of an address, in any spelling; None where the book does not have it."""
@@ -115,8 +136,16 @@ class Book(Generic[M]):
             debt=Amounts.of([leg.debt for leg in legs]),
             counted=np.array([leg.counted for leg in legs], dtype=np.bool_),
             stable={k: leg.stable for k, leg in enumerate(legs) if leg.stable is not None},
+            debt_index=_debt_index(legs),
             failed=dict(failed) if failed is not None else {},
         )
+
+
+def _debt_index(legs: Sequence[Leg]) -> Amounts | None:
+    """The column of debt indices; None where no leg has one."""
+    if all(leg.debt_index is None for leg in legs):
+        return None
+    return Amounts.of([0 if leg.debt_index is None else leg.debt_index for leg in legs])
 
 
 @dataclass(frozen=True, slots=True)

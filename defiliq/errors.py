@@ -29,6 +29,7 @@ DefiliqError                       exit code 1
     ├── UnknownMarket
     ├── UnknownDriver
     │   └── SeveralDrivers         a name that fits several of them
+    ├── NoStoredIndices            stored indices were asked for where a protocol keeps none apart
     ├── BadUrl                     an RPC URL that is none
     ├── BadFile                    a market file, snapshot or recording that cannot be read
     └── NoNodeGiven                no RPC URL by option, environment or config file
@@ -293,6 +294,16 @@ class SeveralDrivers(UnknownDriver):
     def __init__(self, wanted: str, known: Sequence[str]) -> None:
         super().__init__(wanted, known)
         self.args = (f"{wanted!r} hangs on several drivers: {', '.join(known)}. Name one of them.",)
+
+
+class NoStoredIndices(InputError):
+    """Stored indices were asked for, and the protocol's views show accrued ones only."""
+
+    def __init__(self, protocol: str) -> None:
+        self.protocol = protocol
+        super().__init__(
+            f"{protocol} has no verdict on stored indices: its views accrue interest. Leave out --stored."
+        )
 
 
 class BadUrl(InputError):

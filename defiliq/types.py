@@ -13,6 +13,7 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple, Protocol, Self, TypeAlias
 
+from defiliq.errors import NoStoredIndices
 from defiliq.pricing.driver import Driver, Stretch
 from defiliq.pricing.graph import PriceGraph
 from defiliq.units import MAX_UINT256
@@ -64,6 +65,8 @@ class Feed:
     """Symbols of the reserves it prices, joined by '+'."""
     source: str
     """The contract that answers, EIP-55; the zero address where the oracle has no source of its own."""
+    unit: int | None = None
+    """Integers in 1.0 of its price; None where that is the market's own base unit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +114,22 @@ class Market:
         """The oracle integer of the reserve at position `reserve`: base currency per whole token."""
         return self.prices[self.reserves[reserve].feed]
 
+    def price_unit(self, feed: int) -> int:
+        """Integers in 1.0 of the price at position `feed`."""
+        unit = self.feeds[feed].unit
+        return self.base_unit if unit is None else unit
+
+    def at_time(self, timestamp: int) -> Self:
+        """The same market at `timestamp`, at or after the block's own: interest accrued, caps grown."""
+        raise NotImplementedError  # each protocol accrues in its own way
+
+    def as_stored(self) -> Self:
+        """The same market with indices as they were last written, where the protocol's views show those.
+
+        NoStoredIndices where it keeps none apart from those that accrue.
+        """
+        raise NoStoredIndices(self.protocol)
+
     def at_prices(self, changed: Mapping[int, int]) -> Self:
         """The same market with some feeds at other prices; `changed` maps feed positions to integers."""
         prices = list(self.prices)
@@ -157,6 +176,8 @@ class Leg:
     counted: bool
     """Whether the collateral backs debt: the account's own collateral flag."""
     stable: StableDebt | None = None
+    debt_index: int | None = None
+    """The borrow index at which `debt` was last settled, where the protocol keeps one per account."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,28 +211,48 @@ class Health:
 NO_DEBT_FACTOR = MAX_UINT256
 
 
+class Seizure(NamedTuple):
+    """Collateral of one reserve that a liquidation takes."""
+
+    reserve: int
+    amount: int
+    """What leaves the account and does not go to the protocol as a fee, in token base units."""
+    base: int
+    """`amount` at oracle prices."""
+    protocol_fee: int = 0
+    """Collateral that goes to the protocol, in base units of the same token."""
+
+
 @dataclass(frozen=True, slots=True)
 class Liquidation:
-    """What one liquidation call takes, to the wei: the best pair of legs for the liquidator."""
+    """What one liquidation takes, to the wei: of those the protocol offers, the one that pays best."""
 
-    seize_reserve: int
+    seizures: tuple[Seizure, ...]
+    """One where the liquidator chooses a pair of legs; every collateral where the whole account is taken."""
     repay_reserve: int
-    seized: int
-    """Collateral that reaches the liquidator, in its token's base units; the protocol fee is not in it."""
     repaid: int
-    protocol_fee: int
-    """Collateral that goes to the protocol, in base units of the seized token."""
-    seized_base: int
+    """Debt that goes away, in token base units."""
     repaid_base: int
+    bonus_base: int
+    """What the liquidator gains at oracle prices, before gas."""
     bad_debt_base: int
-    """Debt that nothing backs any more after the call."""
-    debt_to_cover: int
-    """What to ask for: 2**256 - 1, or less where the dust rule refuses to clear so much."""
+    """Debt that no collateral has paid for, or that nothing backs any more after the call."""
+    debt_to_cover: int | None = None
+    """What to ask for where the call takes an amount: 2**256 - 1, or less where a rule refuses so much."""
+    remark: str = ""
+    """What a liquidator should know besides."""
 
     @property
-    def bonus_base(self) -> int:
-        """What the liquidator gains at oracle prices, before gas."""
-        return self.seized_base - self.repaid_base
+    def seized_base(self) -> int:
+        """All that is seized, at oracle prices."""
+        return sum(seizure.base for seizure in self.seizures)
+
+
+@dataclass(frozen=True, slots=True)
+class Untold:
+    """The protocol lets the liquidation through, but how much it takes is not known here."""
+
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,6 +260,10 @@ class Refusal:
     """Why the protocol would refuse every liquidation of an account."""
 
     reason: str
+
+
+Taking: TypeAlias = Liquidation | Untold | Refusal
+"""What the protocol answers to whoever would liquidate an account."""
 
 
 class Level(NamedTuple):

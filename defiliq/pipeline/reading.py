@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal, InvalidOperation
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from defiliq.book import Amounts, Book
+from defiliq.book import Book
 from defiliq.chain.node import Node
 from defiliq.errors import IncompleteScan, InputError, MissingPrice, NodeError, NotAMarket, WrongChain
 from defiliq.index import Index, discover
@@ -90,25 +90,7 @@ def over_debt(book: Book[Any], min_debt_usd: float | str) -> Book[Any]:
         raise InputError(f"{min_debt_usd!r} is no amount of money. Write a number such as 1000.") from None
     health = PROTOCOLS[book.market.protocol].health
     kept = [health(account, book.market).debt_base >= least_base for account in book.accounts()]
-    return keep(book, np.array(kept, dtype=np.bool_))
-
-
-def keep(book: Book[Any], wanted: NDArray[np.bool_]) -> Book[Any]:
-    """The accounts of a book that a mask names."""
-    counts = np.diff(book.first_leg)
-    legs = np.repeat(wanted, counts)
-    position = np.cumsum(legs) - 1
-    return replace(
-        book,
-        owners=book.owners[wanted],
-        modes=book.modes[wanted],
-        first_leg=np.concatenate(([0], np.cumsum(counts[wanted]))).astype(np.int64),
-        reserves=book.reserves[legs],
-        collateral=Amounts(book.collateral.high[legs], book.collateral.low[legs]),
-        debt=Amounts(book.debt.high[legs], book.debt.low[legs]),
-        counted=book.counted[legs],
-        stable={int(position[leg]): debt for leg, debt in book.stable.items() if legs[leg]},
-    )
+    return book.keep(np.array(kept, dtype=np.bool_))
 
 
 def _block(node: Node, listing: Listing, at: int | str) -> Block:

@@ -19,7 +19,7 @@ from defiliq.protocols.aave_v3.legs import (
 from defiliq.protocols.aave_v3.market import AaveMarket
 from defiliq.protocols.aave_v3.pairs import Pair, pairs
 from defiliq.protocols.aave_v3.rules import rule
-from defiliq.types import Account, Health, Liquidation, Refusal
+from defiliq.types import Account, Health, Liquidation, Refusal, Seizure
 from defiliq.units import (
     BPS,
     MAX_UINT256,
@@ -86,7 +86,11 @@ def take(account: Account, market: AaveMarket) -> Liquidation | Refusal:
             options.append(_liquidation(pair, *amounts, market, legs, health))
     if not options:
         return Refusal("; ".join(dict.fromkeys(reasons)) or "no collateral is enabled")
-    return max(options, key=lambda o: (o.bonus_base, o.seized_base, -o.seize_reserve, -o.repay_reserve))
+    return max(options, key=_pays)
+
+
+def _pays(option: Liquidation) -> tuple[int, ...]:
+    return option.bonus_base, option.seized_base, -option.seizures[0].reserve, -option.repay_reserve
 
 
 def why_refused(pair: Pair, market: AaveMarket, health: Health) -> str:
@@ -196,14 +200,14 @@ def _liquidation(
     legs: tuple[Counted, ...],
     health: Health,
 ) -> Liquidation:
+    seized_base = mul_div_down(amounts.seized, pair.collateral_price, pair.collateral.unit)
+    repaid_base = mul_div_up(amounts.repaid, pair.debt_price, pair.debt.unit)
     return Liquidation(
-        seize_reserve=pair.collateral.reserve,
+        seizures=(Seizure(pair.collateral.reserve, amounts.seized, seized_base, fee_paid(pair, amounts)),),
         repay_reserve=pair.debt.reserve,
-        seized=amounts.seized,
         repaid=amounts.repaid,
-        protocol_fee=fee_paid(pair, amounts),
-        seized_base=mul_div_down(amounts.seized, pair.collateral_price, pair.collateral.unit),
-        repaid_base=mul_div_up(amounts.repaid, pair.debt_price, pair.debt.unit),
+        repaid_base=repaid_base,
+        bonus_base=seized_base - repaid_base,
         bad_debt_base=_bad_debt_base(pair, amounts, market, legs, health),
         debt_to_cover=debt_to_cover,
     )

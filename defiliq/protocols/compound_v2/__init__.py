@@ -1,0 +1,1 @@
+"""Compound v2: see the modules."""
