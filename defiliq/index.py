@@ -1,6 +1,6 @@
 """Whom to ask about: accounts found in logs, kept in SQLite with the blocks they were looked for in.
 
-A scan is one event of one contract on one chain. Its accounts and its newest checkpoint change in one
+A scan is some events of some contracts on one chain. Its accounts and its newest checkpoint change in one
 transaction, so the file never claims a block whose accounts it lacks, whatever kills the process.
 """
 
@@ -109,7 +109,7 @@ class Index:
         with self._changing():
             self._db.execute(
                 "INSERT OR IGNORE INTO scans (chain_id, contract, topic0, from_block) VALUES (?, ?, ?, ?)",
-                (chain_id, _raw(wanted.address), wanted.topic0, from_block),
+                (chain_id, *_key(wanted), from_block),
             )
             scan = self._scan(chain_id, wanted)
             assert scan is not None, "the row was just inserted"  # noqa: S101
@@ -169,7 +169,7 @@ class Index:
     def _scan(self, chain_id: int, wanted: LogFilter) -> int | None:
         row = self._db.execute(
             "SELECT id FROM scans WHERE chain_id = ? AND contract = ? AND topic0 = ?",
-            (chain_id, _raw(wanted.address), wanted.topic0),
+            (chain_id, *_key(wanted)),
         ).fetchone()
         return None if row is None else int(row[0])
 
@@ -288,8 +288,12 @@ class _Settled:
         *,
         overrides: Mapping[str, Override] | None = None,
         timestamp: int | None = None,
+        number: int | None = None,
     ) -> list[bytes | CallReverted]:
-        return self._node.call(calls, at, overrides=overrides, timestamp=timestamp)
+        return self._node.call(calls, at, overrides=overrides, timestamp=timestamp, number=number)
+
+    def storage(self, asked: Sequence[tuple[str, int]], at: Block) -> list[int]:
+        return self._node.storage(asked, at)
 
     def logs(self, wanted: LogFilter, first: int, last: int) -> Logs:
         """The logs, or BlockChanged."""
@@ -322,5 +326,7 @@ def _hash_of(node: Node, number: int) -> str | None:
         return None
 
 
-def _raw(address: str) -> bytes:
-    return bytes.fromhex(address.removeprefix("0x"))
+def _key(wanted: LogFilter) -> tuple[bytes, bytes]:
+    """What names a scan: its contracts and its events, each in one order."""
+    contracts = sorted(bytes.fromhex(address.removeprefix("0x")) for address in wanted.addresses)
+    return b"".join(contracts), b"".join(sorted(wanted.topics))

@@ -109,6 +109,8 @@ class Market:
     """Oracle integers, one per feed, in `feeds` order."""
     graph: PriceGraph = field(default_factory=PriceGraph)
     """How the prices hang on what really moves; empty where no feed was resolved."""
+    stored: bool = False
+    """Whether verdicts use indices as they were last written, as some protocols' views do."""
 
     def price_of(self, reserve: int) -> int:
         """The oracle integer of the reserve at position `reserve`: base currency per whole token."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -51,8 +51,12 @@ class FakeNode:
         *,
         overrides: Mapping[str, Override] | None = None,
         timestamp: int | None = None,
+        number: int | None = None,
     ) -> list[bytes | CallReverted]:
         raise AssertionError("the fake protocol asks nothing")
+
+    def storage(self, asked: Sequence[tuple[str, int]], at: Block) -> list[int]:
+        raise AssertionError("nothing here reads storage")
 
     def logs(self, wanted: LogFilter, first: int, last: int) -> Logs:
         if last > self.breaks_after:
@@ -70,6 +74,13 @@ class FakeNode:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+class _Said:
+    """A health as a contract says it."""
+
+    def __init__(self, health: Any) -> None:
+        self.said = {name: value for name, value in asdict(health).items() if name != "margin"}
 
 
 LISTING = Listing("aave-v3", "Local", 31337, 5, {"pool_addresses_provider": address(0xE001)})
@@ -118,18 +129,16 @@ def fake_protocol(
             row = book.find(owner)
             assert row is not None
             answer = aave_v3.health(book.account(row), market)
-            answers.append(answer if lies is None else lies(answer))
+            answers.append(_Said(answer if lies is None else lies(answer)))
         return answers
 
-    def ask(node: Any, market: Any, owners: NDArray[np.uint8], spot: Any) -> list[Any]:
-        return ask_many(node, [Question(market, checksum(owner.tobytes())) for owner in owners], spot)
-
     def discovery(node: Any, listing: Listing, at: Block) -> Any:
-        wanted = LogFilter(address(0xE002), b"\x01" * 32)
+        wanted = LogFilter((address(0xE002),), (b"\x01" * 32,))
         return wanted, lambda logs: logs.topics[:, 2, 12:].copy()
 
     kept = (
         "name",
+        "root_address",
         "market_type",
         "load_listings",
         "health",
@@ -141,5 +150,5 @@ def fake_protocol(
         "explain",
     )
     plain = {name: getattr(aave_v3, name) for name in kept}
-    answers = {"read": read, "read_market": read_market, "ask": ask, "ask_many": ask_many}
+    answers = {"read": read, "read_market": read_market, "ask_many": ask_many}
     return SimpleNamespace(**plain, **answers, discovery=discovery)

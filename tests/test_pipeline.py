@@ -24,7 +24,7 @@ from defiliq.errors import (
 from defiliq.index import Index
 from defiliq.pipeline.judge import choose_drivers
 from defiliq.pipeline.position import amount_text, position_json
-from defiliq.pipeline.reading import Step, keep, over_debt, read
+from defiliq.pipeline.reading import Step, over_debt, read
 from defiliq.pipeline.solving import solve_book
 from defiliq.pipeline.verify import verify
 from defiliq.protocols import PROTOCOLS, aave_v3
@@ -175,7 +175,7 @@ def test_small_debts_are_left_out_exactly_at_the_edge() -> None:
 def test_keeping_some_accounts_keeps_their_legs() -> None:
     plain = book()
     mask = np.array([False, True, False, False, False, True, True, False])
-    kept = keep(plain, mask)
+    kept = plain.keep(mask)
     assert list(kept.accounts()) == [plain.account(1), plain.account(5), plain.account(6)]
 
 

@@ -41,6 +41,7 @@ MAX_RESPONSE_BYTES: Final = 128 << 20
 MAX_BATCH: Final = 64
 MAX_REQUEST_BYTES: Final = 128 * 1024
 HASH_LENGTH: Final = 66
+WORD_BYTES: Final = 32
 LONGEST_MESSAGE: Final = 300
 
 
@@ -149,25 +150,44 @@ class EvmNode:
         *,
         overrides: Mapping[str, Override] | None = None,
         timestamp: int | None = None,
+        number: int | None = None,
     ) -> list[bytes | CallReverted]:
         """The answers of view calls at a block, in order; a revert is an answer, anything else raises.
 
-        `timestamp` overrides the block's own. Both kinds of override need a node that takes them, and one
+        `timestamp` and `number` override the block's own. All overrides need a node that takes them, and one
         that silently ignores a parameter would answer as if there were none: probe before relying on it.
         """
+        header = {"time": timestamp, "number": number}
+        block = {name: hex(value) for name, value in header.items() if value is not None}
         extra: tuple[Json, ...] = ()
-        if overrides is not None or timestamp is not None:
+        if overrides is not None or block:
             extra = (_override_json(overrides if overrides is not None else {}),)
-        if timestamp is not None:
-            extra += ({"time": hex(timestamp)},)
-        number = hex(at.number)
+        if block:
+            extra += (block,)
         requests = [
-            Request("eth_call", ({"to": call.to, "data": f"0x{call.data.hex()}"}, number, *extra))
+            Request("eth_call", ({"to": call.to, "data": f"0x{call.data.hex()}"}, hex(at.number), *extra))
             for call in calls
         ]
         replies = self._send(requests, [len(call.data) for call in calls])
         with self._decoding():
             return [self._called(call.to, reply, at) for call, reply in zip(calls, replies, strict=True)]
+
+    def storage(self, asked: Sequence[tuple[str, int]], at: Block) -> list[int]:
+        """The words of (contract, slot) pairs at a block, in order."""
+        requests = [
+            Request("eth_getStorageAt", (contract, f"0x{slot:064x}", hex(at.number)))
+            for contract, slot in asked
+        ]
+        words = []
+        for reply in self._send(requests, [WORD_BYTES] * len(requests)):
+            if reply.failure is not None:
+                raise self._state_error("eth_getStorageAt", reply.failure, at)
+            with self._decoding():
+                word = hex_bytes(reply.result, "a word of storage")
+                if len(word) > WORD_BYTES:
+                    raise Malformed(f"a word of storage of {len(word)} bytes")
+                words.append(int.from_bytes(word, "big"))
+        return words
 
     def logs(self, wanted: LogFilter, first: int, last: int) -> Logs:
         """The logs of blocks `first` to `last`, both included, by one request; RangeTooLarge if refused.
@@ -176,8 +196,8 @@ class EvmNode:
         one block to ask about.
         """
         asked = {
-            "address": wanted.address,
-            "topics": [f"0x{wanted.topic0.hex()}"],
+            "address": _one_or_many(wanted.addresses),
+            "topics": [_one_or_many([f"0x{topic.hex()}" for topic in wanted.topics])],
             "fromBlock": hex(first),
             "toBlock": hex(last),
         }
@@ -286,6 +306,11 @@ def _parts(sizes: Sequence[int], max_batch: int) -> list[tuple[int, int]]:
             start, size = i, 0
         size += more
     return [*cuts, (start, len(sizes))] if len(sizes) else []
+
+
+def _one_or_many(texts: Sequence[str]) -> Json:
+    """A single text stands alone: that is how most clients write it, and every node reads it."""
+    return texts[0] if len(texts) == 1 else list(texts)
 
 
 def _override_json(overrides: Mapping[str, Override]) -> Json:

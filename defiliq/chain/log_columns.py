@@ -36,7 +36,7 @@ def decode_logs(answer: Json, wanted: LogFilter, first: int, last: int) -> Logs:
         data_texts = [log["data"] for log in answer]
     except (KeyError, TypeError, AttributeError):
         raise Malformed("a log without address, topics, blockNumber, logIndex or data") from None
-    if addresses != {wanted.address.lower()}:
+    if not addresses <= {address.lower() for address in wanted.addresses}:
         raise Malformed("logs of another contract than the one asked for")
     if removed:
         raise Malformed("logs marked as removed from the chain")
@@ -44,7 +44,8 @@ def decode_logs(answer: Json, wanted: LogFilter, first: int, last: int) -> Logs:
     if int(blocks.min()) < first or int(blocks.max()) > last:
         raise Malformed(f"logs outside of blocks {first} to {last}")
     topics = _topics(topic_texts)
-    if (topics[:, 0] != np.frombuffer(wanted.topic0, np.uint8)).any():
+    asked = [topics[:, 0] == np.frombuffer(topic, np.uint8) for topic in wanted.topics]
+    if not np.any([same.all(axis=1) for same in asked], axis=0).all():
         raise Malformed("logs of another event than the one asked for")
     data = [_bytes(text) for text in data_texts]
     order = np.lexsort((indices, blocks))

@@ -83,9 +83,9 @@ class _Plain:
 
     largest = 1
     at_once = CALLS_AT_ONCE
-    overrides: Mapping[str, Override] | None = None
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, pretended: Mapping[str, Override] | None = None) -> None:
+        self.overrides = pretended
         self._width = width
 
     def call(self, targets: Bytes, data: Bytes) -> Call:
@@ -126,9 +126,10 @@ class _Reader:
 
     at_once = CHUNKS_AT_ONCE
 
-    def __init__(self, data_bytes: int, width: int) -> None:
+    def __init__(self, data_bytes: int, width: int, pretended: Mapping[str, Override] | None = None) -> None:
         self.largest = max(1, min(MAX_CALLS, MAX_CALLDATA // (ADDRESS + data_bytes)))
-        self.overrides: Mapping[str, Override] | None = reader_override(data_bytes, width)
+        also = {} if pretended is None else pretended
+        self.overrides: Mapping[str, Override] | None = {**also, **reader_override(data_bytes, width)}
         self._width = width
 
     def call(self, targets: Bytes, data: Bytes) -> Call:
@@ -221,16 +222,21 @@ def fetch_words(
     words: int = 1,
     on_progress: OnProgress | None = None,
     looks_again: bool = True,
+    pretended: Mapping[str, Override] | None = None,
 ) -> Words:
     """The first `words` words that each call returns: `targets` (n, 20), `data` (n, k), all at one block.
 
     A call that fails in a chunk is asked again in a smaller one before it counts as failed: a chunk goes on
     after a call that merely ran out of the chunk's gas. Where most calls are meant to fail, as when contracts
-    are asked what they are, say so by `looks_again=False`.
+    are asked what they are, say so by `looks_again=False`. Where contracts are `pretended` to be others, and
+    the node does not take that, no call is answered.
     """
-    plain: _Way = _Plain(words)
+    plain: _Way = _Plain(words, pretended)
     job = _Job(node, targets, data, at, Words.none(len(targets), words), on_progress, plain, looks_again)
     width = data.shape[1]
+    if pretended is not None:
+        job.run(_Reader(width, words, pretended))
+        return job.found
     ways: list[_Way] = [_Reader(width, words), _Multicall(width, words)] if len(targets) > 1 else []
     for way in [*ways, plain]:
         job.run(way)

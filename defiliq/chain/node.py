@@ -31,10 +31,11 @@ class Override:
 
 @dataclass(frozen=True, slots=True)
 class LogFilter:
-    """Logs of one contract with one event signature."""
+    """Logs of some contracts with some event signatures."""
 
-    address: str
-    topic0: bytes
+    addresses: tuple[str, ...]
+    topics: tuple[bytes, ...]
+    """First topics."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +73,16 @@ class Node(Protocol):
         *,
         overrides: Mapping[str, Override] | None = None,
         timestamp: int | None = None,
+        number: int | None = None,
     ) -> list[bytes | CallReverted]:
         """The answers of view calls at a block, in order; a revert is an answer, anything else raises.
 
-        `timestamp` overrides the block's own.
+        `timestamp` and `number` override the block's own.
         """
+        ...
+
+    def storage(self, asked: Sequence[tuple[str, int]], at: Block) -> list[int]:
+        """The words of (contract, slot) pairs at a block, in order."""
         ...
 
     def logs(self, wanted: LogFilter, first: int, last: int) -> Logs:

@@ -25,22 +25,24 @@ GAS_EACH: Final = 10_000_000
 PUSH1, PUSH2, PUSH4, DUP2, DUP3, SWAP1 = 0x60, 0x61, 0x63, 0x81, 0x82, 0x90
 ADD, SUB, LT, GT, AND = 0x01, 0x03, 0x10, 0x11, 0x16
 CALLDATASIZE, CALLDATACOPY, RETURNDATASIZE, MLOAD, MSTORE8 = 0x36, 0x37, 0x3D, 0x51, 0x53
-JUMPI, JUMPDEST, RETURN, STATICCALL = 0x57, 0x5B, 0xF3, 0xFA
+JUMPI, JUMPDEST, CALL, RETURN, STATICCALL = 0x57, 0x5B, 0xF1, 0xF3, 0xFA
 
 
-def reader_code(data_bytes: int, words: int) -> bytes:
+def reader_code(data_bytes: int, words: int, *, writes: bool = False) -> bytes:
     """Runtime code for rows of `data_bytes` of calldata whose answers have `words` words.
 
+    With `writes`, what a row changes is seen by those after it; nothing of it outlives the call.
     The stack is noted from bottom to top. PUSH0 is left out: older blocks and some chains do not know it.
     """
     row, size = ADDRESS + data_bytes, words * WORD
     answers = WORD + -(-data_bytes // WORD) * WORD  # memory: target word, calldata, then the answers
     start = [PUSH1, 0, *_push2(answers)]  # in, out
+    send = [PUSH1, 0, PUSH1, 0, MLOAD] if writes else [PUSH1, 0, MLOAD]  # no coins, and the target
     loop = [
         JUMPDEST,
         *(*_push2(row), DUP3, PUSH1, WORD - ADDRESS, CALLDATACOPY),  # target ends at 32, calldata follows
         *(*_push2(size), DUP2, *_push2(data_bytes), PUSH1, WORD),  # in, out, size, out, data_bytes, 32
-        *(PUSH1, 0, MLOAD, PUSH4, *GAS_EACH.to_bytes(4, "big"), STATICCALL),  # in, out, success
+        *(*send, PUSH4, *GAS_EACH.to_bytes(4, "big"), CALL if writes else STATICCALL),  # in, out, success
         *(*_push2(size - 1), RETURNDATASIZE, GT, AND),  # in, out, ok
         *(SWAP1, *_push2(size), ADD, SWAP1, DUP2, MSTORE8),  # in, out + size
         *(PUSH1, 1, ADD, SWAP1, *_push2(row), ADD, SWAP1),  # in + row, out + size + 1
@@ -50,9 +52,9 @@ def reader_code(data_bytes: int, words: int) -> bytes:
     return bytes([*start, *loop, *end])
 
 
-def reader_override(data_bytes: int, words: int) -> dict[str, Override]:
+def reader_override(data_bytes: int, words: int, *, writes: bool = False) -> dict[str, Override]:
     """What a call to READER needs."""
-    return {READER: Override(code=reader_code(data_bytes, words))}
+    return {READER: Override(code=reader_code(data_bytes, words, writes=writes))}
 
 
 def encode_rows(targets: Bytes, data: Bytes) -> bytes:

@@ -18,9 +18,6 @@ from defiliq.types import Listing, checksum
 
 MARKET_COLUMNS = ("protocol", "chain_id", "chain", "name", "version", "from_block", "addresses")
 
-_ROOT_ADDRESS = {"aave-v3": "pool_addresses_provider"}
-"""The one address that a market file must give; the rest is read from the chain."""
-
 _FIELDS = {"protocol", "name", "chain_id", "from_block", "addresses", "version"}
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
 _MAX_BYTES = 1 << 20
@@ -110,7 +107,7 @@ def _listing(path: str, fields: Any) -> Listing:
         name=_text(path, fields, "name"),
         chain_id=chain_id,
         from_block=_whole(path, fields, "from_block") if "from_block" in fields else 0,
-        addresses=_addresses(path, fields, _ROOT_ADDRESS[protocol]),
+        addresses=_addresses(path, fields, PROTOCOLS[protocol].root_address),
         version=_text(path, fields, "version") if "version" in fields else "",
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -31,8 +31,6 @@ DISAGREEMENT_COLUMNS = (
 )
 
 LEVELS_AT_ONCE = 256
-
-_COMPARED = tuple(field.name for field in fields(Health) if field.name != "margin")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +72,7 @@ def verify(
 ) -> Verification:
     """Compare a random sample of a book, or all of it, with the contract's own answers at the book's block.
 
-    Every number of the account's data must be equal, not only the verdict. With `levels`, each level of the
+    Every number that the contract says of an account must be equal, not only the verdict. With `levels`, each level of the
     sampled accounts goes to the contract twice, by state override: at p* it must be liquidatable, one integer
     nearer to spot it must not. A driver that is price aggregators is moved there, so that the chain's own
     adapters make the prices; where it is not, the reserves' price sources are pinned.
@@ -132,7 +130,7 @@ def _sample(accounts: int, sample: int | None, seed: int) -> Sequence[int]:
 def _compare(node: Node, book: Book[Any], rows: Sequence[int], wrong: list[dict[str, object]]) -> int:
     """Ask about accounts as they stand; the number that agree."""
     protocol, market = PROTOCOLS[book.market.protocol], book.market
-    answers = protocol.ask(node, market, book.owners[list(rows)], market) if rows else []
+    answers = protocol.ask_many(node, [Question(market, book.owner(row)) for row in rows], market)
     agreed = 0
     for row, answer in zip(rows, answers, strict=True):
         ours = protocol.health(book.account(row), market)
@@ -192,7 +190,7 @@ def _differences(ours: Health, answer: Answered | CallReverted) -> list[tuple[st
     """(what, ours, the contract's) for every number that differs."""
     if isinstance(answer, CallReverted):
         return [("answer", "a health", str(answer))]
-    pairs = [(name, getattr(ours, name), getattr(answer, name, None)) for name in _COMPARED]
+    pairs = [(name, getattr(ours, name), theirs) for name, theirs in answer.said.items()]
     return [(name, str(mine), str(theirs)) for name, mine, theirs in pairs if mine != theirs]
 
 

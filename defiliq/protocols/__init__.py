@@ -16,37 +16,21 @@ from defiliq.types import (
     Account,
     Block,
     Health,
-    Liquidation,
     Listing,
     Market,
     Question,
-    Refusal,
     Rule,
+    Taking,
     TimeRule,
 )
 
 
 class Answered(Protocol):
-    """The contract's own word about an account, under the names of `types.Health`."""
+    """The contract's own word about an account."""
 
     @property
-    def collateral_base(self) -> int:
-        """See `Health`."""
-        ...
-
-    @property
-    def debt_base(self) -> int:
-        """See `Health`."""
-        ...
-
-    @property
-    def factor_wad(self) -> int:
-        """See `Health`."""
-        ...
-
-    @property
-    def liquidatable(self) -> bool:
-        """See `Health`."""
+    def said(self) -> Mapping[str, int | bool]:
+        """What it says, under the names of `types.Health`; a contract need not say all of it."""
         ...
 
 
@@ -104,6 +88,11 @@ class LendingProtocol(Protocol):
     @property
     def name(self) -> str:
         """As users type it."""
+        ...
+
+    @property
+    def root_address(self) -> str:
+        """The one address that a market file must give; the rest is read from the chain."""
         ...
 
     @property
@@ -167,22 +156,16 @@ class LendingProtocol(Protocol):
         """The same, exact, for the engine's columns; None where the rule is not a sum of rounded values."""
         ...
 
-    def take(self, account: Account, market: Any) -> Liquidation | Refusal:
-        """What a liquidator gets, or why nothing."""
+    def take(self, account: Account, market: Any) -> Taking:
+        """What a liquidation takes, or why there is none."""
         ...
 
     def explain(self, account: Account, market: Any) -> Sequence[Valued]:
         """The account's legs with balances and values."""
         ...
 
-    def ask(
-        self, node: Node, market: Any, owners: NDArray[np.uint8], spot: Any
-    ) -> Sequence[Answered | CallReverted]:
-        """The contract's own answer at `market`'s prices and time, where `spot` is what the chain has."""
-        ...
-
     def ask_many(self, node: Node, asked: Sequence[Question], spot: Any) -> Sequence[Answered | CallReverted]:
-        """The same for many questions, each in a pretended world of its own."""
+        """The contract's own answer to each question, where `spot` is the market as the chain has it."""
         ...
 
 

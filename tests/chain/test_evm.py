@@ -28,7 +28,7 @@ from tests.chain.rpc_server import Raw, RpcFailure, RpcServer, node_at, serving
 
 HEAD = 1_000
 POOL = "0x87870Bca3F3fD6335C3F4ce8392D69350B4fA4E2"
-BORROW = LogFilter(POOL, bytes(range(32)))
+BORROW = LogFilter((POOL,), (bytes(range(32)),))
 
 
 def hash_of(number: int) -> str:
@@ -89,7 +89,7 @@ AT = Block(1, HEAD, hash_of(HEAD), 12 * HEAD)
 def log(number: int, index: int = 0, **changed: Any) -> dict[str, Any]:
     return {
         "address": POOL.lower(),
-        "topics": [f"0x{BORROW.topic0.hex()}", f"0x{number:064x}"],
+        "topics": [f"0x{BORROW.topics[0].hex()}", f"0x{number:064x}"],
         "data": f"0x{index:02x}",
         "blockNumber": hex(number),
         "logIndex": hex(index),
@@ -267,19 +267,19 @@ def test_code_is_read_at_its_block(node: EvmNode, chain: Chain) -> None:
 
 
 def test_logs_become_columns_in_chain_order(node: EvmNode, chain: Chain, server: RpcServer) -> None:
-    short = {**log(3, 1), "topics": [f"0x{BORROW.topic0.hex()}"]}
+    short = {**log(3, 1), "topics": [f"0x{BORROW.topics[0].hex()}"]}
     chain.methods["eth_getLogs"] = lambda _: [log(9, 4), log(9, 2), short, log(3, 0)]
     logs = node.logs(BORROW, 3, 9)
     assert logs.blocks.tolist() == [3, 3, 9, 9]
     assert logs.data == (b"\x00", b"\x01", b"\x02", b"\x04")
     assert logs.topics.shape == (4, 4, 32)
-    assert {row.tobytes() for row in logs.topics[:, 0]} == {BORROW.topic0}
+    assert {row.tobytes() for row in logs.topics[:, 0]} == {BORROW.topics[0]}
     assert [int.from_bytes(row.tobytes(), "big") for row in logs.topics[:, 1]] == [3, 0, 9, 9]
     assert not logs.topics[:, 2:].any()
     asked = server.posts[0]["params"][0]
     assert asked == {
         "address": POOL,
-        "topics": [f"0x{BORROW.topic0.hex()}"],
+        "topics": [f"0x{BORROW.topics[0].hex()}"],
         "fromBlock": "0x3",
         "toBlock": "0x9",
     }
@@ -305,12 +305,12 @@ WORD = "0x" + "ab" * 32
         log(5, topics=[WORD]),
         log(5, topics=[]),
         log(5, topics=None),
-        log(5, topics=[f"0x{BORROW.topic0.hex()}", "0x1234"]),
-        log(5, topics=[f"0x{BORROW.topic0.hex()}", "0x" + " " * 2 + "ab" * 31]),
-        log(5, topics=[f"0x{BORROW.topic0.hex()}", "0x" + "zz" * 32]),
-        log(5, topics=[f"0x{BORROW.topic0.hex()}", "xx" + "ab" * 32]),
-        log(5, topics=[f"0x{BORROW.topic0.hex()}", WORD, WORD, WORD, WORD]),
-        log(5, topics=[f"0x{BORROW.topic0.hex()}", 7]),
+        log(5, topics=[f"0x{BORROW.topics[0].hex()}", "0x1234"]),
+        log(5, topics=[f"0x{BORROW.topics[0].hex()}", "0x" + " " * 2 + "ab" * 31]),
+        log(5, topics=[f"0x{BORROW.topics[0].hex()}", "0x" + "zz" * 32]),
+        log(5, topics=[f"0x{BORROW.topics[0].hex()}", "xx" + "ab" * 32]),
+        log(5, topics=[f"0x{BORROW.topics[0].hex()}", WORD, WORD, WORD, WORD]),
+        log(5, topics=[f"0x{BORROW.topics[0].hex()}", 7]),
         log(5, data="0x1"),
         log(5, data="0x1 1 "),
         log(5, data=None),

@@ -146,7 +146,7 @@ def test_a_call_that_costs_more_than_the_readers_share_is_answered_all_the_same(
 
 
 def test_logs_of_a_real_pool_come_whole_whatever_the_span(lab_v36: Lab, node: EvmNode) -> None:
-    wanted = LogFilter(lab_v36.pool, BORROW)
+    wanted = LogFilter((lab_v36.pool,), (BORROW,))
     head = node.block("latest").number
     whole = node.logs(wanted, 0, head)
     assert {f"0x{row[12:].tobytes().hex()}" for row in whole.topics[:, 2]} == {
@@ -175,7 +175,7 @@ def test_a_recording_of_a_real_node_replays(lab_v36: Lab, tmp_path: Path) -> Non
         data[:, :4] = np.frombuffer(keccak(text="getUserConfiguration(address)")[:4], np.uint8)
         data[:, 16:] = owners
         targets = np.repeat(packed([lab_v36.pool]), len(owners), axis=0)
-        logs = node.logs(LogFilter(lab_v36.pool, BORROW), 0, at.number)
+        logs = node.logs(LogFilter((lab_v36.pool,), (BORROW,)), 0, at.number)
         return fetch_words(node, targets, data, at).words.tobytes(), logs.topics.tobytes()
 
     with record(lab_v36.url, tmp_path / "lab.json.gz") as live:

@@ -15,7 +15,7 @@ from defiliq.chain.node import LogFilter, Logs, Node
 from defiliq.errors import NodeUnreachable, RangeTooLarge
 from tests.chain.rpc_server import RpcFailure, node_at, serving
 
-WANTED = LogFilter("0x" + "11" * 20, bytes(32))
+WANTED = LogFilter(("0x" + "11" * 20,), (bytes(32),))
 
 
 @dataclass
@@ -195,7 +195,7 @@ def test_through_a_real_server_with_a_limit_and_a_rate_limit(wording: str) -> No
             return RpcFailure(-32005, wording)
         return [
             {
-                "address": WANTED.address,
+                "address": WANTED.addresses[0],
                 "topics": ["0x" + "00" * 32],
                 "data": "0x",
                 "blockNumber": hex(block),

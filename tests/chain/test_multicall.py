@@ -149,6 +149,9 @@ class Chain:
     def block(self, tag: int | str) -> Block:
         raise NotImplementedError
 
+    def storage(self, asked: Sequence[tuple[str, int]], at: Block) -> list[int]:
+        raise AssertionError("nothing here reads storage")
+
     def logs(self, wanted: LogFilter, first: int, last: int) -> Logs:
         raise NotImplementedError
 

@@ -43,7 +43,7 @@ def session(node: Any) -> list[Any]:
         node.call([Call(POOL, b"\x01"), Call(POOL, b"\x01")], AT),
         [(c.data, c.seen) for c in node.call([Call(POOL, b"\x02")], AT) if isinstance(c, CallReverted)],
         node.call([Call(POOL, b"\x01")], AT, overrides={POOL: override}, timestamp=77),
-        node.logs(LogFilter(POOL, bytes(32)), 1, 5).data,
+        node.logs(LogFilter((POOL,), (bytes(32),)), 1, 5).data,
     ]
 
 

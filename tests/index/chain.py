@@ -13,7 +13,7 @@ from defiliq.errors import BlockNotFound, CallReverted, NodeUnreachable
 from defiliq.types import Block
 
 CHAIN_ID = 31337
-WANTED = LogFilter("0x" + "11" * 20, b"\x22" * 32)
+WANTED = LogFilter(("0x" + "11" * 20,), (b"\x22" * 32,))
 
 
 def account(number: int) -> bytes:
@@ -59,8 +59,12 @@ class FakeChain:
         *,
         overrides: Mapping[str, Override] | None = None,
         timestamp: int | None = None,
+        number: int | None = None,
     ) -> list[bytes | CallReverted]:
         raise AssertionError("discovery makes no calls")
+
+    def storage(self, asked: Sequence[tuple[str, int]], at: Block) -> list[int]:
+        raise AssertionError("nothing here reads storage")
 
     def logs(self, wanted: LogFilter, first: int, last: int) -> Logs:
         assert wanted == WANTED

@@ -78,13 +78,13 @@ def test_a_gap_is_refused(tmp_path: Path) -> None:
 
 
 def test_scans_do_not_mix(tmp_path: Path) -> None:
-    other = LogFilter("0x" + "33" * 20, WANTED.topic0)
+    other = LogFilter(("0x" + "33" * 20,), WANTED.topics)
     chain = FakeChain(100, {5: [1]})
     with Index(tmp_path / "accounts.sqlite") as index:
         discover(chain, index, WANTED, owner_of, 0, chain.block(100))
         assert index.known(CHAIN_ID, other, 100).covered is None
         assert index.known(CHAIN_ID + 1, WANTED, 100).covered is None
-        upper = LogFilter(WANTED.address.upper().replace("0X", "0x"), WANTED.topic0)
+        upper = LogFilter((WANTED.addresses[0].upper().replace("0X", "0x"),), WANTED.topics)
         assert len(index.known(CHAIN_ID, upper, 100).owners) == 1
 
 

@@ -63,6 +63,9 @@ class Chain:
     def block(self, tag: int | str) -> Block:
         return BLOCK
 
+    def storage(self, asked: Sequence[tuple[str, int]], at: Block) -> list[int]:
+        raise AssertionError("nothing here reads storage")
+
     def logs(self, wanted: LogFilter, first: int, last: int) -> Logs:
         raise AssertionError("feeds are asked, not searched")
 
@@ -73,6 +76,7 @@ class Chain:
         *,
         overrides: Mapping[str, Override] | None = None,
         timestamp: int | None = None,
+        number: int | None = None,
     ) -> list[bytes | CallReverted]:
         self.asked += 1
         if overrides is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from defiliq.protocols.aave_v3.ask import Answer, ask, ask_many
+from defiliq.protocols.aave_v3.ask import Answer, ask_many
 from defiliq.protocols.aave_v3.discover import discovery
 from defiliq.protocols.aave_v3.explain import LegValue, explain
 from defiliq.protocols.aave_v3.margin import margin
@@ -17,6 +17,7 @@ from defiliq.protocols.aave_v3.rules_take import take
 from defiliq.protocols.aave_v3.values import values
 
 name: Final[str] = "aave-v3"
+root_address: Final[str] = "pool_addresses_provider"
 market_type: Final[type[AaveMarket]] = AaveMarket
 
 __all__ = [
@@ -25,7 +26,6 @@ __all__ = [
     "Answer",
     "EMode",
     "LegValue",
-    "ask",
     "ask_many",
     "discovery",
     "explain",
@@ -36,6 +36,7 @@ __all__ = [
     "name",
     "read",
     "read_market",
+    "root_address",
     "rule",
     "rule_over_time",
     "take",

@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import Final
-
-import numpy as np
-from numpy.typing import NDArray
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 
 from defiliq.chain.node import Call, Node, Override
-from defiliq.errors import BadResponse, CallReverted, DecodeError, UnsupportedReserve
+from defiliq.chain.pretend import aggregator_code, constant_code, require_obedience
+from defiliq.errors import CallReverted, DecodeError, UnsupportedReserve
 from defiliq.protocols.aave_v3 import abi
 from defiliq.protocols.aave_v3.market import AaveMarket
-from defiliq.types import Question, checksum
+from defiliq.protocols.asking import by_world
+from defiliq.types import Question
 from defiliq.units import WAD
-
-CONCURRENCY: Final = 8
-PROBE: Final = "0x" + "de" * 20
-"""An address whose code is pretended to answer the time, to see whether the node really pretends."""
-TIME_CODE: Final = bytes.fromhex("4260005260206000f3")
-"""TIMESTAMP, stored and returned."""
-_CHOICE_BYTES: Final = 25
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,65 +31,23 @@ class Answer:
         """What liquidationCall asks of the factor."""
         return self.factor_wad < WAD
 
-
-def constant_code(value: int) -> bytes:
-    """Code that answers every call with one word; without PUSH0, which chains before Shanghai lack."""
-    return b"\x7f" + value.to_bytes(32, "big") + bytes.fromhex("60005260206000f3")
-
-
-def aggregator_code(answer: int, decimals: int) -> bytes:
-    """Code of a price feed that stands still: a whole round or the decimals where they are asked for, and the
-    answer to every other call; without PUSH0.
-    """
-    word = b"\x7f" + answer.to_bytes(32, "big")
-    plain = word + bytes.fromhex("60005260206000f3")
-    whole_round = (
-        bytes.fromhex("5b6001600052") + word + bytes.fromhex("6020524260405242606052600160805260a06000f3")
-    )
-    digits = bytes.fromhex("5b60") + decimals.to_bytes(1, "big") + bytes.fromhex("60005260206000f3")
-    at_round = _CHOICE_BYTES + len(plain)
-    at_digits = at_round + len(whole_round)
-    choice = (
-        bytes.fromhex("60003560e01c80")  # the selector, twice
-        + bytes.fromhex("63feaf968c1460")  # latestRoundData()
-        + at_round.to_bytes(1, "big")
-        + bytes.fromhex("5763313ce5671460")  # decimals()
-        + at_digits.to_bytes(1, "big")
-        + b"\x57"
-    )
-    return choice + plain + whole_round + digits
-
-
-def ask(
-    node: Node, market: AaveMarket, owners: NDArray[np.uint8], spot: AaveMarket
-) -> list[Answer | CallReverted]:
-    """The pool's account data of some owners (n, 20) at `market`'s block, timestamp and prices.
-
-    `spot` is the market as the chain has it. Where prices or time differ from it, every price source is
-    pinned to the price in `market`, so that one source that reads another, or the time, can't move it.
-    """
-    return ask_many(node, [Question(market, checksum(owner.tobytes())) for owner in owners], spot)
+    @property
+    def said(self) -> Mapping[str, int | bool]:
+        """All of it, to be held against `types.Health`."""
+        return {**asdict(self), "liquidatable": self.liquidatable}
 
 
 def ask_many(node: Node, asked: Sequence[Question], spot: AaveMarket) -> list[Answer | CallReverted]:
-    """The pool's account data, each question in its own pretended world.
+    """The pool's account data, each question at its market's prices and time.
 
-    Questions about the same prices, sources and time go in one batch; batches go side by side. BadResponse
-    where the node takes overrides and ignores them.
+    `spot` is the market as the chain has it. Where a question names no sources and its prices or its time
+    differ from spot, every price source is pinned to the price in its market, so that one source that reads
+    another, or the time, can't move it. BadResponse where the node takes overrides and ignores them.
     """
-    groups: dict[tuple[object, ...], list[int]] = {}
-    for position, question in enumerate(asked):
-        market, sources = question.market, tuple(sorted(question.sources.items()))
-        groups.setdefault((market.prices, market.timestamp, sources), []).append(position)
-    answers: dict[int, Answer | CallReverted] = {}
-    pretended = [rows for rows in groups.values() if _pretended(asked[rows[0]], spot) is not None]
-    if pretended:
-        _require_overrides(node, asked[pretended[0][0]].market)
-    with ThreadPoolExecutor(CONCURRENCY) as pool:
-        batches = pool.map(lambda rows: _ask_batch(node, [asked[row] for row in rows], spot), groups.values())
-        for rows, batch in zip(groups.values(), batches, strict=True):
-            answers.update(zip(rows, batch, strict=True))
-    return [answers[position] for position in range(len(asked))]
+    pretending = [one for one in asked if _pretended(one, spot) is not None]
+    if pretending:
+        require_obedience(node, spot.block, _time(pretending[0].market), None)
+    return by_world(asked, lambda some: _ask_batch(node, some, spot))
 
 
 def pins(market: AaveMarket, spot: AaveMarket) -> dict[str, Override] | None:
@@ -155,11 +103,3 @@ def decode_answer(answer: bytes) -> Answer:
 
 def _time(market: AaveMarket) -> int | None:
     return None if market.timestamp == market.block.timestamp else market.timestamp
-
-
-def _require_overrides(node: Node, market: AaveMarket) -> None:
-    """See whether the node obeys: code that exists nowhere must answer the pretended time."""
-    pretended = {PROBE: Override(code=TIME_CODE)}
-    (seen,) = node.call([Call(PROBE, b"")], market.block, overrides=pretended, timestamp=_time(market))
-    if not isinstance(seen, bytes) or seen != market.timestamp.to_bytes(32, "big"):
-        raise BadResponse(node.label, "eth_call ignores state or time overrides, which this check needs")

@@ -25,7 +25,7 @@ def discovery(
     Checked in the sources of v3.0 and v3.1 to v3.7.
     """
     pool = fetch_contracts(node, listing, at).pool
-    return LogFilter(pool, abi.keccak(abi.BORROW_EVENT)), on_behalf_of
+    return LogFilter((pool,), (abi.keccak(abi.BORROW_EVENT),)), on_behalf_of
 
 
 def on_behalf_of(logs: Logs) -> NDArray[np.uint8]:

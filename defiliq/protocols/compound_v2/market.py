@@ -71,8 +71,6 @@ class CompoundMarket(Market):
     """So many blocks ..."""
     pace_seconds: int
     """... took so many seconds before the block: how a clock of blocks is set to a later time."""
-    stored: bool = False
-    """Whether verdicts use the indices as they were last written, as getAccountLiquidity does."""
 
     def tick_at(self, timestamp: int) -> int:
         """What the market's clock shows at a time, at or after the block's own."""

@@ -92,11 +92,7 @@ def rate_wad(curve: Curve, utilization: int) -> int:
     if utilization <= curve.kink_wad:
         return curve.base_wad + curve.slope_low_wad * utilization // WAD
     above = utilization - curve.kink_wad
-    return (
-        curve.base_wad
-        + curve.slope_low_wad * curve.kink_wad // WAD
-        + curve.slope_high_wad * above // WAD
-    )
+    return curve.base_wad + curve.slope_low_wad * curve.kink_wad // WAD + curve.slope_high_wad * above // WAD
 
 
 def accrued_indices(comet: Accruing, timestamp: int) -> tuple[int, int]:

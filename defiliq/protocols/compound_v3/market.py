@@ -65,8 +65,6 @@ class CometMarket(Market):
     buy_paused: bool
     target_health_factor_wad: int | None = None
     """What targetHealthFactor() answers; None where the Comet does not know it, as all of them until 2026."""
-    stored: bool = False
-    """Whether verdicts use the indices as they were last written, as isLiquidatable does."""
     supply_index_now: int = 0
     """At the market's timestamp, or as stored; set by `at_time` and `as_stored`."""
     borrow_index_now: int = 0

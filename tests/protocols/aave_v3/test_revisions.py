@@ -41,6 +41,9 @@ class Lying:
     def block(self, tag: int | str) -> Block:
         return self._node.block(tag)
 
+    def storage(self, asked: Sequence[tuple[str, int]], at: Block) -> list[int]:
+        return self._node.storage(asked, at)
+
     def logs(self, wanted: LogFilter, first: int, last: int) -> Logs:
         return self._node.logs(wanted, first, last)
 
@@ -51,8 +54,9 @@ class Lying:
         *,
         overrides: Mapping[str, Override] | None = None,
         timestamp: int | None = None,
+        number: int | None = None,
     ) -> list[bytes | CallReverted]:
-        honest = self._node.call(calls, at, overrides=overrides, timestamp=timestamp)
+        honest = self._node.call(calls, at, overrides=overrides, timestamp=timestamp, number=number)
         return [self._said(call, answer) for call, answer in zip(calls, honest, strict=True)]
 
     def _said(self, call: Call, honest: bytes | CallReverted) -> bytes | CallReverted:
