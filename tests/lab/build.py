@@ -1,26 +1,37 @@
-"""Build a populated chain once, keep its state in the cache, bring a fresh node to the same last block."""
+"""The Aave chains: deploy and populate once, and bring every start to the same last block."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
+from typing import Any
 
-from tests.lab import aave_v30, aave_v36
-from tests.lab.cache import LabError, cache_dir, locked, write_atomic
-from tests.lab.chain import DEPLOYER, Chain, Overrides, Tx, install_multicall3
+from tests.lab import aave_v30, aave_v36, states
+from tests.lab.cache import LabError
+from tests.lab.chain import DEPLOYER, Chain, Overrides, Tx
 from tests.lab.contract import Artifact
 from tests.lab.liquidation import LIQUIDATOR
 from tests.lab.market import EMODE_FEED, Market, from_plain, set_stage, to_plain
 from tests.lab.node import BLOCK_SECONDS, Anvil
-from tests.lab.packages import anvil, node_modules
 from tests.lab.plan import V30_SHAPES, V36_SHAPES, Draft, Plan, draw
 from tests.lab.population import cut_ltv, fund, populate
 from tests.lab.reserves import BY_SYMBOL, LATER_LTV_ZERO, STABLE_MODE
 
 WAD = 10**18
+SOURCES = (
+    "aave_v30.py",
+    "aave_v36.py",
+    "build.py",
+    "compile_aave_v36.json",
+    "liquidation.py",
+    "market.py",
+    "plan.py",
+    "population.py",
+    "reserves.py",
+    "solidity/Adapters.sol",
+    "solidity/Feeds.sol",
+)
 EMODE_PRICE = 99_871_234
 """What the stablecoins' eMode says a dollar is worth in the end, where it has a price of its own (v3.0)."""
 
@@ -48,17 +59,10 @@ def start(version: str, users: int, seed: int, port: int | None) -> tuple[Anvil,
         raise LabError(f"no lab for version {version!r}: choose one of {', '.join(VERSIONS)}")
     chosen = VERSIONS[version]
     plans = draw(users, seed, chosen.shapes)
-    path = _state_path(version, users, seed)
-    if not path.is_file():
-        with locked(path.stem.rsplit("-", 1)[0]):
-            if not path.is_file():
-                _build(chosen, plans, seed, path)
-    kept = json.loads(path.read_bytes())
-    node = Anvil(anvil(), port=port)
+    recipe = states.Recipe(f"{version}-{users}-{seed}", SOURCES, partial(_build, chosen, plans, seed))
+    node, chain, kept = states.start(recipe, port)
     try:
-        node.rpc("anvil_loadState", kept["state"])
-        chain = Chain(node.rpc)
-        market = from_plain(kept["market"], chosen.code())
+        market = from_plain(kept, chosen.code())
         _finish(chain, market, plans)
     except BaseException:
         node.stop()
@@ -66,18 +70,11 @@ def start(version: str, users: int, seed: int, port: int | None) -> tuple[Anvil,
     return node, chain, market, plans
 
 
-def _build(version: Version, plans: list[Plan], seed: int, path: Path) -> None:
-    with Anvil(anvil()) as node:
-        chain = Chain(node.rpc)
-        install_multicall3(chain, node_modules())
-        market = version.deploy(chain)
-        populate(chain, market, plans, seed)
-        fund(chain, market, LIQUIDATOR)
-        state = node.rpc("anvil_dumpState")
-        kept = {"state": state, "market": to_plain(market)}
-    for old in path.parent.glob(f"{path.name.rsplit('-', 1)[0]}-*"):
-        old.unlink(missing_ok=True)
-    write_atomic(path, json.dumps(kept).encode())
+def _build(version: Version, plans: list[Plan], seed: int, chain: Chain) -> dict[str, Any]:
+    market = version.deploy(chain)
+    populate(chain, market, plans, seed)
+    fund(chain, market, LIQUIDATOR)
+    return to_plain(market)
 
 
 def _finish(chain: Chain, market: Market, plans: list[Plan]) -> None:
@@ -129,14 +126,3 @@ def _hit_one(chain: Chain, market: Market, owner: str) -> None:
 def word(value: int) -> str:
     """A storage word as hex."""
     return f"0x{value:064x}"
-
-
-def _state_path(version: str, users: int, seed: int) -> Path:
-    """Where a built state lies; the name changes with every source that shapes it."""
-    folder = Path(__file__).parent
-    sources = sorted(path for path in folder.rglob("*") if path.suffix in {".py", ".json", ".js", ".sol"})
-    digest = hashlib.sha256()
-    for source in sources:
-        if source.name not in {"__main__.py", "__init__.py", "lab.py", "cache.py", "adapters.py"}:
-            digest.update(source.read_bytes())
-    return cache_dir() / "states" / f"{version}-{users}-{seed}-{digest.hexdigest()[:12]}.json"

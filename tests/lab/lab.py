@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import TracebackType
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 from tests.lab.build import VERSIONS, start, word
 from tests.lab.cache import LabError
 from tests.lab.chain import GAS, MAX_UINT256, Overrides
 from tests.lab.liquidation import LIQUIDATOR, Outcome, outcome
-from tests.lab.node import CHAIN_ID, Rpc
+from tests.lab.node import CHAIN_ID
 from tests.lab.plan import Plan
 from tests.lab.reserves import PEGGED, RATIO, STABLE_CAPS, STAKED
+from tests.lab.running import Member, Running
 
 ANSWER_FROM_SLOT_0 = "0x5f545f5260205ff3"
 """Runtime code that answers every call with storage word 0: what stands in for a feed that computes."""
@@ -39,37 +38,21 @@ class AccountData(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class User:
-    """One account of the population."""
+class User(Member):
+    """One account of the population; its shape is one of `plan.SHAPES`."""
 
-    owner: str
-    shape: str
-    """What it is an example of: see `plan.SHAPES`."""
-    borrowed: bool
-    """Whether a Borrow event names it, repaid or not."""
     emode: int
 
 
-class Lab:
-    """A running node with a market and its population. Close it, or use it as a context."""
+class Lab(Running[User]):
+    """A running node with an Aave market and its population. Close it, or use it as a context."""
 
     def __init__(self, version: str, users: int, seed: int, port: int | None) -> None:
-        self._node, self.chain, self.market, plans = start(version, users, seed, port)
+        node, chain, self.market, plans = start(version, users, seed, port)
+        super().__init__(node, chain, tuple(_user(plan) for plan in plans))
         self.version = version
         self._version = VERSIONS[version]
         self.revision = self._version.revision
-        self.chain_id = CHAIN_ID
-        self.users = tuple(_user(plan) for plan in plans)
-
-    @property
-    def url(self) -> str:
-        """Where the node listens."""
-        return self._node.url
-
-    @property
-    def rpc(self) -> Rpc:
-        """Raw JSON-RPC: `lab.rpc("eth_blockNumber")`, `lab.rpc.batch([("eth_call", (what, "latest"))])`."""
-        return self._node.rpc
 
     @property
     def provider(self) -> str:
@@ -110,20 +93,6 @@ class Lab:
     def drivers(self) -> dict[str, str]:
         """Everything that moves a price, by name: the aggregators, and the staking ratio."""
         return {**self.aggregators, RATIO: self.ratio_provider}
-
-    @property
-    def owners(self) -> tuple[str, ...]:
-        """Every account of the population, EIP-55."""
-        return tuple(user.owner for user in self.users)
-
-    @property
-    def borrowers(self) -> tuple[str, ...]:
-        """The accounts that discovery must find."""
-        return tuple(user.owner for user in self.users if user.borrowed)
-
-    def of_shape(self, shape: str) -> tuple[User, ...]:
-        """The users of one shape."""
-        return tuple(user for user in self.users if user.shape == shape)
 
     def market_file(self, path: Path | str) -> Path:
         """Write the file that names this market to defiliq."""
@@ -217,12 +186,6 @@ class Lab:
         sentinel = chain.deploy(code, market.provider.address, market.sequencer.address, grace_s)
         chain.send(market.provider, "setPriceOracleSentinel", sentinel.address)
 
-    @contextmanager
-    def rewinding(self) -> Iterator[None]:
-        """Whatever happens to the chain inside is undone at the end."""
-        with self.chain.rewinding():
-            yield
-
     def liquidate(
         self,
         owner: str,
@@ -258,18 +221,6 @@ class Lab:
             done = outcome(market, receipt, self.chain.now(), error, collateral)
             after = self.chain.call(market.pool, "getUserAccountData", owner)
         return replace(done, account_after=tuple(after))
-
-    def close(self) -> None:
-        """Stop the node."""
-        self._node.stop()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def moved(self, drivers: Mapping[str, int]) -> Overrides:
         """The state override that puts drivers elsewhere, in the storage of what answers for them."""
