@@ -41,6 +41,8 @@ class Tx:
     contract: Contract
     function: str
     arguments: tuple[object, ...]
+    value: int = 0
+    """Native coin that goes with it."""
 
 
 class Chain:
@@ -69,6 +71,10 @@ class Chain:
             self.rpc("evm_setNextBlockTimestamp", at)
         self.rpc("evm_mine")
 
+    def mine_many(self, blocks: int) -> None:
+        """Mine empty blocks, each some seconds after the last."""
+        self.rpc("anvil_mine", hex(blocks))
+
     def wait(self, seconds: int) -> None:
         """Let time pass: an empty block, so many seconds after the last."""
         self.mine(self.now() + seconds)
@@ -81,16 +87,23 @@ class Chain:
         block: int | str = "latest",
         overrides: Overrides | None = None,
         timestamp: int | None = None,
+        number: int | None = None,
     ) -> Any:
-        """The decoded answer of a view call, or RpcError."""
+        """The decoded answer of a call that leaves no trace, or RpcError.
+
+        The contracts see the number and the timestamp of the block that is asked, or those named here.
+        """
         function = contract.functions[name]
         request = {"to": contract.address, "data": function.data(arguments)}
         where = block if isinstance(block, str) else hex(block)
         params: list[object] = [request, where]
-        if overrides is not None or timestamp is not None:
+        seen = {
+            key: hex(value) for key, value in (("time", timestamp), ("number", number)) if value is not None
+        }
+        if overrides is not None or seen:
             params.append({} if overrides is None else overrides)
-        if timestamp is not None:
-            params.append({"time": hex(timestamp)})
+        if seen:
+            params.append(seen)
         return function.answer(self.rpc("eth_call", *params))
 
     def call_many(self, contract: Contract, name: str, calls: Iterable[Sequence[object]]) -> list[Any]:
@@ -111,13 +124,28 @@ class Chain:
 
     def send_all(self, transactions: Sequence[Tx], at: int | None = None) -> None:
         """All transactions in one block, which must all succeed. One sender's keep their order."""
-        requests = [self._request(tx) for tx in transactions]
+        requests = [self.request(tx) for tx in transactions]
         receipts = self._mined(requests, at)
         for tx, request, receipt in zip(transactions, requests, receipts, strict=True):
             if int(receipt["status"], 16) != 1:
                 raise LabError(
                     f"{tx.function}{tx.arguments} from {tx.sender} reverted: {self.reason(request)}"
                 )
+
+    def request(self, tx: Tx) -> dict[str, object]:
+        """A transaction as the node takes it, with its sender's next nonce: to be sent in this order."""
+        return {
+            "from": tx.sender,
+            "to": tx.contract.address,
+            "data": tx.contract.data(tx.function, *tx.arguments),
+            "value": hex(tx.value),
+            "gas": hex(GAS),
+            "nonce": self._nonce(tx.sender),
+        }
+
+    def mine_all(self, requests: Sequence[Mapping[str, object]]) -> list[dict[str, Any]]:
+        """Raw transactions in the next block; their receipts, successful or not."""
+        return self._mined(requests, None)
 
     def mine_one(self, request: Mapping[str, object], at: int) -> dict[str, Any]:
         """One raw transaction in a block of exactly this timestamp; its receipt, successful or not."""
@@ -186,15 +214,6 @@ class Chain:
         if None in receipts:
             raise LabError(f"{receipts.count(None)} of {len(receipts)} transactions were not mined")
         return receipts
-
-    def _request(self, tx: Tx) -> dict[str, object]:
-        return {
-            "from": tx.sender,
-            "to": tx.contract.address,
-            "data": tx.contract.data(tx.function, *tx.arguments),
-            "gas": hex(GAS),
-            "nonce": self._nonce(tx.sender),
-        }
 
     def _nonce(self, sender: str) -> str:
         """The sender's next nonce. It is always said: left out, transactions of one batch collide."""
