@@ -23,13 +23,16 @@ from defiliq.types import (
     Liquidation,
     Market,
     Refusal,
+    Taking,
+    Untold,
+    symbols,
 )
 from defiliq.units import WAD
 
 Judge: TypeAlias = Callable[[Account, Any], Health]
 """The law: the verdict on one account in its protocol's own kind of market, and what explains it."""
 
-Take: TypeAlias = Callable[[Account, Any], Liquidation | Refusal]
+Take: TypeAlias = Callable[[Account, Any], Taking]
 """What one liquidation call takes from an account in a market, or why it is refused."""
 
 YEAR_S = 365 * 86_400
@@ -186,6 +189,11 @@ def to_usd(base: int, market: Market) -> float:
     return base / market.base_unit
 
 
+def price_usd(price: int, market: Market, feed: int) -> float:
+    """An oracle integer of the feed at position `feed`, per whole token in units of the base currency."""
+    return price / market.price_unit(feed)
+
+
 def yearly_pct(cap: Growing) -> float:
     """What a cap grows by in 365 days, in percent of where it starts."""
     return 100 * cap.growth * YEAR_S / (cap.scale * cap.start) if cap.start else math.nan
@@ -234,25 +242,31 @@ def _rung(market: Market, level: Level, account: Account, health: Health, take: 
     return row | taken_columns(market, take(account, there))
 
 
-def taken_columns(market: Market, taken: Liquidation | Refusal) -> dict[str, object]:
-    """What a liquidation call takes, as columns; zeros and the reason where it is refused."""
-    if isinstance(taken, Refusal):
-        blank = dict.fromkeys(("seized_usd", "repaid_usd", "bonus_usd", "bad_debt_usd"), 0.0)
+def taken_columns(market: Market, taken: Taking) -> dict[str, object]:
+    """What a liquidation takes, as columns: zeros and the reason where it is refused, no number where it goes
+    through but is not told. Several seized assets are joined by '+', their addresses by a space.
+    """
+    if not isinstance(taken, Liquidation):
+        is_untold = isinstance(taken, Untold)
+        blank = dict.fromkeys(
+            ("seized_usd", "repaid_usd", "bonus_usd", "bad_debt_usd"), math.nan if is_untold else 0.0
+        )
         texts = dict.fromkeys(
             ("seize_asset", "repay_asset", "seize_asset_address", "repay_asset_address"), ""
         )
-        return {**texts, **blank, "callable": False, "reason": taken.reason}
-    seize, repay = market.reserves[taken.seize_reserve], market.reserves[taken.repay_reserve]
+        return {**texts, **blank, "callable": is_untold, "reason": taken.reason}
+    seized = [market.reserves[seizure.reserve] for seizure in taken.seizures]
+    repay = market.reserves[taken.repay_reserve]
     return {
-        "seize_asset": seize.symbol,
+        "seize_asset": "+".join(symbols(seized)),
         "repay_asset": repay.symbol,
         "seized_usd": to_usd(taken.seized_base, market),
         "repaid_usd": to_usd(taken.repaid_base, market),
         "bonus_usd": to_usd(taken.bonus_base, market),
         "bad_debt_usd": to_usd(taken.bad_debt_base, market),
         "callable": True,
-        "reason": "",
-        "seize_asset_address": seize.asset,
+        "reason": taken.remark,
+        "seize_asset_address": " ".join(reserve.asset for reserve in seized),
         "repay_asset_address": repay.asset,
     }
 

@@ -21,6 +21,7 @@ from defiliq.protocols.aave_v3.market import AaveMarket
 from defiliq.types import Account, Leg, Liquidation
 from tests.bench.synthetic import synthetic_book, synthetic_market
 from tests.builders import account_in, address, book, graph_market, market
+from tests.takings import sole
 
 JOINT = ("ETH/USD=-20%", "wstETH/ETH=-5%")
 HELD = ("WETH", "WETH", "wstETH", "wstETH", "weETH", "WBTC", "USDC", "PT-sUSDe", "LDO")
@@ -68,9 +69,9 @@ def check(result: StressResult) -> None:
         if health.debt_base > health.collateral_base:
             shortfalls.append(health.debt_base - health.collateral_base)
         if isinstance(taken, Liquidation):
-            seized[taken.seize_reserve] += taken.seized
+            seized[sole(taken).reserve] += sole(taken).amount
             repaid[taken.repay_reserve] += taken.repaid
-            seized_base[taken.seize_reserve] += taken.seized_base
+            seized_base[sole(taken).reserve] += sole(taken).base
             repaid_base[taken.repay_reserve] += taken.repaid_base
         else:
             refused += 1
@@ -214,7 +215,7 @@ def test_the_reserve_table_shows_prices_caps_and_amounts() -> None:
     taken = aave_v3.take(accounts[0], there)
     assert isinstance(taken, Liquidation)
     assert Fraction(str(table.loc["WETH", "repaid"])) == Fraction(taken.repaid, 10**18)
-    assert Fraction(str(table.loc["wstETH", "seized"])) == Fraction(taken.seized, 10**18)
+    assert Fraction(str(table.loc["wstETH", "seized"])) == Fraction(sole(taken).amount, 10**18)
     assert table.loc["weETH", "collateral_usd"] == 0.0
 
 

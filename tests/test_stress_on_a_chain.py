@@ -21,6 +21,7 @@ from defiliq.units import WAD
 from tests.lab import Lab
 from tests.lab.lab import AccountData
 from tests.lab.reserves import STAKED
+from tests.takings import cover, sole
 
 pytestmark = pytest.mark.lab
 
@@ -145,14 +146,14 @@ def test_first_calls_are_what_the_contract_lets_through(lab: Lab) -> None:
         owner = result.book.owner(each.account)
         seen = lab.liquidate(
             owner,
-            collateral=symbols[taken.seize_reserve],
+            collateral=symbols[sole(taken).reserve],
             debt=symbols[taken.repay_reserve],
-            debt_to_cover=taken.debt_to_cover,
+            debt_to_cover=cover(taken),
             timestamp=at,
             drivers=positions(result),
             takes_a_token=shapes[owner].startswith("whale"),  # the pool does not hold enough to pay them out
         )
         assert seen.success, seen.error
-        assert (seen.seized, seen.repaid) == (taken.seized, taken.repaid)
-        done[symbols[taken.seize_reserve]] += 1
+        assert (seen.seized, seen.repaid) == (sole(taken).amount, taken.repaid)
+        done[symbols[sole(taken).reserve]] += 1
     assert done.total() >= min(CALLS, len(newly)) > 3

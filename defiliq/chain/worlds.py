@@ -34,7 +34,7 @@ class World:
 def ask_after(
     node: Node, before: Sequence[Call], questions: Sequence[Call], world: World, *, words: int = 1
 ) -> list[tuple[int, ...] | None]:
-    """The first words of each answer, after the calls `before`; None where there are not so many.
+    """The first words of each answer, after the calls `before`; None where there are fewer.
 
     Calls are padded with zeros to one length, which contracts ignore. What `before` answers is not looked at.
     """

@@ -31,6 +31,7 @@ class Source:
     index: str | None = None
     no_index: bool = False
     min_debt_usd: str | None = None
+    stored: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +89,11 @@ _ACCOUNTS = (
     click.option("--index", metavar="FILE", help="Where found accounts are kept between runs."),
     click.option("--no-index", is_flag=True, help="Search every block anew, and keep nothing."),
     click.option("--min-debt-usd", metavar="X", help="Leave out accounts that owe less."),
+    click.option(
+        "--stored",
+        is_flag=True,
+        help="Judge by indices as they were last written, as Compound's views do, instead of accrued ones.",
+    ),
 )
 
 _PROTOCOL = click.argument("protocol", required=False)

@@ -14,7 +14,7 @@ from defiliq.errors import ReadError
 
 if TYPE_CHECKING:
     from defiliq.pipeline.position import Position
-    from defiliq.types import Liquidation, Market
+    from defiliq.types import Liquidation, Market, Untold
 
 LEGS_SHOWN = (
     *("reserve", "price_usd", "collateral", "collateral_usd"),
@@ -122,15 +122,23 @@ def breaking_first(found: Position) -> list[str]:
     return lines
 
 
-def best_call(taken: Liquidation, market: Market) -> str:
-    """The call that pays a liquidator most, in whole tokens."""
+def best_call(taken: Liquidation | Untold, market: Market) -> str:
+    """What a liquidation takes at best, in whole tokens."""
     from defiliq.ladder import to_usd
     from defiliq.pipeline.position import amount_text
+    from defiliq.types import Untold
     from defiliq.view.terminal import money
 
-    seize, repay = market.reserves[taken.seize_reserve], market.reserves[taken.repay_reserve]
+    if isinstance(taken, Untold):
+        return f"a liquidation goes through now, but what it takes is not known: {taken.reason}"
+    repay = market.reserves[taken.repay_reserve]
+    seized = ", ".join(
+        f"{amount_text(seizure.amount, market.reserves[seizure.reserve].decimals)} "
+        f"{market.reserves[seizure.reserve].symbol}"
+        for seizure in taken.seizures
+    )
+    remark = f" ({taken.remark})" if taken.remark else ""
     return (
-        f"best call now: repay {amount_text(taken.repaid, repay.decimals)} {repay.symbol}, "
-        f"receive {amount_text(taken.seized, seize.decimals)} {seize.symbol}, "
-        f"a bonus of {money(to_usd(taken.bonus_base, market))}"
+        f"best call now: {amount_text(taken.repaid, repay.decimals)} {repay.symbol} repaid, "
+        f"{seized} seized, a bonus of {money(to_usd(taken.bonus_base, market))}{remark}"
     )

@@ -209,9 +209,14 @@ def _block(text: str | None, chain_id: int) -> int | str:
 
 def _narrowed(book: Book[Any], source: Source, talk: Talk) -> Book[Any]:
     """The book at --at, without the accounts that --min-debt-usd leaves out."""
-    from defiliq.pipeline.judge import at_time
+    from defiliq.pipeline.judge import as_stored, at_time
     from defiliq.pipeline.reading import over_debt
 
+    if source.stored and source.at is not None:
+        raise click.UsageError("--stored looks at what was last written, and --at ahead: use one of them.")
+    if source.stored:
+        book = as_stored(book)
+        talk.say("Verdicts use indices as they were last written: no interest is accrued since")
     if source.at is not None:
         book = at_time(book, evaluation_time(source.at, book.market.block.timestamp))
         talk.say(f"Interest is accrued to {moment(book.market.timestamp)}")

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from defiliq.errors import InputError
 from defiliq.oracle.dag import is_cap
-from defiliq.oracle.scale import decimals_of, power_of_ten
+from defiliq.oracle.scale import decimals_of, price_decimals
 from defiliq.pricing.graph import Fixed, Fraction, Growing, Input, Least, PriceGraph, Quantity
 from defiliq.types import Market
 
@@ -40,7 +40,7 @@ def caps_of(market: Market, feed: int) -> tuple[Cap, ...]:
     if not graph.feeds:
         return ()
     values = graph.values(market.timestamp)
-    decimals = decimals_of(graph, power_of_ten(market.base_unit))
+    decimals = decimals_of(graph, price_decimals(market))
     return tuple(_caps_below(graph, graph.feeds[feed], values, decimals))
 
 

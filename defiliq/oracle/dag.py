@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 from defiliq.oracle.drivers import drivers
-from defiliq.oracle.scale import decimals_of, power_of_ten
+from defiliq.oracle.scale import decimals_of, power_of_ten, price_decimals
 from defiliq.pricing.branch import Branch, Role
 from defiliq.pricing.graph import Discount, Fixed, Fraction, Growing, Input, Least, PriceGraph, Quantity
 from defiliq.types import Market
@@ -47,15 +47,16 @@ def dependency_graph(market: Market) -> Dag:
     graph = _whole(market)
     _add_quantities(dag, graph, market)
     _add_drivers(dag, graph, market)
-    base_decimals = power_of_ten(market.base_unit)
     for position, feed in enumerate(market.feeds):
         node, price = Node("feed", position), market.prices[position]
-        facts = {"value": price, "decimals": base_decimals, "source": feed.source}
+        decimals = power_of_ten(market.price_unit(position))
+        facts = {"value": price, "decimals": decimals, "source": feed.source}
         dag.add_node(node, kind="feed", label=feed.name, **facts)
         dag.add_edge(Node("quantity", graph.feeds[position]), node, roles=("part",))
     for position, reserve in enumerate(market.reserves):
         node, price = Node("reserve", position), market.price_of(position)
-        facts = {"value": price, "decimals": base_decimals, "source": reserve.asset}
+        decimals = power_of_ten(market.price_unit(reserve.feed))
+        facts = {"value": price, "decimals": decimals, "source": reserve.asset}
         dag.add_node(node, kind="reserve", label=reserve.symbol, **facts)
         dag.add_edge(Node("feed", reserve.feed), node)
     return dag
@@ -130,18 +131,17 @@ def _whole(market: Market) -> PriceGraph:
     """The market's price graph; where nothing was resolved, one in which every feed is an input."""
     if market.graph.feeds:
         return market.graph
-    decimals = power_of_ten(market.base_unit) or 0
-    named = enumerate(drivers(market))
+    named = zip(drivers(market), market.feeds, market.prices, price_decimals(market), strict=True)
     inputs = tuple(
-        Input(driver.name, "unresolved", market.feeds[k].source, market.prices[k], decimals)
-        for k, driver in named
+        Input(driver.name, "unresolved", feed.source, price, 0 if decimals is None else decimals)
+        for driver, feed, price, decimals in named
     )
     return PriceGraph(inputs, tuple(range(len(inputs))))
 
 
 def _add_quantities(dag: Dag, graph: PriceGraph, market: Market) -> None:
     values = graph.values(market.timestamp)
-    decimals = decimals_of(graph, power_of_ten(market.base_unit))
+    decimals = decimals_of(graph, price_decimals(market))
     for position, quantity in enumerate(graph.quantities):
         node = Node("quantity", position)
         label = quantity.name if isinstance(quantity, Input) else quantity.label

@@ -80,7 +80,7 @@ def group_driver(market: Market, spec: str) -> Driver:
     twice = [market.feeds[feed].name for feed, count in Counter(m.target for m in moves).items() if count > 1]
     if twice:
         raise InputError(f"the group {spec!r} moves {', '.join(twice)} twice. Name each feed once.")
-    return driver_of_feeds(name, market.prices[lead], market.base_unit, moves)
+    return driver_of_feeds(name, market.prices[lead], market.price_unit(lead), moves)
 
 
 def _feed_drivers(market: Market) -> tuple[Driver, ...]:
@@ -93,7 +93,7 @@ def _feed_drivers(market: Market) -> tuple[Driver, ...]:
     for position, (feed, price) in enumerate(zip(market.feeds, market.prices, strict=True)):
         apart = "" if names[feed.name.casefold()] == 1 else f"[{feed.source[:8]}]"
         name = f"{feed.name}{apart}/{market.base_symbol}"
-        found.append(driver_of_feeds(name, price, market.base_unit, [Move(position)]))
+        found.append(driver_of_feeds(name, price, market.price_unit(position), [Move(position)]))
     return tuple(found)
 
 

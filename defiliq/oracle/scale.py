@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from defiliq.pricing.graph import Discount, Fraction, Input, Least, PriceGraph, Quantity
+from defiliq.types import Market
 
 
 def power_of_ten(number: int) -> int | None:
@@ -13,15 +14,21 @@ def power_of_ten(number: int) -> int | None:
     return len(text) - 1 if text[0] == "1" and not text.strip("10") and text.count("1") == 1 else None
 
 
-def decimals_of(graph: PriceGraph, base: int | None) -> list[int | None]:
-    """The decimals of every quantity; a computed feed has the base currency's, a cap those of what it limits.
+def price_decimals(market: Market) -> list[int | None]:
+    """The decimals of each feed's price; None where its unit is no power of ten."""
+    return [power_of_ten(market.price_unit(feed)) for feed in range(len(market.feeds))]
 
-    None where constants that are no powers of ten hide them.
+
+def decimals_of(graph: PriceGraph, priced_in: Sequence[int | None]) -> list[int | None]:
+    """The decimals of every quantity: a computed feed has its price's, a cap those of what it limits.
+
+    `priced_in` are those of the feeds' prices. None where constants that are no powers of ten hide them.
     """
+    priced = dict(zip(graph.feeds, priced_in, strict=False))
     found: list[int | None] = []
     for position, quantity in enumerate(graph.quantities):
-        is_answer = position in graph.feeds and not isinstance(quantity, Input)
-        found.append(base if is_answer else _own(quantity, found))
+        is_answer = position in priced and not isinstance(quantity, Input)
+        found.append(priced[position] if is_answer else _own(quantity, found))
     for position in reversed(range(len(found))):
         quantity = graph.quantities[position]
         if isinstance(quantity, Least):

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from defiliq.ladder import IDENTITY, identity, to_usd, yearly_pct
+from defiliq.ladder import IDENTITY, identity, price_usd, yearly_pct
 from defiliq.oracle.dag import (
     Dag,
     Node,
@@ -134,7 +134,7 @@ def _price_columns(dag: Dag, market: Market, price: Node) -> dict[str, object]:
         "reserve": facts["label"],
         "asset": facts["source"] if price.layer == "reserve" else "",
         "price_raw": str(facts["value"]),
-        "price_usd": to_usd(facts["value"], market),
+        "price_usd": price_usd(facts["value"], market, int(feed_of(dag, price).key)),
         "source": dag.nodes[feed_of(dag, price)]["source"],
         "evaluated_at": market.timestamp,
     }

@@ -26,7 +26,7 @@ from defiliq.oracle.drivers import drivers, find_driver, group_driver
 from defiliq.pipeline.solving import Counter, Sides, solve_book
 from defiliq.pricing.driver import Driver
 from defiliq.protocols import PROTOCOLS
-from defiliq.types import Account, Health, Liquidation, Market, Refusal
+from defiliq.types import Account, Health, Liquidation, Market, Refusal, Taking
 
 
 def health(book: Book[Any]) -> pd.DataFrame:
@@ -43,7 +43,7 @@ def health_row(account: Account, market: Market) -> dict[str, object]:
     """One account's row of the health table, without the identity columns."""
     protocol = PROTOCOLS[market.protocol]
     judged: Health = protocol.health(account, market)
-    taken = protocol.take(account, market) if judged.liquidatable else Refusal("")
+    taken: Taking = protocol.take(account, market) if judged.liquidatable else Refusal("")
     return {
         "account": account.owner,
         "health_factor": factor_text(judged.factor_wad),
@@ -51,8 +51,8 @@ def health_row(account: Account, market: Market) -> dict[str, object]:
         "debt_usd": to_usd(judged.debt_base, market),
         "available_borrows_usd": to_usd(judged.available_borrows_base, market),
         "liquidatable": judged.liquidatable,
-        "callable": isinstance(taken, Liquidation),
-        "reason": taken.reason if isinstance(taken, Refusal) else "",
+        "callable": not isinstance(taken, Refusal),
+        "reason": taken.remark if isinstance(taken, Liquidation) else taken.reason,
         "mode": account.mode,
         "threshold_bps": judged.threshold_bps,
         "ltv_bps": judged.ltv_bps,
@@ -134,6 +134,14 @@ def at_time(book: Book[Any], timestamp: int) -> Book[Any]:
             "Use a later one."
         )
     return replace(book, market=book.market.at_time(timestamp))
+
+
+def as_stored(book: Book[Any]) -> Book[Any]:
+    """The same book judged by indices as they were last written, as the protocol's own views do.
+
+    NoStoredIndices where the protocol's views show accrued ones only.
+    """
+    return replace(book, market=book.market.as_stored())
 
 
 def _names(driver: str | Sequence[str] | None) -> tuple[str, ...]:

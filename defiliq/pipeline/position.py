@@ -5,19 +5,19 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
 from defiliq.book import Book
 from defiliq.errors import InputError
-from defiliq.ladder import IDENTITY, as_table, build_ladder, identity, to_usd
+from defiliq.ladder import IDENTITY, as_table, build_ladder, identity, price_usd, to_usd
 from defiliq.pipeline.eta import DEFAULT_HORIZON_S, eta_columns, find_etas
 from defiliq.pipeline.judge import choose_drivers, health_row
 from defiliq.pipeline.solving import Sides, solve_book
 from defiliq.protocols import PROTOCOLS
-from defiliq.types import Account, Eta, Liquidation, Market, Refusal
+from defiliq.types import Account, Eta, Liquidation, Market, Refusal, Untold
 from defiliq.view.files import render_json
 
 LEG_COLUMNS = (
@@ -56,8 +56,8 @@ class Position:
     eta: Eta | None
     """When interest alone breaks it, within `horizon_s`; None where rounding alone decides."""
     horizon_s: int
-    taken: Liquidation | None
-    """The call that pays a liquidator most right now; None where there is none."""
+    taken: Liquidation | Untold | None
+    """What a liquidation takes right now, at best; None where there is none."""
 
     @property
     def nearest(self) -> dict[str, Any] | None:
@@ -130,15 +130,34 @@ def position_json(found: Position) -> str:
         else {"outcome": found.eta.outcome, "horizon_s": found.horizon_s}
         | eta_columns(found.eta, found.market),
         "unresolved": [driver for _, driver in found.unresolved],
-        "liquidation": None
-        if taken is None
-        else {name: str(value) for name, value in asdict(taken).items()}
-        | {
-            "seize_asset": found.market.reserves[taken.seize_reserve].asset,
-            "repay_asset": found.market.reserves[taken.repay_reserve].asset,
-        },
+        "liquidation": None if taken is None else _taken_json(taken, found.market),
     }
     return json.dumps(about, indent=2) + "\n"
+
+
+def _taken_json(taken: Liquidation | Untold, market: Market) -> dict[str, Any]:
+    """A liquidation with exact integers as decimal strings."""
+    if isinstance(taken, Untold):
+        return {"unknown": taken.reason}
+    return {
+        "seizures": [
+            {
+                "asset": market.reserves[seizure.reserve].asset,
+                "amount": str(seizure.amount),
+                "base": str(seizure.base),
+                "protocol_fee": str(seizure.protocol_fee),
+            }
+            for seizure in taken.seizures
+        ],
+        "repay_asset": market.reserves[taken.repay_reserve].asset,
+        "repaid": str(taken.repaid),
+        "seized_base": str(taken.seized_base),
+        "repaid_base": str(taken.repaid_base),
+        "bonus_base": str(taken.bonus_base),
+        "bad_debt_base": str(taken.bad_debt_base),
+        "debt_to_cover": None if taken.debt_to_cover is None else str(taken.debt_to_cover),
+        "remark": taken.remark,
+    }
 
 
 def _legs(account: Account, market: Market) -> pd.DataFrame:
@@ -152,7 +171,7 @@ def _legs(account: Account, market: Market) -> pd.DataFrame:
                 "account": account.owner,
                 "reserve": reserve.symbol,
                 "asset": reserve.asset,
-                "price_usd": to_usd(market.prices[value.feed], market),
+                "price_usd": price_usd(market.prices[value.feed], market, value.feed),
                 "collateral": amount_text(value.supplied, reserve.decimals),
                 "collateral_usd": to_usd(value.supplied_base, market),
                 "debt": amount_text(value.owed, reserve.decimals),

@@ -25,7 +25,7 @@ from defiliq.protocols import PROTOCOLS
 from defiliq.types import Market, StableDebt
 from defiliq.view.files import replace_file
 
-FORMAT = "2"
+FORMAT = "3"
 _METADATA = b"defiliq"
 
 _LEG_COLUMNS = {
@@ -39,12 +39,16 @@ _LEG_COLUMNS = {
     "debt": pa.string(),
     "debt_high": pa.uint64(),
     "debt_low": pa.uint64(),
+    "debt_index": pa.string(),
+    "debt_index_high": pa.uint64(),
+    "debt_index_low": pa.uint64(),
     "counted": pa.bool_(),
     "stable_principal": pa.string(),
     "stable_rate_ray": pa.string(),
     "stable_updated_at": pa.int64(),
 }
-"""Column to type. All that describe a leg are null in the row of an account without legs."""
+"""Column to type. All that describe a leg are null in the row of an account without legs, and `debt_index` is
+where the protocol keeps none."""
 
 
 def save_snapshot(book: Book[Any], path: str | Path) -> Path:
@@ -117,11 +121,23 @@ def _leg_columns(book: Book[Any]) -> dict[str, pa.Array]:
         "stable_rate_ray": [None if debt is None else str(debt.rate_ray) for debt in stable],
         "stable_updated_at": [None if debt is None else debt.updated_at for debt in stable],
     }
-    for name, amounts in (("collateral", book.collateral), ("debt", book.debt)):
-        columns[name] = [None if leg is None else str(amounts[leg]) for leg in legs]
-        columns[f"{name}_high"] = [None if leg is None else int(amounts.high[leg]) for leg in legs]
-        columns[f"{name}_low"] = [None if leg is None else int(amounts.low[leg]) for leg in legs]
+    columns |= _amount_columns("collateral", book.collateral, legs)
+    columns |= _amount_columns("debt", book.debt, legs)
+    columns |= _amount_columns("debt_index", book.debt_index, legs)
     return {name: pa.array(columns[name], type=kind) for name, kind in _LEG_COLUMNS.items()}
+
+
+def _amount_columns(
+    name: str, amounts: Amounts | None, legs: Sequence[int | None]
+) -> dict[str, Sequence[Any]]:
+    """Amounts of the rows' legs: for people, and in two halves."""
+    if amounts is None:
+        return {f"{name}{half}": [None] * len(legs) for half in ("", "_high", "_low")}
+    return {
+        name: [None if leg is None else str(amounts[leg]) for leg in legs],
+        f"{name}_high": [None if leg is None else int(amounts.high[leg]) for leg in legs],
+        f"{name}_low": [None if leg is None else int(amounts.low[leg]) for leg in legs],
+    }
 
 
 def _decode_market(about: dict[str, Any]) -> Market:
@@ -164,10 +180,9 @@ def _book(table: pa.Table, market: Market, failed: dict[str, str]) -> Book[Any]:
         modes=np.array([modes[k] for k in starts], dtype=np.uint8),
         first_leg=np.array([0, *(before[end] for end in ends)], dtype=np.int64),
         reserves=_numbers(legs, "reserve", np.int16),
-        collateral=Amounts(
-            _numbers(legs, "collateral_high", np.uint64), _numbers(legs, "collateral_low", np.uint64)
-        ),
-        debt=Amounts(_numbers(legs, "debt_high", np.uint64), _numbers(legs, "debt_low", np.uint64)),
+        collateral=_amounts(legs, "collateral"),
+        debt=_amounts(legs, "debt"),
+        debt_index=_debt_index(legs),
         counted=_numbers(legs, "counted", np.bool_),
         stable=_stable(legs),
         failed=failed,
@@ -199,6 +214,16 @@ def _numbers(legs: pa.Table, name: str, kind: Any) -> Any:
     if column.null_count:
         raise NotEncoded(f"column {name} has gaps")
     return np.asarray(column.to_numpy(), dtype=kind)
+
+
+def _amounts(legs: pa.Table, name: str) -> Amounts:
+    return Amounts(_numbers(legs, f"{name}_high", np.uint64), _numbers(legs, f"{name}_low", np.uint64))
+
+
+def _debt_index(legs: pa.Table) -> Amounts | None:
+    """The debts' indices; None where no leg has one."""
+    gaps = legs.column("debt_index_high").null_count
+    return None if gaps == len(legs) > 0 else _amounts(legs, "debt_index")
 
 
 def _stable(legs: pa.Table) -> dict[int, StableDebt]:

@@ -14,12 +14,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from defiliq.book import Book
-from defiliq.ladder import IDENTITY, as_table, identity, taken_columns, to_usd
+from defiliq.ladder import IDENTITY, as_table, identity, price_usd, taken_columns, to_usd
 from defiliq.oracle.caps import Cap, is_capped
 from defiliq.pipeline.position import amount_text
 from defiliq.pipeline.shocks import Moved, Shock
 from defiliq.pipeline.sums import Heap, Sums
-from defiliq.types import Liquidation, Market, Refusal
+from defiliq.types import Liquidation, Market, Refusal, Taking, Untold
 
 RESERVE_COLUMNS = (
     *IDENTITY,
@@ -72,7 +72,7 @@ class Broken(NamedTuple):
     """Whether it is at spot, too."""
     collateral_base: int
     debt_base: int
-    taken: Liquidation | Refusal
+    taken: Taking
     """Its first call, or why the protocol refuses every one."""
 
 
@@ -111,8 +111,8 @@ class StressResult:
             rows.append(
                 self._head()
                 | {"reserve": reserve.symbol, "asset": reserve.asset}
-                | {"spot_raw": str(spot), "spot_price_usd": to_usd(spot, self.market)}
-                | {"price_raw": str(price), "price_usd": to_usd(price, self.market)}
+                | {"spot_raw": str(spot), "spot_price_usd": price_usd(spot, self.market, reserve.feed)}
+                | {"price_raw": str(price), "price_usd": price_usd(price, self.market, reserve.feed)}
                 | {"change_pct": _change_pct(spot, price)}
                 | {
                     "capped_at_spot": is_capped(self.book.market, reserve.feed),
@@ -128,6 +128,7 @@ class StressResult:
         """One row: how many accounts break, what they hold and owe, first calls, bad debt."""
         calls = [each.taken for each in self.broken if isinstance(each.taken, Liquidation)]
         refusals = Counter(each.taken.reason for each in self.broken if isinstance(each.taken, Refusal))
+        untold = any(isinstance(each.taken, Untold) for each in self.broken)
         market = self.market
         row = self._head() | {
             "accounts": len(self.book),
@@ -136,13 +137,13 @@ class StressResult:
             "already_accounts": int((self.after & self.before).sum()),
             "newly_accounts": int((self.after & ~self.before).sum()),
             "cured_accounts": int((self.before & ~self.after).sum()),
-            "callable_accounts": len(calls),
+            "callable_accounts": len(self.broken) - refusals.total(),
             "refused_accounts": refusals.total(),
             "reasons": _counted(refusals),
-            "repaid_usd": to_usd(sum(call.repaid_base for call in calls), market),
-            "seized_usd": to_usd(sum(call.seized_base for call in calls), market),
-            "bonus_usd": to_usd(sum(call.bonus_base for call in calls), market),
         }
+        for name in ("repaid", "seized", "bonus"):
+            total = sum(getattr(call, f"{name}_base") for call in calls)
+            row[f"{name}_usd"] = math.nan if untold else to_usd(total, market)
         at_spot = {f"spot_{name}": value for name, value in _sum_columns(self.at_spot, market).items()}
         return _table([row | _sum_columns(self.sums, market) | at_spot], TOTAL_COLUMNS)
 

@@ -82,9 +82,11 @@ class Sums:
         return collateral, debt
 
     def take(self, taken: Liquidation) -> None:
-        """Add what one call moves."""
-        seized, repaid = self.collateral[taken.seize_reserve], self.debt[taken.repay_reserve]
-        seized.moved += taken.seized
-        seized.moved_base += taken.seized_base
+        """Add what one liquidation moves."""
+        for seizure in taken.seizures:
+            seized = self.collateral[seizure.reserve]
+            seized.moved += seizure.amount
+            seized.moved_base += seizure.base
+        repaid = self.debt[taken.repay_reserve]
         repaid.moved += taken.repaid
         repaid.moved_base += taken.repaid_base

@@ -72,10 +72,10 @@ def verify(
 ) -> Verification:
     """Compare a random sample of a book, or all of it, with the contract's own answers at the book's block.
 
-    Every number that the contract says of an account must be equal, not only the verdict. With `levels`, each level of the
-    sampled accounts goes to the contract twice, by state override: at p* it must be liquidatable, one integer
-    nearer to spot it must not. A driver that is price aggregators is moved there, so that the chain's own
-    adapters make the prices; where it is not, the reserves' price sources are pinned.
+    Every number that the contract says of an account must be equal, not only the verdict. With `levels`, each
+    level of the sampled accounts goes to the contract twice, by override: at p* it must be liquidatable,
+    one integer nearer to spot it must not. A driver that is price aggregators is moved there, so that the
+    chain's own adapters make the prices; where it is not, the reserves' price sources are pinned.
     """
     _require_same_chain(node, book)
     rows = sorted(_sample(len(book), sample, seed))

@@ -162,6 +162,7 @@ class Chain:
         *,
         overrides: Mapping[str, Override] | None = None,
         timestamp: int | None = None,
+        number: int | None = None,
     ) -> list[bytes | CallReverted]:
         assert at is AT
         if overrides is not None and self.way != "reader":

@@ -237,10 +237,33 @@ def test_powers_of_ten(number: int, power: int | None) -> None:
 
 def test_decimals_follow_the_arithmetic() -> None:
     graph = graph_market().graph
-    assert decimals_of(graph, 8) == [8, 18, 18, 18, 8, 18, 18, 18, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 18, 8, 8, 8]
+    assert decimals_of(graph, [8] * len(graph.feeds)) == [
+        8,
+        18,
+        18,
+        18,
+        8,
+        18,
+        18,
+        18,
+        8,
+        8,
+        8,
+        8,
+        8,
+        8,
+        8,
+        8,
+        8,
+        8,
+        18,
+        8,
+        8,
+        8,
+    ]
     rate = Input("A/B ratio", "ratio", address(1), 5, 18)
     odd = PriceGraph(
         (rate, Fraction((0,), (), 1, 24), Fraction((0, 0), (), 1, 10**18), Growing(1, 0, 1, 1)), ()
     )
-    assert decimals_of(odd, 8) == [18, None, 18, None]
-    assert decimals_of(replace(odd, feeds=(0, 1)), 8)[:2] == [18, 8]
+    assert decimals_of(odd, [8]) == [18, None, 18, None]
+    assert decimals_of(replace(odd, feeds=(0, 1)), [8, 8])[:2] == [18, 8]

@@ -33,6 +33,7 @@ from tests.protocols.aave_v3.contract_says import (
     toward_spot,
 )
 from tests.protocols.aave_v3.stage import selector, spread
+from tests.takings import cover, sole
 
 pytestmark = pytest.mark.lab
 LATER_S = (0, 1_234_567)
@@ -202,9 +203,9 @@ def liquidated(solved: Solved, level: Level, ours: Liquidation, at: int) -> Outc
     moved = {names[sources[position]]: value for position, value in level.driver.moved_inputs(at).items()}
     return lab.liquidate(
         solved.book.owner(level.account),
-        collateral=market.reserves[ours.seize_reserve].symbol,
+        collateral=market.reserves[sole(ours).reserve].symbol,
         debt=market.reserves[ours.repay_reserve].symbol,
-        debt_to_cover=ours.debt_to_cover,
+        debt_to_cover=cover(ours),
         timestamp=market.timestamp,
         drivers=moved,
         takes_a_token=True,
@@ -222,7 +223,7 @@ def test_real_liquidations(request: pytest.FixtureRequest, fixture: str) -> None
         ours = take(solved.book.account(level.account), market.at_inputs(level.driver.moved_inputs(price)))
         assert isinstance(ours, Liquidation), level
         done = liquidated(solved, level, ours, price)
-        assert (done.success, done.repaid, done.seized) == (True, ours.repaid, ours.seized), level
+        assert (done.success, done.repaid, done.seized) == (True, ours.repaid, sole(ours).amount), level
         nearer = liquidated(solved, level, ours, price + toward_spot(level))
         assert (nearer.success, nearer.error) == (False, REFUSED[lab.version]), level
     assert len(chosen) == LIQUIDATIONS

@@ -28,6 +28,7 @@ from tests.lab.market import TREASURY
 from tests.lab.node import RpcError
 from tests.protocols.aave_v3.conftest import packed
 from tests.protocols.aave_v3.contract_says import answers_of, feed_drivers, moved_feeds, price_of
+from tests.takings import cover, sole
 
 AFTER_S = 777
 """The liquidations happen so long after the block that was read: balances accrue until then."""
@@ -88,14 +89,14 @@ class Stage:
         Whales are paid in aTokens: the pool does not hold so much of the underlying.
         """
         if isinstance(taken, Liquidation):
-            seize, repay, cover = taken.seize_reserve, taken.repay_reserve, taken.debt_to_cover
+            seize, repay, asked = sole(taken).reserve, taken.repay_reserve, cover(taken)
         else:
-            (seize, repay), cover = taken, MAX_UINT256
+            (seize, repay), asked = taken, MAX_UINT256
         return self.lab.liquidate(
             self.book.owner(level.account),
             collateral=self.symbol(seize),
             debt=self.symbol(repay),
-            debt_to_cover=cover if debt_to_cover is None else debt_to_cover,
+            debt_to_cover=asked if debt_to_cover is None else debt_to_cover,
             timestamp=self.market.timestamp,
             prices=self.feeds(level.driver, price),
             takes_a_token=a_tokens or self.is_whale(level),
@@ -103,14 +104,14 @@ class Stage:
 
     def treasury_growth(self, level: Level, price: int, taken: Liquidation) -> int:
         """By how many scaled aTokens of the seized reserve one real call lets the treasury grow."""
-        lab, (seized, repaid) = self.lab, (self.symbol(taken.seize_reserve), self.symbol(taken.repay_reserve))
+        lab, (seized, repaid) = self.lab, (self.symbol(sole(taken).reserve), self.symbol(taken.repay_reserve))
         a_token, pool = lab.market.a_tokens[seized], lab.market.pool
         arguments = (lab.tokens[seized], lab.tokens[repaid], self.book.owner(level.account))
         with lab.rewinding():
             for source, answer in self.feeds(level.driver, price).items():
                 lab.set_price(source, answer)
             before = lab.chain.call(a_token, "scaledBalanceOf", TREASURY)
-            call = Tx(LIQUIDATOR, pool, "liquidationCall", (*arguments, taken.debt_to_cover, False))
+            call = Tx(LIQUIDATOR, pool, "liquidationCall", (*arguments, cover(taken), False))
             lab.chain.send_all([call], self.market.timestamp)
             return int(lab.chain.call(a_token, "scaledBalanceOf", TREASURY)) - int(before)
 
@@ -229,4 +230,6 @@ def deficits_base(market: AaveMarket, outcome: Outcome) -> int:
 
 def amounts_of(found: Liquidation | Outcome) -> tuple[Any, ...]:
     """What is compared to the wei. The fee is the value of the aToken's Transfer to the treasury."""
+    if isinstance(found, Liquidation):
+        return found.repaid, sole(found).amount, sole(found).protocol_fee
     return found.repaid, found.seized, found.protocol_fee

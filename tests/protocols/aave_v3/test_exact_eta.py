@@ -26,6 +26,7 @@ from tests.lab.reserves import STAKED
 from tests.protocols.aave_v3.conftest import packed
 from tests.protocols.aave_v3.contract_says import WAD, World, ask_pool, data_of
 from tests.protocols.aave_v3.stage import amounts_of, open_position, selector
+from tests.takings import cover, sole
 
 pytestmark = pytest.mark.lab
 MINED = 12
@@ -143,14 +144,14 @@ def test_a_real_call_is_refused_before_and_taken_at_the_second(timed: Timed) -> 
         taken = take(book.account(row), there)
         if not isinstance(taken, Liquidation) or done == MINED:
             continue
-        symbols = [there.reserves[k].symbol for k in (taken.seize_reserve, taken.repay_reserve)]
+        symbols = [there.reserves[k].symbol for k in (sole(taken).reserve, taken.repay_reserve)]
         a_tokens = shapes.get(owner, "").startswith("whale")
         for second in (at - 1, at):
             outcome = lab.liquidate(
                 owner,
                 collateral=symbols[0],
                 debt=symbols[1],
-                debt_to_cover=taken.debt_to_cover,
+                debt_to_cover=cover(taken),
                 timestamp=second,
                 takes_a_token=a_tokens,
             )

@@ -16,6 +16,7 @@ from tests.lab.build import VERSIONS
 from tests.lab.liquidation import LIQUIDATOR
 from tests.protocols.aave_v3.conftest import Scene
 from tests.protocols.aave_v3.contract_says import WAD, World, answers_of, ask_pool, data_of
+from tests.takings import sole
 
 pytestmark = pytest.mark.lab
 DAY = 86_400
@@ -115,7 +116,7 @@ def test_every_account_after_real_liquidations(scene: Scene) -> None:
         for account in book.accounts():
             found = take(account, book.market)
             if isinstance(found, Liquidation) and liquidated < 8:
-                pair = [lab.tokens[symbol_of[k]] for k in (found.seize_reserve, found.repay_reserve)]
+                pair = [lab.tokens[symbol_of[k]] for k in (sole(found).reserve, found.repay_reserve)]
                 arguments = (*pair, account.owner, found.debt_to_cover, False)
                 lab.chain.send(lab.market.pool, "liquidationCall", *arguments, sender=LIQUIDATOR)
                 liquidated += 1

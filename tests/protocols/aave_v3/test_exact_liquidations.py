@@ -30,6 +30,7 @@ from tests.protocols.aave_v3.stage import (
     set_stage,
     spread,
 )
+from tests.takings import sole
 
 pytestmark = pytest.mark.lab
 PER_SHAPE = 5
@@ -107,24 +108,24 @@ def test_the_health_factor_error_is_the_one_that_aave_names(lab_v36: Lab, lab_v3
 
 def kinds(account: Account, market: AaveMarket, ours: Liquidation) -> set[str]:
     """What a liquidation is an example of, from the account's legs and what it takes of them."""
-    pair = all_pairs(account, market)[ours.seize_reserve, ours.repay_reserve]
+    pair = all_pairs(account, market)[sole(ours).reserve, ours.repay_reserve]
     above = rule(account, market).health(market.prices).factor_wad > CLOSE_FACTOR_HF_THRESHOLD
     whole_leg, exhausted = (
         ours.repaid == pair.debt.owed,
-        ours.seized + ours.protocol_fee == pair.collateral.supplied,
+        sole(ours).amount + sole(ours).protocol_fee == pair.collateral.supplied,
     )
     backing = [leg for leg in account.legs if leg.counted and leg.collateral]
     owing = [leg for leg in account.legs if leg.debt or leg.stable is not None]
-    reserve = market.reserves[ours.seize_reserve]
+    reserve = market.reserves[sole(ours).reserve]
     found = {
         "eMode": account.mode != 0,
         "own eMode price": account.mode != 0 and pair.debt_price != market.price_of(ours.repay_reserve),
         "several collaterals": len(backing) > 1,
         "several debts": len(owing) > 1,
         "stable rate": any(leg.stable is not None and leg.reserve == ours.repay_reserve for leg in owing),
-        "same asset on both sides": ours.seize_reserve == ours.repay_reserve,
-        "fee": ours.protocol_fee > 0,
-        "no fee": reserve.liquidation_protocol_fee_bps == 0 and ours.protocol_fee == 0,
+        "same asset on both sides": sole(ours).reserve == ours.repay_reserve,
+        "fee": sole(ours).protocol_fee > 0,
+        "no fee": reserve.liquidation_protocol_fee_bps == 0 and sole(ours).protocol_fee == 0,
         "whale": ours.repaid_base > 2**63,
         "dust": ours.repaid_base < 10**7,
         "all of a leg at or below 0.95": whole_leg and not above,
@@ -194,9 +195,9 @@ def test_the_treasury_holds_what_the_fee_is_worth(stage: Stage) -> None:
             ours = take(stage.account(level), stage.at(level.driver, price))
             if not isinstance(ours, Liquidation):
                 continue
-            reserve = stage.market.reserves[ours.seize_reserve]
+            reserve = stage.market.reserves[sole(ours).reserve]
             grew = stage.treasury_growth(level, price, ours)
-            assert grew == to_scaled(ours.protocol_fee, reserve.income_ray), stage.shape(level)
+            assert grew == to_scaled(sole(ours).protocol_fee, reserve.income_ray), stage.shape(level)
             grown += grew > 0
     assert grown >= 30
 

@@ -32,6 +32,7 @@ from tests.protocols.aave_v3.stage import (
     set_stage,
     spread,
 )
+from tests.takings import cover, sole
 
 pytestmark = pytest.mark.lab
 DUST = selector("MustNotLeaveDust")
@@ -87,7 +88,7 @@ def test_no_pair_pays_more_than_the_one_that_is_taken(
                 assert done.success, (stage.shape(level), named, done.error)
                 profits[named] = profit_base(pair, done)
         tried += len(profits)
-        best = profits[ours.seize_reserve, ours.repay_reserve]
+        best = profits[sole(ours).reserve, ours.repay_reserve]
         assert best == ours.bonus_base, stage.shape(level)
         assert best == max(profits.values()), (stage.shape(level), profits)
     assert tried > 3 * ACCOUNTS
@@ -149,9 +150,9 @@ def test_the_best_pair_may_be_one_that_the_dust_rule_limits(lab_v36: Lab) -> Non
             done = stage.call(level, price, ours)
             assert amounts_of(done) == amounts_of(ours)
             if ours.debt_to_cover != MAX_UINT256:
-                named = ours.seize_reserve, ours.repay_reserve
+                named = sole(ours).reserve, ours.repay_reserve
                 assert stage.refusal(level, price, named) == DUST
-                assert stage.refusal(level, price, named, ours.debt_to_cover + 1) == DUST
+                assert stage.refusal(level, price, named, cover(ours) + 1) == DUST
                 limited += 1
     assert limited
 

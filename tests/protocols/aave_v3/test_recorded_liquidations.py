@@ -11,6 +11,7 @@ from defiliq.protocols.aave_v3.market import AaveMarket
 from defiliq.types import Account, Leg, Liquidation, Refusal, StableDebt
 from defiliq.units import MAX_UINT256, RAY
 from tests.builders import NOW, address, plain_market, plain_reserve
+from tests.takings import sole
 
 
 class Recorded(NamedTuple):
@@ -71,7 +72,7 @@ def test_since_v33_worthless_collateral_is_seized_for_nothing_and_the_debt_writt
     case = RECORDED[revision]
     found = link_for_nothing(case, revision)
     assert isinstance(found, Liquidation), found
-    assert (found.repaid, found.seized, found.protocol_fee) == (0, case.seized, case.protocol_fee)
+    assert (found.repaid, sole(found).amount, sole(found).protocol_fee) == (0, case.seized, case.protocol_fee)
     assert found.bad_debt_base == case.written_off_base
     assert found.debt_to_cover == MAX_UINT256
 
