@@ -12,6 +12,11 @@ from defiliq.types import Market, Reserve
 Clock: TypeAlias = Literal["block", "timestamp"]
 """What interest counts: blocks (Compound, Venus) or seconds (Moonwell, Benqi)."""
 
+ProductRounding: TypeAlias = Literal["down", "half_up"]
+"""How a Comptroller rounds the product of two wads. Down: ExponentialNoError.mul_ (Compound and Venus today,
+Benqi, Moonwell). Half up: Exponential.mulExp (older ones, such as Venus' ComptrollerG1 to G3). All
+else is cut by both."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CTokenReserve(Reserve):
@@ -58,7 +63,7 @@ class CTokenReserve(Reserve):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompoundMarket(Market):
-    """A Comptroller at one block. Prices are the oracle's mantissas, scaled by 36 less the token's decimals."""
+    """A Comptroller at one block. Prices are the oracle's mantissas: 36 less the token's decimals."""
 
     reserves: tuple[CTokenReserve, ...]
     comptroller: str
@@ -71,6 +76,7 @@ class CompoundMarket(Market):
     """So many blocks ..."""
     pace_seconds: int
     """... took so many seconds before the block: how a clock of blocks is set to a later time."""
+    product_rounding: ProductRounding = "down"
 
     def tick_at(self, timestamp: int) -> int:
         """What the market's clock shows at a time, at or after the block's own."""
