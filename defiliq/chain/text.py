@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
+
+from defiliq.errors import CallReverted
+
 MAX_TEXT_BYTES = 1024
 """Longer texts are cut before they are read: no symbol or label is a page."""
 MAX_SHOWN = 32
@@ -34,3 +39,24 @@ def clean_text(raw: bytes | None, fallback: str, longest: int = MAX_SHOWN) -> st
     kept = "".join(c if c.isprintable() and c not in MARKUP else " " for c in text)
     shown = " ".join(kept.split())[:longest].strip()
     return shown if shown else fallback
+
+
+def symbol_of(answer: bytes | CallReverted, fallback: str) -> str:
+    """A token's symbol, safe to show; `fallback` where it gives none."""
+    return clean_text(None if isinstance(answer, CallReverted) else text_of(answer), fallback)
+
+
+def unique_symbols(answers: Sequence[bytes | CallReverted], assets: Sequence[str]) -> tuple[str, ...]:
+    """One symbol per asset; where several share one, each gets the start of its address."""
+    names = [
+        symbol_of(answer, f"{asset[:6]}..{asset[-4:]}") for answer, asset in zip(answers, assets, strict=True)
+    ]
+    shared = {name for name, times in Counter(names).items() if times > 1}
+    suffixed = [
+        f"{name}.{asset[2:10]}" if name in shared else name for name, asset in zip(names, assets, strict=True)
+    ]
+    # Addresses with a common start, or a symbol that imitates a suffixed one: the whole address decides.
+    clashing = {name for name, times in Counter(suffixed).items() if times > 1}
+    return tuple(
+        f"{name}.{asset}" if name in clashing else name for name, asset in zip(suffixed, assets, strict=True)
+    )

@@ -5,17 +5,20 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 import numpy as np
 from numpy.typing import NDArray
 
+from defiliq.chain.calldata import NOWHERE as NOWHERE
+from defiliq.chain.calldata import address_of as address_of
+from defiliq.chain.calldata import call_rows as call_rows
+from defiliq.chain.calldata import calldata as calldata
+from defiliq.chain.calldata import keccak as keccak
+from defiliq.chain.calldata import packed as packed
 from defiliq.chain.text import MARKUP as MARKUP
 from defiliq.chain.text import MAX_SHOWN as MAX_SHOWN
 from defiliq.chain.text import clean_text as clean_text
 from defiliq.chain.text import text_at as text_at
 from defiliq.chain.text import text_of as text_of
-from defiliq.types import checksum
 
 GET_POOL = "getPool()"
 GET_PRICE_ORACLE = "getPriceOracle()"
@@ -77,35 +80,7 @@ STABLE_STATE = (PRINCIPAL_BALANCE_OF, GET_USER_STABLE_RATE, GET_USER_LAST_UPDATE
 """What makes up one stable debt, in this order."""
 STABLE_TOKEN = (*STABLE_STATE, TOTAL_SUPPLY)
 
-NOWHERE = "0x" + "0" * 40
-"""The zero address: nothing there, or nothing meant."""
-
 BORROW_EVENT = "Borrow(address,address,address,uint256,uint8,uint256,uint16)"
-
-
-@lru_cache(maxsize=256)
-def keccak(signature: str) -> bytes:
-    """The hash that selectors and event topics are cut from."""
-    from eth_utils.crypto import keccak as hashed  # here: its import is slow and --help needs none
-
-    return bytes(hashed(text=signature))
-
-
-def calldata(signature: str, *arguments: str | int) -> bytes:
-    """A call with arguments of one word each: addresses as hex text, numbers as ints."""
-    words = [
-        argument.to_bytes(32, "big") if isinstance(argument, int) else _raw(argument).rjust(32, b"\0")
-        for argument in arguments
-    ]
-    return keccak(signature)[:4] + b"".join(words)
-
-
-def call_rows(signature: str, addresses: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """(n, 36) calls of a function of one address, one row per (n, 20) address."""
-    rows = np.zeros((len(addresses), 36), dtype=np.uint8)
-    rows[:, :4] = np.frombuffer(keccak(signature)[:4], dtype=np.uint8)
-    rows[:, 16:] = addresses
-    return rows
 
 
 def id_rows(signature: str, ids: list[int]) -> NDArray[np.uint8]:
@@ -114,18 +89,3 @@ def id_rows(signature: str, ids: list[int]) -> NDArray[np.uint8]:
     rows[:, :4] = np.frombuffer(keccak(signature)[:4], dtype=np.uint8)
     rows[:, 35] = ids
     return rows
-
-
-def packed(addresses: list[str]) -> NDArray[np.uint8]:
-    """(n, 20) addresses of their spellings."""
-    raw = b"".join(_raw(address) for address in addresses)
-    return np.frombuffer(raw, dtype=np.uint8).reshape(len(addresses), 20)
-
-
-def address_of(word: bytes) -> str | None:
-    """The EIP-55 address in a word; None where its upper bytes are not zero."""
-    return None if any(word[:12]) else checksum(word[12:32])
-
-
-def _raw(address: str) -> bytes:
-    return bytes.fromhex(address.removeprefix("0x"))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from defiliq.chain.multicall import Words
+from defiliq.chain.text import symbol_of, unique_symbols
 from defiliq.errors import CallReverted, DecodeError, MissingPrice, NotAMarket
 from defiliq.oracle.compose import Quote
 from defiliq.protocols.aave_v3 import abi
@@ -267,27 +267,6 @@ def _reserve_id(raw: RawMarket, row: int) -> int:
     if not raw.data.ok[row] or seen >= 128:
         raise DecodeError(f"{abi.GET_RESERVE_DATA} for {raw.assets[row]}", f"reserve id {seen}")
     return seen
-
-
-def symbol_of(answer: bytes | CallReverted, fallback: str) -> str:
-    """A token's symbol, safe to show; `fallback` where it gives none."""
-    return abi.clean_text(None if isinstance(answer, CallReverted) else abi.text_of(answer), fallback)
-
-
-def unique_symbols(answers: Sequence[bytes | CallReverted], assets: Sequence[str]) -> tuple[str, ...]:
-    """One symbol per asset; where several share one, each gets the start of its address."""
-    names = [
-        symbol_of(answer, f"{asset[:6]}..{asset[-4:]}") for answer, asset in zip(answers, assets, strict=True)
-    ]
-    shared = {name for name, times in Counter(names).items() if times > 1}
-    suffixed = [
-        f"{name}.{asset[2:10]}" if name in shared else name for name, asset in zip(names, assets, strict=True)
-    ]
-    # Addresses with a common start, or a symbol that imitates a suffixed one: the whole address decides.
-    clashing = {name for name, times in Counter(suffixed).items() if times > 1}
-    return tuple(
-        f"{name}.{asset}" if name in clashing else name for name, asset in zip(suffixed, assets, strict=True)
-    )
 
 
 def decode_emodes(raw: RawEModes) -> dict[int, EMode]:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from defiliq.chain.multicall import Words
+from defiliq.chain.text import unique_symbols
 from defiliq.errors import CallReverted, DecodeError, NotAMarket
 from defiliq.protocols.aave_v3 import abi
 from defiliq.protocols.aave_v3.columns import Flags
@@ -19,7 +20,6 @@ from defiliq.protocols.aave_v3.decode import (
     decode_category,
     decode_price,
     share_feeds,
-    unique_symbols,
 )
 from defiliq.protocols.aave_v3.fetch import decode_assets
 
