@@ -126,10 +126,7 @@ class Market:
         raise NotImplementedError  # each protocol accrues in its own way
 
     def as_stored(self) -> Self:
-        """The same market with indices as they were last written, where the protocol's views show those.
-
-        NoStoredIndices where it keeps none apart from those that accrue.
-        """
+        """The same market with indices as last written; NoStoredIndices where no view of it shows those."""
         raise NoStoredIndices(self.protocol)
 
     def at_prices(self, changed: Mapping[int, int]) -> Self:

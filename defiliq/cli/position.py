@@ -137,8 +137,9 @@ def best_call(taken: Liquidation | Untold, market: Market) -> str:
         f"{market.reserves[seizure.reserve].symbol}"
         for seizure in taken.seizures
     )
-    remark = f" ({taken.remark})" if taken.remark else ""
-    return (
-        f"best call now: {amount_text(taken.repaid, repay.decimals)} {repay.symbol} repaid, "
-        f"{seized} seized, a bonus of {money(to_usd(taken.bonus_base, market))}{remark}"
-    )
+    bonus = f"a bonus of {money(to_usd(taken.bonus_base, market))}"
+    bonus += f" ({taken.remark})" if taken.remark else ""
+    repaid = f"{amount_text(taken.repaid, repay.decimals)} {repay.symbol}"
+    if taken.debt_to_cover is None:
+        return f"a liquidation now takes the whole account: {seized}; {repaid} of debt goes, {bonus}"
+    return f"best call now: repay {repaid}, receive {seized}, {bonus}"
