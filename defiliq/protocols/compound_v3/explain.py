@@ -1,0 +1,49 @@
+"""One account's legs as a person reads them: balances and values, whether or not they back anything."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from defiliq.protocols.compound_v3.legs import backs_debt, owed_balance, supplied_balance
+from defiliq.protocols.compound_v3.market import CometMarket
+from defiliq.types import Account
+from defiliq.units import BPS, WAD, mul_div_down
+
+
+@dataclass(frozen=True, slots=True)
+class LegValue:
+    """One leg at the market's prices and indices."""
+
+    reserve: int
+    feed: int
+    supplied: int
+    """Token base units; of the base asset with interest, which collateral does not bear."""
+    supplied_base: int
+    owed: int
+    owed_base: int
+    counted: bool
+    """Whether the Comet counts the supply: a positive base balance backs nothing."""
+    threshold_bps: int
+    """liquidateCollateralFactor, which the contract keeps in whole basis points."""
+
+
+def explain(account: Account, market: CometMarket) -> tuple[LegValue, ...]:
+    """The account's legs, rounded as the Comet rounds them."""
+    values = []
+    for leg in account.legs:
+        reserve = market.reserves[leg.reserve]
+        price = market.prices[reserve.feed]
+        supplied, owed = supplied_balance(leg, reserve, market), owed_balance(leg, reserve, market)
+        values.append(
+            LegValue(
+                reserve=leg.reserve,
+                feed=reserve.feed,
+                supplied=supplied,
+                supplied_base=mul_div_down(supplied, price, reserve.unit),
+                owed=owed,
+                owed_base=mul_div_down(owed, price, reserve.unit),
+                counted=backs_debt(leg, reserve),
+                threshold_bps=mul_div_down(reserve.liquidate_factor_wad, BPS, WAD),
+            )
+        )
+    return tuple(values)

@@ -1,0 +1,106 @@
+"""The storefront of a Comet: what its reserves are, and what it sells seized collateral for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from defiliq.protocols.compound_v3.accrual import accrued_indices, present_value
+from defiliq.protocols.compound_v3.market import CometMarket
+from defiliq.types import Seizure
+from defiliq.units import WAD, mul_div_down
+
+BASE = 0
+"""Position of the base asset in a Comet's reserves."""
+
+
+class Purchase(NamedTuple):
+    """One call of buyCollateral."""
+
+    reserve: int
+    paid: int
+    """Base token base units."""
+    bought: int
+    """Base units of the collateral."""
+    gain_base: int
+    """The value of what is bought less the value of what is paid, at oracle prices."""
+
+
+def reserves(market: CometMarket) -> int:
+    """Base tokens that belong to nobody, negative where suppliers are owed more (Comet.getReserves)."""
+    supply_index, borrow_index = accrued_indices(market, market.timestamp)
+    supplied = present_value(market.total_supply, supply_index)
+    borrowed = present_value(market.total_borrow, borrow_index)
+    return market.reserves[BASE].held - supplied + borrowed
+
+
+def discounted_price(market: CometMarket, reserve: int) -> int:
+    """The price at which a collateral is sold (the first half of Comet.quoteCollateral)."""
+    penalty_wad = WAD - market.reserves[reserve].liquidation_factor_wad
+    discount_wad = mul_div_down(market.store_front_factor_wad, penalty_wad, WAD)
+    return mul_div_down(market.price_of(reserve), WAD - discount_wad, WAD)
+
+
+def quote_collateral(market: CometMarket, reserve: int, base_amount: int) -> int:
+    """How much of a collateral an amount of base tokens buys (Comet.quoteCollateral).
+
+    ZeroDivisionError where the discounted price is 0, as the contract panics.
+    """
+    worth = market.price_of(BASE) * base_amount * market.reserves[reserve].unit
+    return worth // discounted_price(market, reserve) // market.reserves[BASE].unit
+
+
+def largest_payment(market: CometMarket, reserve: int, amount: int) -> int:
+    """The most base tokens whose quote is not more than `amount` of a collateral.
+
+    quoteCollateral(x) is floor(basePrice * x * scale / (discounted * baseScale)), at most `amount` while
+    basePrice * x * scale < (amount + 1) * discounted * baseScale.
+    """
+    short_of = (amount + 1) * discounted_price(market, reserve) * market.reserves[BASE].unit
+    return (short_of - 1) // (market.price_of(BASE) * market.reserves[reserve].unit)
+
+
+def purchase(market: CometMarket, seizure: Seizure) -> Purchase | None:
+    """Buying all of what was seized, as nearly as one call can; None where there is no price for it."""
+    k = seizure.reserve
+    if discounted_price(market, k) == 0:
+        return None
+    paid = largest_payment(market, k, seizure.amount)
+    bought = quote_collateral(market, k, paid)
+    worth = mul_div_down(bought, market.price_of(k), market.reserves[k].unit)
+    cost = mul_div_down(paid, market.price_of(BASE), market.reserves[BASE].unit)
+    return Purchase(k, paid, bought, worth - cost)
+
+
+def sell(seizures: Sequence[Seizure], market: CometMarket) -> tuple[int, str]:
+    """What a liquidator gains by buying what was seized, and what they should know of it.
+
+    The Comet sells while its reserves are below their target, however far one purchase lifts them (NotForSale
+    in Comet.buyCollateral). So the cheapest is bought first and the dearest last. Nobody buys at a loss.
+    """
+    if market.buy_paused:
+        return 0, "buyCollateral is paused: what is seized cannot be bought now"
+    offers = [purchase(market, seizure) for seizure in seizures]
+    unpriced = [s.reserve for s, offer in zip(seizures, offers, strict=True) if offer is None]
+    worthwhile = [offer for offer in offers if offer is not None and offer.gain_base > 0]
+    funds, gain_base, left = reserves(market), 0, []
+    for offer in sorted(worthwhile, key=lambda offer: (offer.paid, offer.reserve)):
+        if funds >= market.target_reserves:
+            left.append(offer.reserve)
+        else:
+            funds += offer.paid
+            gain_base += offer.gain_base
+    remarks = []
+    if left:
+        symbol = market.reserves[BASE].symbol
+        remarks.append(
+            f"NotForSale: {_names(left, market)}, because reserves of {funds} reach the target of "
+            f"{market.target_reserves} (base units of {symbol})"
+        )
+    if unpriced:
+        remarks.append(f"quoteCollateral has no price for {_names(unpriced, market)}: its discount leaves 0")
+    return gain_base, "; ".join(remarks)
+
+
+def _names(positions: Sequence[int], market: CometMarket) -> str:
+    return ", ".join(market.reserves[k].symbol for k in sorted(positions))
