@@ -31,11 +31,12 @@ def calldata(signature: str, *arguments: str | int) -> bytes:
     return keccak(signature)[:4] + b"".join(words)
 
 
-def call_rows(signature: str, addresses: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """(n, 36) calls of a function of one address, one row per (n, 20) address."""
-    rows = np.zeros((len(addresses), 36), dtype=np.uint8)
+def call_rows(signature: str, *addresses: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """(n, 4 + 32 k) calls of a function of k addresses, which are k columns of (n, 20)."""
+    rows = np.zeros((len(addresses[0]), 4 + 32 * len(addresses)), dtype=np.uint8)
     rows[:, :4] = np.frombuffer(keccak(signature)[:4], dtype=np.uint8)
-    rows[:, 16:] = addresses
+    for k, column in enumerate(addresses):
+        rows[:, 16 + 32 * k : 36 + 32 * k] = column
     return rows
 
 

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from defiliq.book import Book
 from defiliq.chain.node import Call, Node
-from defiliq.errors import BlockChanged, MissingPrice, UnsupportedReserve
+from defiliq.chain.unchanged import require_unchanged
+from defiliq.errors import MissingPrice, UnsupportedReserve
 from defiliq.oracle.resolve import resolve
 from defiliq.protocols.aave_v3 import abi
 from defiliq.protocols.aave_v3.columns import Flags, build_book, fetch_balances, fetch_flags
@@ -65,7 +66,7 @@ def read_market(
         if on_missing is None:
             raise error
         on_missing(error)
-    _require_unchanged(node, at)
+    require_unchanged(node, at)
     return reading.market
 
 
@@ -89,7 +90,7 @@ def read(
     reading = _read_market(node, listing, contracts, np.unique(flags.modes).tolist(), at)
     flags = _refuse(flags, reading)
     balances = fetch_balances(node, reading.market, flags, at, on_progress, uncounted=uncounted)
-    _require_unchanged(node, at)
+    require_unchanged(node, at)
     return build_book(reading.market, flags, balances)
 
 
@@ -166,10 +167,3 @@ def _refuse(flags: Flags, reading: Reading) -> Flags:
     for mode in sorted(reading.unpriced_modes):
         flags = flags.refused(flags.modes == mode, f"the price source of its eMode {mode} gives no price")
     return flags
-
-
-def _require_unchanged(node: Node, at: Block) -> None:
-    """The same block must still stand at the pinned height, or answers may belong to two chains."""
-    seen = node.block(at.number)
-    if seen.hash != at.hash:
-        raise BlockChanged(at.number, at.hash, seen.hash)
