@@ -59,13 +59,13 @@ def seize_ratio_wad(market: CompoundMarket, debt: int, collateral: int) -> int |
 
 
 def seize_tokens(market: CompoundMarket, debt: int, collateral: int, repaid: int) -> int | None:
-    """cTokens that a repayment seizes (Comptroller.liquidateCalculateSeizeTokens); None where that reverts."""
+    """cTokens that a repayment seizes (liquidateCalculateSeizeTokens); None where that reverts."""
     ratio_wad = seize_ratio_wad(market, debt, collateral)
     return None if ratio_wad is None else mul_div_down(ratio_wad, repaid, WAD)
 
 
 def call_amounts(market: CompoundMarket, debt: int, collateral: int, repaid: int) -> CallAmounts | None:
-    """What a repayment moves, the shares of CToken.seizeInternal included; None where the contract reverts."""
+    """What a repayment moves, shared out as in CToken.seizeInternal; None where the contract reverts."""
     seized = seize_tokens(market, debt, collateral, repaid)
     if seized is None:
         return None
@@ -93,7 +93,7 @@ def most_repayable(market: CompoundMarket, debt: Holding, *, has_shortfall: bool
 
 
 def largest_call(market: CompoundMarket, debt: Holding, collateral: Holding, most: int) -> CallAmounts | None:
-    """The largest repayment up to `most` that does not seize too much; None where not even one base unit fits.
+    """The largest repayment up to `most` that does not seize too much; None where no base unit fits.
 
     floor(ratio * repaid / 1e18) <= tokens holds up to repaid = (1e18 * (tokens + 1) - 1) // ratio.
     """
@@ -207,7 +207,7 @@ def _bad_debt_base(market: CompoundMarket, after: Sequence[Holding], debt: Holdi
     """
     for held in after:
         of_one_unit = seize_tokens(market, debt.reserve, held.reserve, 1)
-        if held.tokens and (of_one_unit is None or held.tokens >= of_one_unit):
+        if of_one_unit is not None and held.tokens and held.tokens >= of_one_unit:
             return 0
     owed_base = sum(_worth(market, held.reserve, held.owed) for held in after)
     return max(0, owed_base - sum(_supply_worth(market, held) for held in after))
