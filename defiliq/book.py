@@ -185,7 +185,10 @@ class ValueTerms:
 
     An account is liquidatable where
 
-        sum(weight * floor(supplied * price / unit)) < debt_weight * sum(ceil(owed * price / unit))
+        sum(floor(weight * floor(supplied * price / unit) / weight_unit))
+            < debt_weight * sum(round(owed * price / unit))
+
+    where `round` goes up with `debt_rounds_up`, else down. A weight may only exceed its unit where that is 1.
     """
 
     supplied: Amounts
@@ -196,6 +199,8 @@ class ValueTerms:
     """(L,) token base units in one whole token."""
     weight: NDArray[np.int64]
     """(L,)"""
+    weight_unit: int
     debt_weight: int
+    debt_rounds_up: bool
     law_only: NDArray[np.bool_]
     """(N,) accounts that these columns do not describe; they always go to the law."""

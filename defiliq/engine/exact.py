@@ -51,23 +51,32 @@ class Column:
     """(m,) the amounts in doubles."""
     unit: Int64s
     weight: Int64s
+    weight_unit: int
+    """Weighted values are divided by it and rounded down."""
+    up: bool
+    """Which way values are rounded."""
 
-    def totals(self, price: Int64s, *, up: bool) -> Totals:
-        """Sums of weight * value per account, at a price per leg."""
-        value, fits = mul_div(self.amount, self.about, price, self.unit, up=up)
+    def totals(self, price: Int64s) -> Totals:
+        """Sums of weighted values per account, at a price per leg."""
+        value, fits = mul_div(self.amount, self.about, price, self.unit, up=self.up)
+        weighted, about_weighted = self._weighted(value)
         wrong = np.concatenate(([0], np.cumsum(~fits)))
-        running = np.concatenate(([0], np.cumsum(value * self.weight)))
-        about = np.bincount(
-            self.account,
-            value.astype(np.float64) * self.weight.astype(np.float64),
-            minlength=len(self.first) - 1,
-        ).astype(np.float64, copy=False)
-        fits = wrong[self.first[1:]] == wrong[self.first[:-1]]
+        running = np.concatenate(([0], np.cumsum(weighted)))
+        about = np.bincount(self.account, about_weighted, minlength=len(self.first) - 1)
         return Totals(
             running[self.first[1:]] - running[self.first[:-1]],
-            about,
-            fits & (about < MOST_OWED) if up else fits,
+            about.astype(np.float64, copy=False),
+            wrong[self.first[1:]] == wrong[self.first[:-1]],
         )
+
+    def _weighted(self, value: Int64s) -> tuple[Int64s, NDArray[np.float64]]:
+        """(m,) weighted values modulo 2**64, and in doubles."""
+        if self.weight_unit == 1:
+            return value * self.weight, value.astype(np.float64) * self.weight.astype(np.float64)
+        # In two parts, neither of which exceeds the value: no weight is above its unit.
+        whole, rest = np.divmod(value, self.weight_unit)
+        weighted = whole * self.weight + rest * self.weight // self.weight_unit
+        return weighted, weighted.astype(np.float64)
 
     def of(self, chosen: Bools) -> Column:
         """The legs of some accounts, which are numbered anew."""
@@ -79,14 +88,15 @@ class Column:
         """Some legs of all accounts, each with a feed or register of its own."""
         return self._rows(kept, self.account[kept], len(self.first) - 1, feed)
 
-    def changes(self, track: Track, at: Int64s, step: int, count: int, *, up: bool) -> Int64s:
+    def changes(self, track: Track, at: Int64s, step: int, count: int) -> Int64s:
         """(count, m) per leg the next driver integers from `at` (n,), up or down, at which its value is new.
 
         A value v of amount * price / unit, rounded down, begins at the price ceil(v * unit / amount); rounded
-        up, just above (v - 1) * unit / amount. An amount that is too large for this, and moves with nearly
-        every price, counts each new price as a change; where not even that fits, each integer.
+        up, just above (v - 1) * unit / amount. Not every new value need have a new weight. An amount that is
+        too large for this, and moves with nearly every price, counts each new price as a change; where not
+        even that fits, each integer.
         """
-        here = at[self.account]
+        here, up = at[self.account], self.up
         price, fits_price = track.prices_at(self.feed, here)
         value, fits = mul_div(self.amount, self.about, price, self.unit, up=up)
         number = np.arange(count, dtype=np.int64)[:, np.newaxis]
@@ -119,6 +129,8 @@ class Column:
             self.about[legs],
             self.unit[legs],
             self.weight[legs],
+            self.weight_unit,
+            self.up,
         )
 
     def _rows(self, kept: Bools, account: NDArray[np.intp], accounts: int, feed: NDArray[np.intp]) -> Column:
@@ -130,6 +142,8 @@ class Column:
             self.about[kept],
             self.unit[kept],
             self.weight[kept],
+            self.weight_unit,
+            self.up,
         )
 
 
@@ -170,8 +184,7 @@ class Margins:
         No margin between two integers is below the one that joins what backs at the lower with what is owed
         at the upper, nor above the opposite; the same integer twice gives the verdict itself.
         """
-        backing = self._totals(self.credit, credit_at, up=False)
-        owed = self._totals(self.debit, debit_at, up=True)
+        backing, owed = self._backing(credit_at), self._owed(debit_at)
         short = _is_negative(
             self.still.wrapped + backing.wrapped - owed.wrapped, self.still.about + backing.about - owed.about
         )
@@ -181,8 +194,8 @@ class Margins:
         """(n,) how far from `at` the driver may go up or down (`step`) with every value staying as it is."""
         far = np.full(len(at), HIGHEST_EXACT if step > 0 else 0, dtype=np.int64)
         nearer = np.minimum if step > 0 else np.maximum
-        for column, up in ((self.credit, False), (self.debit, True)):
-            nearer.at(far, column.account, column.changes(self.track, at, step, 1, up=up)[0] - step)
+        for column in (self.credit, self.debit):
+            nearer.at(far, column.account, column.changes(self.track, at, step, 1)[0] - step)
         return far
 
     def turns(
@@ -194,8 +207,8 @@ class Margins:
         on the way up, and rises only where the opposite happens. Per leg that does so: (count, m) integers
         and (m,) its account; and (n,) the integer up to which these are all there are.
         """
-        column, up = (self.credit, False) if worse == (step < 0) else (self.debit, True)
-        turns = column.changes(self.track, at, step, count, up=up)
+        column = self.credit if worse == (step < 0) else self.debit
+        turns = column.changes(self.track, at, step, count)
         last = np.full(len(at), HIGHEST_EXACT if step > 0 else 0, dtype=np.int64)
         (np.minimum if step > 0 else np.maximum).at(last, column.account, turns[-1])
         return turns, column.account, last
@@ -206,8 +219,7 @@ class Margins:
         fits = self.still.fits.copy()
         for at, sign in ((last, 1), (first, -1)):
             here = np.full(len(self), at, dtype=np.int64)
-            backing = self._totals(self.credit, here, up=False)
-            owed = self._totals(self.debit, here, up=True)
+            backing, owed = self._backing(here), self._owed(here)
             wrapped += sign * (backing.wrapped - owed.wrapped)
             about += sign * (backing.about - owed.about)
             fits &= backing.fits & owed.fits
@@ -225,9 +237,15 @@ class Margins:
         still = Totals(wrapped[rows], about[rows], fits[rows])
         return Margins(self.track, still, self.credit.repeated(rows), self.debit.repeated(rows))
 
-    def _totals(self, column: Column, at: Int64s, *, up: bool) -> Totals:
+    def _backing(self, at: Int64s) -> Totals:
+        return self._totals(self.credit, at)
+
+    def _owed(self, at: Int64s) -> Totals:
+        return _bounded(self._totals(self.debit, at))
+
+    def _totals(self, column: Column, at: Int64s) -> Totals:
         price, fits = self.track.prices_at(column.feed, at[column.account])
-        totals = column.totals(price, up=up)
+        totals = column.totals(price)
         wrong = np.bincount(column.account[~fits], minlength=len(at)) > 0
         return totals._replace(fits=totals.fits & ~wrong)
 
@@ -235,6 +253,10 @@ class Margins:
 def _is_negative(wrapped: Int64s, about: NDArray[np.float64]) -> Bools:
     """The sign of sums that may have wrapped around."""
     return np.where(np.abs(about) > WRAPS, about < 0, wrapped < 0)
+
+
+def _bounded(owed: Totals) -> Totals:
+    return owed._replace(fits=owed.fits & (owed.about < MOST_OWED))
 
 
 def margins_of(
@@ -255,18 +277,19 @@ def margins_of(
     debt_weight = np.full(len(legs), values.debt_weight, dtype=np.int64)
     still: list[Totals] = []
     moved: list[Column] = []
-    for amounts, weight, up in (
-        (values.supplied, values.weight[legs], False),
-        (values.owed, debt_weight, True),
+    for amounts, weight, weight_unit, up in (
+        (values.supplied, values.weight[legs], values.weight_unit, False),
+        (values.owed, debt_weight, 1, values.debt_rounds_up),
     ):
         amount = amounts.take(legs)
         is_there = amount.is_positive()
         first = _firsts(account, len(rows))
-        column = Column(account, first, feeds, amount, amount.to_float(), values.unit[legs], weight)
+        unit = values.unit[legs]
+        column = Column(account, first, feeds, amount, amount.to_float(), unit, weight, weight_unit, up)
         rest = column.only(is_there & (register < 0), feeds)
-        still.append(rest.totals(price[rest.feed], up=up))
+        still.append(rest.totals(price[rest.feed]))
         moved.append(column.only(is_there & (register >= 0), register))
-    backing, owed = still
+    backing, owed = still[0], _bounded(still[1])
     fits = ~values.law_only[rows] & backing.fits & owed.fits
     rests = Totals(backing.wrapped - owed.wrapped, backing.about - owed.about, fits)
     return Margins(Track(driver), rests, *moved)

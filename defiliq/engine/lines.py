@@ -113,9 +113,11 @@ def fine_lines(margins: Margins) -> Lines:
     worst, best = still - doubt, still + doubt
     slopes, aparts, accounts, registers = [], [], [], []
     for column, sign in ((margins.credit, 1.0), (margins.debit, -1.0)):
-        slope = column.about * column.weight / column.unit
+        weight = column.weight / column.weight_unit
+        slope = column.about * weight / column.unit
         slopes.append(sign * slope)
-        aparts.append(column.weight + 2.0 * slope * slack_of[column.feed])
+        cut = 0.0 if column.weight_unit == 1 else 1.0  # what dividing by the weight's unit rounds off
+        aparts.append(weight + cut + 2.0 * slope * slack_of[column.feed])
         accounts.append(column.account)
         registers.append(column.feed)
     account, register, slope = np.concatenate(accounts), np.concatenate(registers), np.concatenate(slopes)

@@ -42,7 +42,9 @@ def values(book: Book[AaveMarket]) -> ValueTerms | None:
         owed=owed,
         unit=_units(market)[reserves],
         weight=weight,
+        weight_unit=1,
         debt_weight=BPS,
+        debt_rounds_up=True,
         law_only=law_only,
     )
 
