@@ -1,0 +1,122 @@
+"""Verdicts over stretches of a driver against the verdict at every integer of them."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import HealthCheck, event, example, given, settings
+from hypothesis import strategies as st
+
+from defiliq.engine.solve import find_levels
+from defiliq.errors import UnresolvedLevel
+from defiliq.pricing.driver import Driver, Move, driver_of_feeds
+from defiliq.protocols.compound_v3 import CometMarket, rule
+from defiliq.types import Account, Side
+from defiliq.units import WAD
+from tests.protocols.compound_v3.states import (
+    SMALL_DECIMALS,
+    accounts,
+    at_the_edge,
+    base_asset,
+    collateral,
+    comet,
+    comets,
+    drivers,
+    owing,
+)
+
+MANY = settings(max_examples=800, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+WIDEST = 60
+
+
+@st.composite
+def scenes(draw: st.DrawFn) -> tuple[CometMarket, Account, Driver]:
+    """Small numbers near the edge, where every rounding can flip a verdict; and now and then large ones."""
+    small = draw(st.integers(0, 3)) > 0
+    decimals = SMALL_DECIMALS if small else st.sampled_from([6, 8, 18])
+    prices = st.integers(1, 300) if small else st.integers(1, 10**13)
+    market = draw(comets(decimals=decimals, prices=prices))
+    most = 5000 if small else 2**90
+    account = draw(st.one_of(at_the_edge(market, most=most), accounts(market, most=most)))
+    return market, account, draw(drivers(market))
+
+
+def flicker() -> tuple[CometMarket, Account, Driver]:
+    """A base and a collateral of one price: the exact margin is 0, and rounding decides at each integer."""
+    market = comet([base_asset(1), collateral(1, 0, liquidate_factor_wad=9 * WAD // 10)], [100, 100])
+    return market, owing(-9, 1), driver_of_feeds("X", 100, 1, (Move(0), Move(1)))
+
+
+@MANY
+@given(scenes(), st.integers(0, WIDEST), st.integers(0, WIDEST), st.booleans())
+@example(flicker(), 0, 50, True)
+def test_a_verdict_over_a_stretch_holds_at_every_integer(
+    scene: tuple[CometMarket, Account, Driver], near: int, width: int, falls: bool
+) -> None:
+    market, account, driver = scene
+    law = rule(account, market)
+    start = max(driver.lowest, driver.spot - near)
+    walk = [at for at in range(start, start + width + 1) if driver.lowest <= at <= driver.highest]
+    if falls:
+        walk.reverse()
+    verdict = law.verdict_over(driver.stretch(market.prices, walk[0], walk[-1]))
+    verdicts = {law.liquidatable(driver.lead(market.prices, at)) for at in walk}
+    event(f"{verdict} where {sorted(verdicts)}")
+    if verdict is None:
+        assert len(walk) > 1
+    else:
+        assert verdicts == {verdict}
+
+
+@MANY
+@given(scenes(), st.integers(-50, 50))
+def test_a_single_integer_is_always_decided(scene: tuple[CometMarket, Account, Driver], away: int) -> None:
+    market, account, driver = scene
+    at = min(max(driver.lowest, driver.spot + away), driver.highest)
+    law = rule(account, market)
+    expected = law.liquidatable(driver.lead(market.prices, at))
+    assert law.verdict_over(driver.stretch(market.prices, at, at)) is expected
+
+
+@settings(MANY, max_examples=300)
+@given(scenes())
+def test_a_level_is_the_nearest_of_all_integers(scene: tuple[CometMarket, Account, Driver]) -> None:
+    """Every integer between spot and the level, or up to 300 of them, is safe; the level is not."""
+    market, account, driver = scene
+    law = rule(account, market)
+
+    def liquidatable(at: int) -> bool:
+        return law.liquidatable(driver.lead(market.prices, at))
+
+    try:
+        found = find_levels(law, 0, market.prices, driver, most_looks=20_000)
+    except UnresolvedLevel:
+        event("only rounding decides")
+        return
+    levels = {level.side: level for level in found}
+    if any(level.outcome == "already" for level in levels.values()):
+        assert liquidatable(driver.spot)
+        return
+    sides: tuple[tuple[int, Side, int], ...] = ((-1, "long", driver.shallow), (1, "short", driver.highest))
+    for step, side, end in sides:
+        price = levels[side].price if side in levels else None
+        last = max(driver.lowest, end, driver.spot - 300) if step < 0 else min(end, driver.spot + 300)
+        if price is not None:
+            assert liquidatable(price)
+            last = max(last, price + 1) if step < 0 else min(last, price - 1)
+        assert not any(liquidatable(at) for at in range(driver.spot, last + step, step))
+
+
+def test_straight_lines_decide_where_the_worst_case_does_not() -> None:
+    """Collateral and debt rise together a hundredfold: their joins tell nothing, their lines everything."""
+    market = comet([base_asset(6), collateral(1)], [10**8, 10**8])
+    driver = driver_of_feeds("X", 10**8, 10**8, (Move(0), Move(1, 12, 10)))
+    stretch = driver.stretch(market.prices, 10**7, 10**9)
+    assert rule(owing(-(10**9), 10**21), market).verdict_over(stretch) is False
+    assert rule(owing(-2 * 10**9, 10**21), market).verdict_over(stretch) is True
+    assert rule(owing(-102 * 10**7, 10**21), market).verdict_over(stretch) is None
+
+
+def test_where_only_rounding_decides_the_search_gives_up_by_name() -> None:
+    market, account, driver = flicker()
+    with pytest.raises(UnresolvedLevel):
+        find_levels(rule(account, market), 0, market.prices, driver, most_looks=1000)
