@@ -285,6 +285,30 @@ def test_logs_become_columns_in_chain_order(node: EvmNode, chain: Chain, server:
     }
 
 
+def test_several_contracts_and_events_in_one_search(node: EvmNode, chain: Chain, server: RpcServer) -> None:
+    other, event = "0x" + "77" * 20, bytes(range(32, 64))
+    wanted = LogFilter((POOL, other), (BORROW.topics[0], event))
+    second = log(4, address=other, topics=[f"0x{event.hex()}"])
+    chain.methods["eth_getLogs"] = lambda _: [log(3), second]
+    assert node.logs(wanted, 3, 9).blocks.tolist() == [3, 4]
+    asked = server.posts[0]["params"][0]
+    assert asked["address"] == [POOL, other]
+    assert asked["topics"] == [[f"0x{topic.hex()}" for topic in wanted.topics]]
+    for spoiled in (log(4, address="0x" + "78" * 20), log(4, topics=["0x" + "cd" * 32])):
+        chain.methods["eth_getLogs"] = lambda _, spoiled=spoiled: [log(3), spoiled]
+        with pytest.raises(BadResponse, match="another"):
+            node.logs(wanted, 3, 9)
+
+
+def test_storage_is_read_word_by_word_at_its_block(node: EvmNode, chain: Chain) -> None:
+    words = {(POOL, f"0x{7:064x}", "0x3e8"): "0x" + "00" * 31 + "2a"}
+    chain.methods["eth_getStorageAt"] = lambda *asked: words.get(asked, "0x" + "00" * 32)
+    assert node.storage([(POOL, 7), (POOL, 8)], AT) == [42, 0]
+    chain.methods["eth_getStorageAt"] = lambda *_: "0x" + "11" * 33
+    with pytest.raises(BadResponse, match="33 bytes"):
+        node.storage([(POOL, 7)], AT)
+
+
 def test_no_logs_are_empty_columns(node: EvmNode, chain: Chain) -> None:
     chain.methods["eth_getLogs"] = lambda _: []
     logs = node.logs(BORROW, 0, 5)

@@ -88,6 +88,15 @@ def test_scans_do_not_mix(tmp_path: Path) -> None:
         assert len(index.known(CHAIN_ID, upper, 100).owners) == 1
 
 
+def test_a_scan_of_several_contracts_is_one_whatever_their_order(tmp_path: Path) -> None:
+    first, second = ("0x" + "11" * 20, "0x" + "33" * 20), (b"\x22" * 32, b"\x44" * 32)
+    with Index(tmp_path / "accounts.sqlite") as index:
+        scan = index.open_scan(CHAIN_ID, LogFilter(first, second), 0)
+        assert index.open_scan(CHAIN_ID, LogFilter(first[::-1], second[::-1]), 0) == scan
+        assert index.open_scan(CHAIN_ID, LogFilter(first[:1], second), 0) != scan
+        assert index.open_scan(CHAIN_ID, LogFilter(first, second[:1]), 0) != scan
+
+
 def test_a_file_that_is_no_database(tmp_path: Path) -> None:
     path = tmp_path / "accounts.sqlite"
     path.write_bytes(b"not a database at all" * 100)
