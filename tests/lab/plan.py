@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Literal, Protocol, TypeAlias, TypeVar
 
 from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
@@ -26,6 +26,14 @@ from tests.lab.reserves import (
     dollars,
 )
 
+
+class Owned(Protocol):
+    """An account to be, in any protocol."""
+
+    owner: str
+
+
+P = TypeVar("P", bound=Owned)
 Fear: TypeAlias = Literal["falling", "rising"]
 Draft: TypeAlias = "Callable[[random.Random], Plan]"
 LENT_BPS = 9970
@@ -57,7 +65,7 @@ class Plan:
     owner: str = ""
 
 
-def draw(users: int, seed: int, shapes: Mapping[str, tuple[int, Draft]]) -> list[Plan]:
+def draw(users: int, seed: int, shapes: Mapping[str, tuple[int, Callable[[random.Random], P]]]) -> list[P]:
     """Plans for so many users: every shape once as far as they go, then by weight."""
     rnd = random.Random(seed)
     names = list(shapes)
@@ -122,7 +130,7 @@ def target(rnd: random.Random) -> int:
     return rnd.randint(low, high)
 
 
-def _pick(rnd: random.Random, symbols: tuple[str, ...], least: int, most: int) -> tuple[str, ...]:
+def pick(rnd: random.Random, symbols: tuple[str, ...], least: int, most: int) -> tuple[str, ...]:
     return tuple(rnd.sample(symbols, rnd.randint(least, most)))
 
 
@@ -136,8 +144,8 @@ def _long(shape: str, collaterals: tuple[int, int], debts: tuple[int, int]) -> D
     """Holds volatile assets, owes stable ones."""
 
     def draft(rnd: random.Random) -> Plan:
-        plan = Plan(shape, _held(rnd, _pick(rnd, VOLATILE, *collaterals)))
-        return owe(plan, rnd, _pick(rnd, STABLE, *debts), target(rnd))
+        plan = Plan(shape, _held(rnd, pick(rnd, VOLATILE, *collaterals)))
+        return owe(plan, rnd, pick(rnd, STABLE, *debts), target(rnd))
 
     return draft
 
@@ -153,28 +161,28 @@ def _aimed(shape: str, low_bps: int, high_bps: int) -> Draft:
 
 def _short(rnd: random.Random) -> Plan:
     """Holds stablecoins, owes volatile assets."""
-    plan = Plan("short", _held(rnd, _pick(rnd, ("USDC", "USDT"), 1, 2)), fear="rising")
-    return owe(plan, rnd, _pick(rnd, (*VOLATILE, "AAVE"), 1, 3), target(rnd))
+    plan = Plan("short", _held(rnd, pick(rnd, ("USDC", "USDT"), 1, 2)), fear="rising")
+    return owe(plan, rnd, pick(rnd, (*VOLATILE, "AAVE"), 1, 3), target(rnd))
 
 
 def _mixed(rnd: random.Random) -> Plan:
-    plan = Plan("mixed", _held(rnd, _pick(rnd, COLLATERALS, 2, 5)), fear=rnd.choice(("falling", "rising")))
-    return owe(plan, rnd, _pick(rnd, (*COLLATERALS, "GHO", "AAVE"), 2, 5), target(rnd))
+    plan = Plan("mixed", _held(rnd, pick(rnd, COLLATERALS, 2, 5)), fear=rnd.choice(("falling", "rising")))
+    return owe(plan, rnd, pick(rnd, (*COLLATERALS, "GHO", "AAVE"), 2, 5), target(rnd))
 
 
 def _same_asset(symbol: str) -> Draft:
     def draft(rnd: random.Random) -> Plan:
-        other = _pick(rnd, tuple(other for other in VOLATILE if other != symbol), 0, 1)
+        other = pick(rnd, tuple(other for other in VOLATILE if other != symbol), 0, 1)
         plan = Plan(f"same-asset-{symbol}", _held(rnd, (symbol, *other)))
-        return owe(plan, rnd, (symbol, *_pick(rnd, ("USDT", "GHO"), 0, 1)), target(rnd))
+        return owe(plan, rnd, (symbol, *pick(rnd, ("USDT", "GHO"), 0, 1)), target(rnd))
 
     return draft
 
 
 def _flag_off(rnd: random.Random) -> Plan:
-    held = _pick(rnd, COLLATERALS, 2, 3)
+    held = pick(rnd, COLLATERALS, 2, 3)
     plan = Plan("flag-off", _held(rnd, held), unflagged=held[1:])
-    return owe(plan, rnd, _pick(rnd, STABLE, 1, 1), target(rnd))
+    return owe(plan, rnd, pick(rnd, STABLE, 1, 1), target(rnd))
 
 
 def _loop(rnd: random.Random) -> Plan:
@@ -186,26 +194,26 @@ def _loop(rnd: random.Random) -> Plan:
 def _emode_eth_mixed(rnd: random.Random) -> Plan:
     plan = Plan(
         "emode-eth-mixed",
-        _held(rnd, ("wstETH", *_pick(rnd, ("WBTC", "LINK", "USDC"), 1, 2))),
+        _held(rnd, ("wstETH", *pick(rnd, ("WBTC", "LINK", "USDC"), 1, 2))),
         emode=ETH_MODE.id,
     )
     return owe(plan, rnd, ("WETH",), target(rnd))
 
 
 def _emode_stable(rnd: random.Random) -> Plan:
-    plan = Plan("emode-stable", _held(rnd, _pick(rnd, ("USDC", "USDT"), 1, 2)), emode=STABLE_MODE.id)
-    return owe(plan, rnd, _pick(rnd, STABLE, 1, 2), min(target(rnd), 13_000))
+    plan = Plan("emode-stable", _held(rnd, pick(rnd, ("USDC", "USDT"), 1, 2)), emode=STABLE_MODE.id)
+    return owe(plan, rnd, pick(rnd, STABLE, 1, 2), min(target(rnd), 13_000))
 
 
 def _emode_stable_mixed(rnd: random.Random) -> Plan:
-    held = (*_pick(rnd, ("USDC", "USDT"), 1, 1), *_pick(rnd, ("WETH", "WBTC", "CRV"), 1, 2))
+    held = (*pick(rnd, ("USDC", "USDT"), 1, 1), *pick(rnd, ("WETH", "WBTC", "CRV"), 1, 2))
     plan = Plan("emode-stable-mixed", _held(rnd, held), emode=STABLE_MODE.id)
-    return owe(plan, rnd, _pick(rnd, STABLE, 1, 3), target(rnd))
+    return owe(plan, rnd, pick(rnd, STABLE, 1, 3), target(rnd))
 
 
 def _emode_only(rnd: random.Random) -> Plan:
     """Backed by an asset that is collateral in its eMode alone."""
-    held = ("GHO", *_pick(rnd, ("LINK", "WETH", "USDC"), 0, 2))
+    held = ("GHO", *pick(rnd, ("LINK", "WETH", "USDC"), 0, 2))
     plan = Plan("emode-only", _held(rnd, held), emode=GHO_MODE.id)
     return owe(plan, rnd, ("USDC",), target(rnd))
 
@@ -223,12 +231,12 @@ def _sized(shape: str, low_usd: int, high_usd: int) -> Draft:
     """Debts around the dollar limits of the close factor and of the dust rule."""
 
     def draft(rnd: random.Random) -> Plan:
-        held = _pick(rnd, ("WETH", "WBTC", "LINK", "CRV"), 1, 2)
+        held = pick(rnd, ("WETH", "WBTC", "LINK", "CRV"), 1, 2)
         plan = Plan(shape, _held(rnd, held, low_usd, high_usd))
         return owe(
             plan,
             rnd,
-            _pick(rnd, STABLE, 1, 2),
+            pick(rnd, STABLE, 1, 2),
             rnd.choice((*(target(rnd) for _ in range(3)), 9_200 + rnd.randrange(900))),
         )
 
@@ -247,29 +255,29 @@ def _whale_short(rnd: random.Random) -> Plan:
 
 
 def _repaid(rnd: random.Random) -> Plan:
-    plan = Plan("repaid", _held(rnd, _pick(rnd, VOLATILE, 1, 2)), repays=True)
-    return owe(plan, rnd, _pick(rnd, STABLE, 1, 2), max(11_000, target(rnd)))
+    plan = Plan("repaid", _held(rnd, pick(rnd, VOLATILE, 1, 2)), repays=True)
+    return owe(plan, rnd, pick(rnd, STABLE, 1, 2), max(11_000, target(rnd)))
 
 
 def _supplier(rnd: random.Random) -> Plan:
-    return Plan("supplier", _held(rnd, _pick(rnd, (*COLLATERALS, "AAVE"), 1, 3)))
+    return Plan("supplier", _held(rnd, pick(rnd, (*COLLATERALS, "AAVE"), 1, 3)))
 
 
 def _received(rnd: random.Random) -> Plan:
-    held = _pick(rnd, ("WETH", "wstETH", "WBTC", "USDC"), 1, 2)
+    held = pick(rnd, ("WETH", "wstETH", "WBTC", "USDC"), 1, 2)
     plan = Plan("received", _held(rnd, held), received=held)
     return owe(plan, rnd, ("USDT",), target(rnd))
 
 
 def _delegated(rnd: random.Random) -> Plan:
-    plan = Plan("delegated", _held(rnd, _pick(rnd, VOLATILE, 1, 2)), delegated=True)
-    return owe(plan, rnd, _pick(rnd, STABLE, 1, 1), target(rnd))
+    plan = Plan("delegated", _held(rnd, pick(rnd, VOLATILE, 1, 2)), delegated=True)
+    return owe(plan, rnd, pick(rnd, STABLE, 1, 1), target(rnd))
 
 
 def _zero_threshold(rnd: random.Random) -> Plan:
     """Also holds an asset that backs nothing."""
-    plan = Plan("zero-threshold", _held(rnd, ("AAVE", *_pick(rnd, VOLATILE, 1, 1))))
-    return owe(plan, rnd, _pick(rnd, STABLE, 1, 2), target(rnd))
+    plan = Plan("zero-threshold", _held(rnd, ("AAVE", *pick(rnd, VOLATILE, 1, 1))))
+    return owe(plan, rnd, pick(rnd, STABLE, 1, 2), target(rnd))
 
 
 def _exact(rnd: random.Random) -> Plan:
@@ -278,7 +286,7 @@ def _exact(rnd: random.Random) -> Plan:
 
 
 def _stable_rate(rnd: random.Random) -> Plan:
-    plan = Plan("stable-rate", _held(rnd, _pick(rnd, VOLATILE, 1, 2)), stable_rate=True)
+    plan = Plan("stable-rate", _held(rnd, pick(rnd, VOLATILE, 1, 2)), stable_rate=True)
     return owe(plan, rnd, ("USDT",), target(rnd))
 
 

@@ -1,4 +1,4 @@
-"""Deploy a real Compound v2 market: ComptrollerG1 and its markets from npm's `@venusprotocol/venus-protocol`."""
+"""Deploy a real Compound v2 market: the fork in npm's `@venusprotocol/venus-protocol`, with ComptrollerG1."""
 
 from __future__ import annotations
 
@@ -115,7 +115,9 @@ def refuse_failures(chain: Chain) -> None:
     found = chain.rpc("eth_getLogs", {"topics": [FAILURE], "fromBlock": "0x0", "toBlock": "latest"})
     if found:
         numbers = [int(found[0]["data"][start : start + 64], 16) for start in range(2, 194, 64)]
-        raise LabError(f"the market refused {len(found)} transactions, the first with Failure{tuple(numbers)}")
+        raise LabError(
+            f"the market refused {len(found)} transactions, the first with Failure{tuple(numbers)}"
+        )
 
 
 def _list(chain: Chain, comptroller: Contract, spec: MarketSpec, tokens: Mapping[str, Contract]) -> Contract:
