@@ -4,27 +4,40 @@ from __future__ import annotations
 
 from typing import Final
 
+from defiliq.protocols.compound_v3.ask import Answer, ask_many
+from defiliq.protocols.compound_v3.discover import discovery
 from defiliq.protocols.compound_v3.explain import LegValue, explain
-from defiliq.protocols.compound_v3.margin import margin, values
+from defiliq.protocols.compound_v3.margin import margin
 from defiliq.protocols.compound_v3.market import CometMarket, CometReserve, RateCurve
+from defiliq.protocols.compound_v3.markets import load_listings
 from defiliq.protocols.compound_v3.over_time import rule_over_time
+from defiliq.protocols.compound_v3.read import read, read_market
 from defiliq.protocols.compound_v3.rules import health, is_borrow_collateralized, rule
 from defiliq.protocols.compound_v3.take import take
+from defiliq.protocols.compound_v3.values import values
 
 name: Final[str] = "compound-v3"
+root_address: Final[str] = "comet"
 market_type: Final[type[CometMarket]] = CometMarket
 
 __all__ = [
+    "Answer",
     "CometMarket",
     "CometReserve",
     "LegValue",
     "RateCurve",
+    "ask_many",
+    "discovery",
     "explain",
     "health",
     "is_borrow_collateralized",
+    "load_listings",
     "margin",
     "market_type",
     "name",
+    "read",
+    "read_market",
+    "root_address",
     "rule",
     "rule_over_time",
     "take",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from defiliq.book import Book, MarginTerms, ValueTerms
+from defiliq.book import Book, MarginTerms
 from defiliq.protocols.compound_v3.accrual import INDEX_SCALE
 from defiliq.protocols.compound_v3.market import CometMarket
 from defiliq.units import WAD
@@ -42,11 +42,6 @@ def margin(book: Book[CometMarket]) -> MarginTerms:
         relative_error=(most_legs + _ROUNDINGS_PER_TERM) * 2.0**-53,
         law_only=np.zeros(len(book), dtype=np.bool_),
     )
-
-
-def values(book: Book[CometMarket]) -> ValueTerms | None:
-    """None: a collateral's value is cut a second time, by its factor, which `ValueTerms` cannot say."""
-    return None
 
 
 def _grain(market: CometMarket) -> NDArray[np.float64]:
