@@ -1,4 +1,4 @@
-"""What every lab is: a running node with a market and its population, which can be rewound and closed."""
+"""What every lab is: a running node that can be rewound and closed; and one market's population on it."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ class Member:
 U = TypeVar("U", bound=Member)
 
 
-class Running(Generic[U]):
-    """A running node with a market and its population. Close it, or use it as a context."""
+class RunningNode:
+    """A running node with a chain. Close it, or use it as a context."""
 
-    def __init__(self, node: Anvil, chain: Chain, users: tuple[U, ...]) -> None:
-        self._node, self.chain, self.users = node, chain, users
+    def __init__(self, node: Anvil, chain: Chain) -> None:
+        self._node, self.chain = node, chain
         self.chain_id = CHAIN_ID
 
     @property
@@ -42,20 +42,6 @@ class Running(Generic[U]):
     def rpc(self) -> Rpc:
         """Raw JSON-RPC: `lab.rpc("eth_blockNumber")`, `lab.rpc.batch([("eth_call", (what, "latest"))])`."""
         return self._node.rpc
-
-    @property
-    def owners(self) -> tuple[str, ...]:
-        """Every account of the population, EIP-55."""
-        return tuple(user.owner for user in self.users)
-
-    @property
-    def borrowers(self) -> tuple[str, ...]:
-        """The accounts that discovery must find."""
-        return tuple(user.owner for user in self.users if user.borrowed)
-
-    def of_shape(self, shape: str) -> tuple[U, ...]:
-        """The users of one shape."""
-        return tuple(user for user in self.users if user.shape == shape)
 
     @contextmanager
     def rewinding(self) -> Iterator[None]:
@@ -74,3 +60,25 @@ class Running(Generic[U]):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+class Running(RunningNode, Generic[U]):
+    """A running node with one market and its population."""
+
+    def __init__(self, node: Anvil, chain: Chain, users: tuple[U, ...]) -> None:
+        super().__init__(node, chain)
+        self.users = users
+
+    @property
+    def owners(self) -> tuple[str, ...]:
+        """Every account of the population, EIP-55."""
+        return tuple(user.owner for user in self.users)
+
+    @property
+    def borrowers(self) -> tuple[str, ...]:
+        """The accounts that discovery must find."""
+        return tuple(user.owner for user in self.users if user.borrowed)
+
+    def of_shape(self, shape: str) -> tuple[U, ...]:
+        """The users of one shape."""
+        return tuple(user for user in self.users if user.shape == shape)

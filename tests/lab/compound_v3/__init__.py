@@ -1,1 +1,6 @@
-"""Compound III in the lab: two markets of our own Comet, with a population. See `lab.start_compound_v3`."""
+"""Compound III in the lab: two markets of our own Comet, with a population. See `start_compound_v3`."""
+
+from tests.lab.compound_v3.lab import CometLab, start_compound_v3
+from tests.lab.compound_v3.liquidation import Absorption, Purchase
+
+__all__ = ["Absorption", "CometLab", "Purchase", "start_compound_v3"]

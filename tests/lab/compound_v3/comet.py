@@ -87,17 +87,35 @@ def _market(
         )
         for each in spec.collaterals
     ]
-    curves = [[bps * BPS for bps in _points(curve)] for curve in (spec.supply_rates, spec.borrow_rates)]
-    settings = configuration(
-        f"Local {spec.symbol}", spec.symbol, base, base_feed, curves, STORE_FRONT_BPS * BPS,
-        spec.borrow_min, spec.target_reserves,
-    )  # fmt: skip
     assets = chain.deploy(code()["CometAssetList"], configs)
-    implementation = chain.deploy(code()["Comet"], settings, assets.address)
+    implementation = chain.deploy(code()["Comet"], _settings(spec, base, base_feed), assets.address)
     proxy = chain.deploy(code()["CometProxy"], implementation.address)
     contract = Contract(proxy.address, code()["Comet"].abi)
     chain.send(contract, "initializeStorage")
     return Comet(spec, contract, base, base_feed, held, feeds)
+
+
+def name_target(chain: Chain, comet: Comet, target_wad: int) -> None:
+    """Put an implementation behind the proxy that is the same but for a targetHealthFactor."""
+    assets = chain.call(comet.contract, "assetList")
+    settings = _settings(comet.spec, comet.base, comet.base_feed)
+    implementation = chain.deploy(code()["CometWithTarget"], settings, assets, target_wad)
+    proxy = Contract(comet.contract.address, code()["CometProxy"].abi)
+    chain.send(proxy, "upgradeTo", implementation.address)
+
+
+def _settings(spec: CometSpec, base: Contract, base_feed: Contract) -> tuple[object, ...]:
+    curves = [[bps * BPS for bps in _points(curve)] for curve in (spec.supply_rates, spec.borrow_rates)]
+    return configuration(
+        f"Local {spec.symbol}",
+        spec.symbol,
+        base,
+        base_feed,
+        curves,
+        STORE_FRONT_BPS * BPS,
+        spec.borrow_min,
+        spec.target_reserves,
+    )
 
 
 def asset_config(

@@ -176,12 +176,12 @@ COMETS = {
     "usdc": CometSpec(
         "usdc", "cUSDCv3", CollateralSpec("USDC", 6, "SettableFeed", ("USDC / USD",), (0, 0, 0)),
         USDC_COLLATERALS, CurveSpec(9000, 540, 30_340, 0), CurveSpec(9000, 500, 34_000, 150),
-        100 * 10**6, 5 * 10**12 * 10**6, 8300, 60,
+        100 * 10**6, 5 * 10**12 * 10**6, 8300, 55,
     ),
     "weth": CometSpec(
         "weth", "cWETHv3", CollateralSpec("WETH", 18, "CompoundConstantFeed", (), (0, 0, 0)),
         WETH_COLLATERALS, CurveSpec(8500, 210, 10_000, 0), CurveSpec(8500, 165, 11_500, 100),
-        10**17, 5 * 10**12 * 10**18, 9400, 160,
+        10**17, 5 * 10**12 * 10**18, 9400, 120,
     ),
 }  # fmt: skip
 """Two markets on the same drivers: below their kink and above it."""
