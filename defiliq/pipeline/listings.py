@@ -43,11 +43,11 @@ def markets(protocol: str | None = None, chain: str | int | None = None) -> tupl
 
 
 def market(protocol: str, chain: str | int, name: str | None = None) -> Listing:
-    """One bundled market. Without a name it is the chain's main one, whose name is the shortest.
+    """One bundled market. Without a name it is the chain's main one: of the shortest names the first listed.
 
     A name may leave out the chain that it begins with: `Lido` is `EthereumLido` on Ethereum.
     """
-    on_chain = sorted(markets(protocol, chain), key=lambda found: (len(found.name), found.name))
+    on_chain = sorted(markets(protocol, chain), key=lambda found: len(found.name))
     named = [found for found in on_chain if name is None or name.casefold() in _names(found)]
     if not named:
         known = [found.name for found in on_chain] or [
