@@ -90,8 +90,8 @@ SMALL_DECIMALS = st.sampled_from([0, 1, 2])
 
 @st.composite
 def curves(draw: st.DrawFn) -> RateCurve:
-    """Rates per second from nothing to a quarter of a thousandth: an index moves within seconds."""
-    slopes = st.one_of(st.just(0), st.integers(0, 10**10), st.integers(0, 10**14))
+    """Rates per second from nothing to a few thousandths: an index moves within seconds."""
+    slopes = st.one_of(st.just(0), st.integers(0, 10**14), st.integers(0, 10**15))
     return RateCurve(
         kink_wad=draw(st.sampled_from([0, 8 * WAD // 10, 9 * WAD // 10])),
         slope_low_wad=draw(slopes),

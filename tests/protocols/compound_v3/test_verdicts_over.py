@@ -55,7 +55,7 @@ def test_a_verdict_over_a_stretch_holds_at_every_integer(
     market, account, driver = scene
     law = rule(account, market)
     start = max(driver.lowest, driver.spot - near)
-    walk = [at for at in range(start, start + width + 1) if driver.lowest <= at <= driver.highest]
+    walk = [at for at in range(start, driver.spot + width + 1) if driver.lowest <= at <= driver.highest]
     if falls:
         walk.reverse()
     verdict = law.verdict_over(driver.stretch(market.prices, walk[0], walk[-1]))

@@ -1,0 +1,148 @@
+"""The law over seconds against the law at each of them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from hypothesis import HealthCheck, event, given, settings
+from hypothesis import strategies as st
+
+from defiliq.engine.eta import find_eta
+from defiliq.pricing.graph import Discount, Fixed, Fraction, Growing, Input, Least, PriceGraph, Quantity
+from defiliq.protocols.compound_v3 import CometMarket, RateCurve, rule, rule_over_time
+from defiliq.types import Account
+from defiliq.units import WAD
+from tests.builders import NOW, address
+from tests.protocols.compound_v3.states import (
+    SMALL_DECIMALS,
+    UNITY,
+    accounts,
+    at_the_edge,
+    base_asset,
+    collateral,
+    comet,
+    comets,
+    owing,
+)
+
+MANY = settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+DOLLAR = 10**8
+YEAR_S = 365 * 86_400
+
+
+@st.composite
+def graphs(draw: st.DrawFn, market: CometMarket) -> PriceGraph:
+    """Per feed an input, or one under a growing cap, times a growing ratio, or discounted."""
+    quantities: list[Quantity] = []
+    feeds = []
+    for price in market.prices:
+        first = len(quantities)
+        quantities.append(Input(f"I{first}", "aggregator", address(0xF000 + first), price, 8))
+        kind = draw(st.sampled_from(["plain", "capped", "grown", "discounted"]))
+        if kind == "capped":
+            start = max(1, price - draw(st.integers(0, 30)))
+            quantities += [Growing(start, NOW, draw(st.integers(0, 30)), 10), Least((first, first + 1))]
+        elif kind == "grown":
+            quantities += [
+                Growing(100, NOW - 7, draw(st.integers(0, 20)), 10),
+                Fraction((first, first + 1), (), 1, 100),
+            ]
+        elif kind == "discounted":
+            quantities += [
+                Discount(1000, draw(st.integers(0, 500)), NOW + 40, 50),
+                Fraction((first, first + 1), (), 1, 1000),
+            ]
+        else:
+            quantities.append(Fixed(1))
+            feeds.append(first)
+            continue
+        feeds.append(len(quantities) - 1)
+    return PriceGraph(tuple(quantities), tuple(feeds))
+
+
+@st.composite
+def scenes(draw: st.DrawFn, later: int = 0) -> tuple[CometMarket, Account]:
+    """Rates that move an index within seconds, prices that time moves, and an account that is near its edge
+    some seconds later.
+    """
+    market = draw(comets(decimals=SMALL_DECIMALS, prices=st.integers(1, 3000)))
+    if draw(st.booleans()):
+        graph = draw(graphs(market))
+        timed = replace(market, graph=graph).at_time(NOW)
+        market = timed if min(timed.prices) > 0 else market
+    most = draw(st.sampled_from([500, 10**5]))
+    near = at_the_edge(market.at_time(NOW + later), most=most)
+    return market, draw(st.one_of(near, near, near, accounts(market, most=most)))
+
+
+@MANY
+@given(scenes(), st.integers(0, 400))
+def test_at_one_second_it_is_the_law(scene: tuple[CometMarket, Account], later: int) -> None:
+    market, account = scene
+    there = market.at_time(market.timestamp + later)
+    over_time = rule_over_time(account, market)
+    expected = rule(account, there).health(there.prices)
+    assert over_time.health(there.timestamp) == expected
+    assert over_time.verdict_over(there.timestamp, there.timestamp) is expected.liquidatable
+
+
+@settings(MANY, max_examples=1000)
+@given(st.data(), st.integers(0, 60), st.integers(0, 60))
+def test_a_verdict_over_seconds_holds_at_each_of_them(data: st.DataObject, later: int, width: int) -> None:
+    market, account = data.draw(scenes(later + width // 2))
+    walk = range(market.timestamp + later, market.timestamp + later + width + 1)
+    verdict = rule_over_time(account, market).verdict_over(walk[0], walk[-1])
+    verdicts = set()
+    for there in map(market.at_time, walk):
+        verdicts.add(rule(account, there).liquidatable(there.prices))
+    event(f"{verdict} where {sorted(verdicts)}")
+    if verdict is not None:
+        assert verdicts == {verdict}
+
+
+def breaking_by_interest() -> tuple[CometMarket, Account]:
+    """A dollar debt at about 5% a year against collateral that covers a little more."""
+    rates = RateCurve(kink_wad=WAD, slope_low_wad=0, slope_high_wad=0, base_wad=5 * WAD // (100 * YEAR_S))
+    market = comet([base_asset(6), collateral(1)], [DOLLAR, 100 * DOLLAR], borrow_rates=rates)
+    return market, owing(-84 * 10**6, 10**18)
+
+
+def test_the_second_at_which_interest_breaks_an_account() -> None:
+    """85 of backing against 84 at one line of 5% a year: 1/84 of growth, and the first second past it."""
+    market, account = breaking_by_interest()
+    found = find_eta(rule_over_time(account, market), NOW, YEAR_S)
+    assert found.at is not None
+    before, there = market.at_time(found.at - 1), market.at_time(found.at)
+    assert not rule(account, before).liquidatable(before.prices)
+    assert rule(account, there).liquidatable(there.prices)
+    assert abs(found.at - NOW - YEAR_S * 20 // 84) < 60
+    assert find_eta(rule_over_time(account, market), NOW, 1000).outcome == "never"
+
+
+def test_stored_indices_do_not_grow() -> None:
+    """What isLiquidatable answers stays, however long nobody accrues."""
+    market, account = breaking_by_interest()
+    over_time = rule_over_time(account, market.as_stored())
+    assert over_time.verdict_over(NOW, NOW + 50 * YEAR_S) is False
+    assert over_time.health(NOW + 50 * YEAR_S) == rule(account, market).health(market.prices)
+
+
+def test_a_debt_without_collateral_and_collateral_without_debt() -> None:
+    market, _ = breaking_by_interest()
+    assert rule_over_time(owing(-(10**6)), market).verdict_over(NOW, NOW + YEAR_S) is True
+    for safe in (owing(10**6), owing(0, 10**18)):
+        assert rule_over_time(safe, market).verdict_over(NOW, NOW + YEAR_S) is False
+
+
+def test_an_index_that_waits_for_its_first_second_is_no_line() -> None:
+    """A last accrual that lies ahead, as no chain has it: nothing grows until then, and bounds still hold."""
+    market, account = breaking_by_interest()
+    steep = replace(market.borrow_rates, base_wad=WAD // 1000)
+    ahead = replace(market, accrued_at=NOW + 50, borrow_rates=steep, borrow_index=UNITY).at_time(NOW)
+    over_time = rule_over_time(account, ahead)
+    verdicts = [over_time.health(at).liquidatable for at in range(NOW, NOW + 100)]
+    assert {False, True} == set(verdicts)
+    for k in range(0, 100, 9):
+        for last in range(k, 100, 7):
+            verdict = over_time.verdict_over(NOW + k, NOW + last)
+            assert verdict is None or {verdict} == set(verdicts[k : last + 1])
