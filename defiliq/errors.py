@@ -20,6 +20,7 @@ DefiliqError                       exit code 1
 │   ├── NotAMarket                 no code, or another contract, at a market's address
 │   ├── DecodeError                an answer of the wrong shape
 │   ├── UnsupportedRevision        an arithmetic version that has not been ported
+│   ├── UnsupportedFork            a fork whose own arithmetic has not been ported
 │   ├── UnsupportedReserve         a reserve whose own arithmetic has not been ported
 │   └── MissingPrice               a reserve without a positive oracle price
 ├── UnresolvedLevel                rounding alone decides an account's level; counted, never guessed
@@ -204,6 +205,14 @@ class UnsupportedRevision(ReadError):
             f"{protocol} pool revision {revision} is not supported. "
             f"Port its arithmetic in defiliq/protocols/{folder}/ first."
         )
+
+
+class UnsupportedFork(ReadError):
+    """A fork of a protocol with arithmetic of its own that has not been ported."""
+
+    def __init__(self, address: str, seen: str) -> None:
+        self.address, self.seen = address, seen
+        super().__init__(f"{address} is a fork with a law of its own: {seen}. It is not supported.")
 
 
 class UnsupportedReserve(ReadError):

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from defiliq.oracle.contracts import NOWHERE, Contract
 from defiliq.oracle.heartbeats import Promise
 from defiliq.oracle.kinds import Kind, Seen
 from defiliq.oracle.names import pair_name
+from defiliq.oracle.scale import power_of_ten
 from defiliq.oracle.sheet import SHORT, Parts, Sheet, Unsound
 from defiliq.pricing.graph import Fixed, Fraction, Input, Least, PriceGraph, Quantity
 from defiliq.types import Feed
@@ -30,6 +31,10 @@ class Quote:
     """Feeds that are the base currency itself: their price is the unit."""
     fallback: str = NOWHERE
     """The oracle that answers where a source has no positive answer."""
+    rescales: bool = False
+    """Whether a price is its source's answer, brought from the source's decimals to those of `Feed.unit`."""
+    unsourced: Mapping[int, str] = field(default_factory=dict)
+    """Feeds that the oracle itself answers for, with the reason: each is an input of its own."""
 
     @property
     def decimals(self) -> int:
@@ -67,27 +72,42 @@ class _Composer:
         quote = self._quote
         if k in quote.is_base and price == quote.base_unit:
             return self.sheet.add(Fixed(price, f"{quote.base_symbol}, the base currency"))
-        name = f"{feed.name}/{quote.base_symbol}"
+        name, own = f"{feed.name}/{quote.base_symbol}", _price_decimals(feed)
+        if k in quote.unsourced:
+            self.sheet.warn(f"{name}: {quote.unsourced[k]}, which answers {price}")
+            return self._unresolved(name, feed.source, price, own)
         if feed.source == NOWHERE:
             self.sheet.warn(f"{name} has no source of its own: the fallback oracle answers {price}")
-            return self._unresolved(name, quote.fallback, price)
+            return self._unresolved(name, quote.fallback, price, own)
         if feed.source not in self._seen:
             self.sheet.warn(
                 f"{name}: its source {feed.source} is one too many to ask, the oracle answers {price}"
             )
-            return self._unresolved(name, feed.source, price)
+            return self._unresolved(name, feed.source, price, own)
         contract = self._seen[feed.source].contract
-        if contract.answer != price:
+        up, down = self._scale(feed, contract)
+        if contract.answer is None or contract.answer * up // down != price:
             shown = "nothing" if contract.answer is None else contract.answer
             self.sheet.warn(f"{name}: its source {contract.title} answers {shown}, the oracle {price}")
             is_fallen = contract.answer is not None and contract.answer <= 0
-            return self._unresolved(name, quote.fallback if is_fallen else feed.source, price)
-        self._check_decimals(name, contract)
+            return self._unresolved(name, quote.fallback if is_fallen else feed.source, price, own)
+        if not quote.rescales:
+            self._check_decimals(name, contract)
         try:
-            return self.position(feed.source, feed.name)
+            position = self.position(feed.source, feed.name)
         except Unsound as why:
             self.sheet.warn(f"{name}: {why}")
-            return self._unresolved(name, feed.source, price)
+            return self._unresolved(name, feed.source, price, own)
+        if up == down:
+            return position
+        return self.sheet.add(Fraction((position,), (), up, down, name, feed.source))
+
+    def _scale(self, feed: Feed, contract: Contract) -> tuple[int, int]:
+        """What a source's answer is multiplied and divided by to become the price."""
+        decimals = _price_decimals(feed)
+        if not self._quote.rescales or contract.decimals is None or decimals is None:
+            return 1, 1
+        return 10 ** max(0, decimals - contract.decimals), 10 ** max(0, contract.decimals - decimals)
 
     def position(self, address: str, symbol: str = "") -> int:
         """The position of a contract's price; Unsound where it has none.
@@ -159,6 +179,11 @@ class _Composer:
             self.sheet.warn(
                 f"{name}: its source {contract.title} has {decimals} decimals, the market's unit is {unit}"
             )
+
+
+def _price_decimals(feed: Feed) -> int | None:
+    """The decimals of a feed's price; None where they are the market's own."""
+    return None if feed.unit is None else power_of_ten(feed.unit)
 
 
 def _pruned(sheet: Sheet, feeds: Sequence[int]) -> PriceGraph:

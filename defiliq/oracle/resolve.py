@@ -26,5 +26,6 @@ def resolve(
     `asked_by` is the function by which the oracle asks a source. A feed that can't be resolved is an input of
     its own; nothing but the node can fail.
     """
-    seen = survey(node, [feed.source for feed in feeds], at, asked_by)
+    sources = [feed.source for k, feed in enumerate(feeds) if k not in quote.unsourced]
+    seen = survey(node, sources, at, asked_by)
     return compose(feeds, prices, quote, seen, promises(at.chain_id), at.timestamp)

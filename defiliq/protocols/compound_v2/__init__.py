@@ -4,25 +4,37 @@ from __future__ import annotations
 
 from typing import Final
 
+from defiliq.protocols.compound_v2.ask import Answer, ask_many
+from defiliq.protocols.compound_v2.discover import discovery
 from defiliq.protocols.compound_v2.explain import LegValue, explain
 from defiliq.protocols.compound_v2.margin import margin, values
 from defiliq.protocols.compound_v2.market import CompoundMarket, CTokenReserve
+from defiliq.protocols.compound_v2.markets import load_listings
 from defiliq.protocols.compound_v2.over_time import rule_over_time
+from defiliq.protocols.compound_v2.read import read, read_market
 from defiliq.protocols.compound_v2.rules import health, rule
 from defiliq.protocols.compound_v2.take import take
 
 name: Final[str] = "compound-v2"
+root_address: Final[str] = "comptroller"
 market_type: Final[type[CompoundMarket]] = CompoundMarket
 
 __all__ = [
+    "Answer",
     "CTokenReserve",
     "CompoundMarket",
     "LegValue",
+    "ask_many",
+    "discovery",
     "explain",
     "health",
+    "load_listings",
     "margin",
     "market_type",
     "name",
+    "read",
+    "read_market",
+    "root_address",
     "rule",
     "rule_over_time",
     "take",
