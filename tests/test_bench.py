@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
+import pytest
 
 from defiliq.protocols.aave_v3.rules import rule
+from tests.bench.compound import bench_comet, bench_comptroller
 from tests.bench.levels import bench_levels
 from tests.bench.report import Note, Report, Row, render
 from tests.bench.synthetic import synthetic_book, synthetic_market
@@ -25,6 +29,15 @@ def test_no_level_of_the_benchmark_differs() -> None:
     assert not report.is_wrong
     assert any("levels differ: 0" in note.text and note.ok for note in report.notes)
     assert [row.count for row in report.rows] == [ACCOUNTS, ACCOUNTS]
+
+
+@pytest.mark.parametrize("bench", [bench_comet, bench_comptroller])
+def test_compound_agrees_with_its_law(bench: Callable[[int], list[Report]]) -> None:
+    verdicts, levels = bench(ACCOUNTS)
+    assert not verdicts.is_wrong
+    assert not levels.is_wrong
+    assert any(note.text.endswith("differ from the law: 0") for note in verdicts.notes)
+    assert not any(note.text.startswith("0 ") for note in (*verdicts.notes, *levels.notes))
 
 
 def test_the_synthetic_book_holds_what_it_says() -> None:

@@ -6,12 +6,13 @@ import argparse
 import sys
 from collections.abc import Callable
 
+from tests.bench.compound import bench_comet, bench_comptroller
 from tests.bench.levels import bench_levels
 from tests.bench.reading import bench_reading
 from tests.bench.report import Missing, Report, machine, render
 from tests.bench.verdicts import SAMPLE, bench_verdicts
 
-PARTS = ("verdicts", "reading", "levels")
+PARTS = ("verdicts", "reading", "levels", "compound")
 
 
 def main() -> int:
@@ -22,24 +23,27 @@ def main() -> int:
     parser.add_argument("--accounts", type=int, default=1_000_000, help="accounts whose verdicts are timed")
     parser.add_argument("--users", type=int, default=2_000, help="accounts on the local node that are read")
     parser.add_argument("--levels", type=int, default=1_000_000, help="accounts whose levels are solved")
+    parser.add_argument("--compound", type=int, default=100_000, help="accounts of each Compound protocol")
     parser.add_argument("--only", choices=PARTS, help="run one part")
     args = parser.parse_args()
-    parts: dict[str, Callable[[], Report]] = {
-        "verdicts": lambda: bench_verdicts(args.accounts, sample=SAMPLE),
-        "reading": lambda: bench_reading(args.users),
-        "levels": lambda: bench_levels(args.levels),
+    parts: dict[str, Callable[[], list[Report]]] = {
+        "verdicts": lambda: [bench_verdicts(args.accounts, sample=SAMPLE)],
+        "reading": lambda: [bench_reading(args.users)],
+        "levels": lambda: [bench_levels(args.levels)],
+        "compound": lambda: [*bench_comet(args.compound), *bench_comptroller(args.compound)],
     }
     sys.stdout.write(f"{machine()}\n")
     wrong = 0
     for name in PARTS if args.only is None else (args.only,):
         sys.stderr.write(f"measuring {name} ...\n")
         try:
-            report = parts[name]()
+            reports = parts[name]()
         except Missing as error:
             sys.stdout.write(f"\n{name}: not run. {error}\n")
         else:
-            sys.stdout.write(f"\n{render(report)}\n")
-            wrong += report.is_wrong
+            for report in reports:
+                sys.stdout.write(f"\n{render(report)}\n")
+                wrong += report.is_wrong
         sys.stdout.flush()
     return 1 if wrong else 0
 

@@ -1,0 +1,204 @@
+"""Verdicts and levels of Compound's two protocols: each law alone, and with the engine in front of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from defiliq.book import Amounts, Book
+from defiliq.engine import screen
+from defiliq.engine.solve import find_levels
+from defiliq.errors import UnresolvedLevel
+from defiliq.pipeline.solving import Solved, solve_book
+from defiliq.pricing.driver import Driver, Move, driver_of_feeds
+from defiliq.protocols import PROTOCOLS
+from defiliq.types import Market, Rule
+from defiliq.units import WAD
+from tests.bench.report import Note, Report, Row, best_of
+from tests.protocols.compound_v2.ctokens import comptroller, ctoken
+from tests.protocols.compound_v3.states import UNITY, base_asset, collateral, comet
+
+SEED = 13
+LAW_SAMPLE = 2_000
+MOST_COLLATERALS = 3
+DENSE_SHARE = 0.2
+ASSETS = (
+    # symbol, decimals, dollars, collateral factor in bps, whether it follows ETH/USD
+    ("WETH", 18, 2_795.3164, 8950, True),
+    ("wstETH", 18, 3_409.11872511, 8750, True),
+    ("cbETH", 18, 3_101.77213005, 8700, True),
+    ("WBTC", 8, 86_512.34, 8500, False),
+    ("tBTC", 18, 86_422.6, 8000, False),
+    ("LINK", 18, 12.8654, 7900, False),
+    ("UNI", 18, 6.077, 7500, False),
+    ("COMP", 18, 31.25, 7000, False),
+)
+DOLLAR = ("USDC", 6, 0.99987)
+
+Floats = NDArray[np.float64]
+
+
+def bench_comet(accounts: int) -> list[Report]:
+    """A Comet that lends dollars on eight collaterals."""
+    reserves = [base_asset(DOLLAR[1], symbol=DOLLAR[0])]
+    for k, (symbol, decimals, _, bps, _) in enumerate(ASSETS, start=1):
+        factor_wad = bps * WAD // 10_000
+        reserves.append(
+            collateral(
+                k,
+                decimals,
+                symbol=symbol,
+                borrow_factor_wad=factor_wad - WAD // 20,
+                liquidate_factor_wad=factor_wad,
+            )
+        )
+    prices = [round(dollars * 1e8) for dollars in (DOLLAR[2], *(row[2] for row in ASSETS))]
+    market = comet(reserves, prices, borrow_index=UNITY * 117 // 100 + 7)
+    return _bench("Compound III", market, _book(market, accounts, 1.17))
+
+
+def bench_comptroller(accounts: int) -> list[Report]:
+    """A Comptroller with nine cTokens, of which dollars are owed."""
+    rate = 213 * 10**24 + 1_234_567_890_123
+    rows = [(DOLLAR[0], DOLLAR[1], 8550), *((row[0], row[1], row[3]) for row in ASSETS)]
+    reserves = [
+        ctoken(
+            k,
+            symbol,
+            decimals,
+            collateral_factor_wad=bps * WAD // 10_000,
+            exchange_rate_now_wad=rate * 10**decimals // 10**18,
+            borrow_index_now_wad=12 * WAD // 10 + k,
+        )
+        for k, (symbol, decimals, bps) in enumerate(rows)
+    ]
+    dollars = (DOLLAR[2], *(row[2] for row in ASSETS))
+    prices = [
+        round(each * 1e8) * 10 ** (28 - reserve.decimals)
+        for each, reserve in zip(dollars, reserves, strict=True)
+    ]
+    market = comptroller(reserves, prices)
+    return _bench("Compound v2", market, _book(market, accounts, 1.2))
+
+
+def _book(market: Any, accounts: int, debt_grown: float) -> Book[Any]:
+    """Accounts with one to three collaterals of lognormal size, and debts at health factors of 0.9 to 10."""
+    rng = np.random.default_rng(SEED)
+    count = rng.integers(1, MOST_COLLATERALS + 1, size=accounts)
+    legs_of = count + 1
+    first_leg = np.concatenate(([0], np.cumsum(legs_of))).astype(np.int64)
+    account = np.repeat(np.arange(accounts), legs_of)
+    place = np.arange(first_leg[-1]) - first_leg[account]
+    is_debt = place == 0
+    chosen = np.argsort(rng.random((accounts, len(ASSETS))), axis=1)[:, :MOST_COLLATERALS] + 1
+    reserve = np.where(is_debt, 0, chosen[account, np.maximum(place - 1, 0)])
+    bps = np.array([1.0, *(row[3] / 10_000 for row in ASSETS)])
+    dollars = np.array([DOLLAR[2], *(row[2] for row in ASSETS)])
+    decimals = np.array([DOLLAR[1], *(row[1] for row in ASSETS)], dtype=np.float64)
+    worth = np.where(is_debt, 0.0, rng.lognormal(np.log(3_000.0), 2.3, size=len(account)))
+    backing = np.bincount(account, worth * bps[reserve], minlength=accounts)
+    factor = 1.02 + rng.lognormal(-0.6, 0.9, size=accounts)
+    dense = rng.random(accounts) < DENSE_SHARE
+    factor = np.where(dense, rng.normal(1.05, 0.05, size=accounts), factor)
+    debt_worth = backing / np.clip(factor, 0.9, 10.0)
+    tokens = worth / dollars[reserve] * 10.0 ** decimals[reserve]
+    if market.protocol == "compound-v2":
+        tokens = tokens / np.array([r.exchange_rate_now_wad / WAD for r in market.reserves])[reserve]
+    owed = np.where(is_debt, debt_worth[account] / dollars[0] * 10.0 ** decimals[0] / debt_grown, 0.0)
+    index = [WAD if row else 0 for row in is_debt.tolist()]
+    return Book(
+        market=market,
+        owners=rng.integers(0, 256, size=(accounts, 20), dtype=np.uint8),
+        modes=np.zeros(accounts, dtype=np.uint8),
+        first_leg=first_leg,
+        reserves=reserve.astype(np.int16),
+        collateral=_amounts(tokens),
+        debt=_amounts(owed),
+        counted=~is_debt | (market.protocol == "compound-v2"),
+        debt_index=Amounts.of(index) if market.protocol == "compound-v2" else None,
+    )
+
+
+def _amounts(units: Floats) -> Amounts:
+    units = np.floor(units)
+    high = np.floor(units / 2.0**64)
+    return Amounts(high.astype(np.uint64), (units - high * 2.0**64).astype(np.uint64))
+
+
+def _bench(name: str, market: Market, book: Book[Any]) -> list[Report]:
+    """Verdicts of all accounts, and their levels on ETH/USD; the law checks both."""
+    protocol = PROTOCOLS[market.protocol]
+    rules = [protocol.rule(book.nameless(i), market) for i in range(len(book))]
+    title = f"{name}: {len(book):,} synthetic accounts with {book.legs:,} legs, seed {SEED}"
+    return [_verdicts(title, market, book, rules), _levels(title, market, book, rules)]
+
+
+def _verdicts(title: str, market: Market, book: Book[Any], rules: Sequence[Rule]) -> Report:
+    protocol, accounts = PROTOCOLS[market.protocol], len(book)
+    flags: list[NDArray[np.bool_]] = []
+
+    def screened() -> None:
+        flags.append(screen.liquidatable(protocol.margin(book), market.prices, rules.__getitem__))
+
+    seconds = best_of(3, screened)
+    begun = perf_counter()
+    by_law = np.array([one.liquidatable(market.prices) for one in rules])
+    law_seconds = perf_counter() - begun
+    wrong = int(np.count_nonzero(flags[-1] != by_law))
+    return Report(
+        f"verdicts, {title}",
+        [Row("screen + law", accounts, seconds), Row("the law alone", accounts, law_seconds)],
+        [
+            Note(f"{int(by_law.sum()):,} accounts are liquidatable"),
+            Note(f"flags that differ from the law: {wrong}", ok=wrong == 0),
+        ],
+        is_wrong=wrong > 0,
+    )
+
+
+def _levels(title: str, market: Market, book: Book[Any], rules: Sequence[Rule]) -> Report:
+    driver, solved, accounts = ether(market), list[Solved](), len(book)
+    seconds = best_of(2, lambda: solved.append(solve_book(book, [driver])))
+    sample = np.random.default_rng(SEED).choice(accounts, min(LAW_SAMPLE, accounts), replace=False).tolist()
+    expected: dict[int, set[tuple[object, ...]]] = {}
+    begun = perf_counter()
+    for i in sample:
+        expected[i] = _by_law(rules[i], market, i, driver)
+    sample_seconds = perf_counter() - begun
+    found: dict[int, set[tuple[object, ...]]] = {i: set() for i in sample}
+    for level in solved[-1].levels:
+        if level.account in found:
+            found[level.account].add((level.side, level.outcome, level.price, level.band))
+    differ = sum(found[i] != expected[i] for i in sample)
+    return Report(
+        f"levels on {driver.name}, {title}",
+        [
+            Row("the engine + law", accounts, seconds),
+            Row("the law alone (sample)", len(sample), sample_seconds),
+        ],
+        [
+            Note(f"{len(solved[-1].levels):,} levels, {solved[-1].never[driver.name]:,} accounts have none"),
+            Note(f"accounts of the sample whose levels differ: {differ}", ok=differ == 0),
+        ],
+        is_wrong=differ > 0,
+    )
+
+
+def ether(market: Market) -> Driver:
+    """One driver for the three of nine prices that follow ether."""
+    at = [k for k, row in enumerate(ASSETS, start=1) if row[4]]
+    lead = market.prices[at[0]]
+    moves = [Move(at[0]), *(Move(k, market.prices[k], lead) for k in at[1:])]
+    return driver_of_feeds("ETH/USD", lead, market.price_unit(at[0]), moves)
+
+
+def _by_law(law: Rule, market: Market, i: int, driver: Driver) -> set[tuple[object, ...]]:
+    try:
+        levels = find_levels(law, i, market.prices, driver)
+    except UnresolvedLevel:
+        return set()
+    return {(one.side, one.outcome, one.price, one.band) for one in levels if one.outcome != "never"}
