@@ -16,6 +16,7 @@ from defiliq.chain.node import Node
 from defiliq.chain.words import Words
 from defiliq.protocols.compound_v3 import abi
 from defiliq.protocols.compound_v3.market import CometMarket
+from defiliq.protocols.compound_v3.packed import fetch_packed
 from defiliq.types import Block, checksum
 
 OnProgress = Callable[[int, int], None]
@@ -70,9 +71,20 @@ class Balances:
 
 
 def fetch_basics(
-    node: Node, comet: str, owners: NDArray[np.uint8], at: Block, on_progress: OnProgress | None
+    node: Node,
+    comet: str,
+    totals: tuple[int, ...],
+    owners: NDArray[np.uint8],
+    at: Block,
+    on_progress: OnProgress | None,
 ) -> Basics:
-    """Principal and collateral bits of all accounts."""
+    """Principal and collateral bits of all accounts: from storage where it proves right, else by views.
+
+    `totals` is what totalsBasic answers.
+    """
+    stored = fetch_packed(node, comet, totals, owners, at, on_progress)
+    if stored is not None:
+        return decode_basics(owners, stored)
     rows = call_rows(abi.USER_BASIC, owners)
     return decode_basics(owners, _fetch(node, comet, rows, at, on_progress, abi.USER_BASIC_WORDS))
 

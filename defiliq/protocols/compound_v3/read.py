@@ -16,7 +16,7 @@ from defiliq.oracle.resolve import resolve
 from defiliq.oracle.survey import LATEST_ROUND
 from defiliq.protocols.compound_v3.columns import Basics, build_book, fetch_basics, fetch_collateral
 from defiliq.protocols.compound_v3.decode import Dropped, decode_market, quote_of
-from defiliq.protocols.compound_v3.fetch import fetch_market
+from defiliq.protocols.compound_v3.fetch import RawMarket, fetch_market
 from defiliq.protocols.compound_v3.market import CometMarket
 from defiliq.types import Block, Listing
 
@@ -32,7 +32,7 @@ def read_market(
     A collateral without a price is left out and told to `on_missing`; without one, MissingPrice is raised, as
     it always is where the base asset has none.
     """
-    market, dropped = _read_market(node, listing, at)
+    market, dropped = _resolved(node, fetch_market(node, listing, at), listing, at)
     for lost in dropped:
         error = MissingPrice(lost.symbol, lost.asset, lost.seen)
         if on_missing is None:
@@ -58,16 +58,19 @@ def read(
     Such a collateral is left out of the market. Supplied base assets, which back nothing, are only kept when
     `uncounted` says so.
     """
-    market, dropped = _read_market(node, listing, at)
-    basics = fetch_basics(node, market.comet, owners, at, on_progress)
+    raw = fetch_market(node, listing, at)
+    market, dropped = _resolved(node, raw, listing, at)
+    basics = fetch_basics(node, market.comet, raw.totals, owners, at, on_progress)
     basics = _refuse(basics, dropped)
     balances = fetch_collateral(node, market, basics, at, on_progress)
     require_unchanged(node, at)
     return build_book(market, basics, balances, uncounted=uncounted)
 
 
-def _read_market(node: Node, listing: Listing, at: Block) -> tuple[CometMarket, tuple[Dropped, ...]]:
-    market, dropped = decode_market(fetch_market(node, listing, at), listing, at)
+def _resolved(
+    node: Node, raw: RawMarket, listing: Listing, at: Block
+) -> tuple[CometMarket, tuple[Dropped, ...]]:
+    market, dropped = decode_market(raw, listing, at)
     graph = resolve(node, market.feeds, market.prices, at, quote_of(market), asked_by=LATEST_ROUND)
     return replace(market, graph=graph), dropped
 
