@@ -20,6 +20,22 @@ from tests.lab.node import Anvil, RpcError
 from tests.lab.packages import anvil
 
 RECORDED = PROJECT_ROOT / "fixtures" / "vectors" / "compound_v3" / "comet.jsonl.gz"
+UPSTREAM = RECORDED.parents[1] / "comet_upstream_tests" / "cases.json.gz"
+FRESH: dict[str, Any] = {
+    "market": "fresh",
+    "principal": "0",
+    "rates": {
+        side + part: 0 for side in ("supply", "borrow") for part in ("Kink", "SlopeLow", "SlopeHigh", "Base")
+    },
+    "totals": {
+        "baseSupplyIndex": str(10**15),
+        "baseBorrowIndex": str(10**15),
+        "totalSupplyBase": "0",
+        "totalBorrowBase": "0",
+        "lastAccrualTime": 1,
+    },
+}
+"""What a case of the protocol's own tests leaves unsaid."""
 EVERY = 12
 """Of the recorded cases, so many apart. All of them take a quarter of a minute and agree as well."""
 USERS, SEED = 120, 8
@@ -113,6 +129,33 @@ def test_recorded_liquidation_prices_are_boundaries_of_our_comet(recorder: Recor
                     assert recorder.tell(moved).accrued[0] is expected, (case["id"], level)
                     tried += 1
     assert tried >= 30
+
+
+@pytest.mark.lab
+def test_our_storefront_quotes_what_the_protocols_own_tests_expect(recorder: Recorder) -> None:
+    cases = json.loads(gzip.decompress(UPSTREAM.read_bytes()))["cases"]
+    quoted = 0
+    for case in cases:
+        if case["function"] != "quoteCollateral":
+            continue
+        collateral = {
+            "symbol": "ASSET",
+            "decimals": case["assetDecimals"],
+            "price": case["assetPrice"],
+            "balance": "0",
+            "borrowCollateralFactor": str(10**17),
+            "liquidateCollateralFactor": str(2 * 10**17),
+            "liquidationFactor": case["liquidationFactor"],
+        }
+        shown = {name: case[name] for name in ("baseDecimals", "basePrice", "storeFrontPriceFactor")}
+        with recorder.standing({**FRESH, **shown, "id": "quote", "collaterals": [collateral]}) as (
+            comet,
+            tokens,
+        ):
+            answer = recorder.chain.call(comet, "quoteCollateral", tokens[0].address, int(case["baseAmount"]))
+        assert answer == int(case["expected"]), case["name"]
+        quoted += 1
+    assert quoted == 4
 
 
 @pytest.mark.lab

@@ -270,7 +270,7 @@ SHAPES: dict[str, tuple[int, Draft]] = {
     "repaid": (3, _changed("repaid", repays_all=True)),
     "overpaid": (2, _overpaid),
     "dust": (4, _dust),
-    "whale": (1, _whale),
+    "whale": (0, _whale),
     "last": (5, _last),
     "first-and-last": (4, _first_and_last),
     "all": (2, _all),
@@ -281,4 +281,4 @@ SHAPES: dict[str, tuple[int, Draft]] = {
     "exited": (3, _exited),
     "absorbed": (2, _absorbed),
 }
-"""What accounts are examples of, and how often. The first ones are there however few accounts."""
+"""What accounts are examples of, and how often beside the first. Principals of 104 bits hold few whales."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -49,13 +50,19 @@ class Recorder:
         self._tokens: dict[tuple[int, int], Contract] = {}
         self._feeds: dict[int, Contract] = {}
 
-    def tell(self, case: Mapping[str, Any]) -> Told:
-        """Deploy the case's market, write its state, and ask at the case's timestamp."""
-        chain, at = self.chain, int(case["blockTimestamp"])
+    @contextmanager
+    def standing(self, case: Mapping[str, Any]) -> Iterator[tuple[Contract, list[Contract]]]:
+        """The case's market with its state written, and its collaterals; undone at the end."""
         self._prepare(case)
-        with chain.rewinding():
+        with self.chain.rewinding():
             comet, tokens = self._deploy(case)
             self._write(comet, tokens, case)
+            yield comet, tokens
+
+    def tell(self, case: Mapping[str, Any]) -> Told:
+        """Everything that is recorded, asked of our Comet at the case's timestamp."""
+        chain, at = self.chain, int(case["blockTimestamp"])
+        with self.standing(case) as (comet, _):
 
             def asked(name: str, *arguments: object) -> Any:
                 return chain.call(comet, name, *arguments, timestamp=at)
