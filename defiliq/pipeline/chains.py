@@ -19,6 +19,7 @@ CHAINS = {
     "xlayer": 196,
     "zksync": 324,
     "metis": 1088,
+    "moonbeam": 1284,
     "soneium": 1868,
     "ronin": 2020,
     "megaeth": 4326,
