@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from defiliq.book import Book, MarginTerms, ValueTerms
 from defiliq.chain.node import LogFilter, Logs, Node
 from defiliq.errors import CallReverted, MissingPrice
-from defiliq.protocols import aave_v3, compound_v3
+from defiliq.protocols import aave_v3, compound_v2, compound_v3
 from defiliq.types import (
     Account,
     Block,
@@ -171,6 +171,7 @@ class LendingProtocol(Protocol):
 
 PROTOCOLS: Final[Mapping[str, LendingProtocol]] = {
     aave_v3.name: aave_v3,
+    compound_v2.name: compound_v2,
     compound_v3.name: compound_v3,
 }
 """Every protocol that defiliq reads, by name."""
