@@ -7,12 +7,20 @@ import json
 import signal
 import sys
 import time
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-from tests.lab import LabError, start_lab
+from tests.lab import CompoundV2Lab, Lab, LabError, start_compound_v2, start_lab
 from tests.lab import compile as solidity
 from tests.lab.build import VERSIONS
 from tests.lab.packages import anvil
+
+STARTS: Mapping[str, Callable[..., Lab | CompoundV2Lab]] = {
+    **{version: partial(start_lab, version) for version in VERSIONS},
+    "compound-v2": start_compound_v2,
+}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -32,7 +40,9 @@ def main(arguments: list[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.lab", description=__doc__)
     parser.add_argument("--fetch", action="store_true", help="only fetch packages and compile, then stop")
-    parser.add_argument("--version", choices=sorted(VERSIONS), default="v3.6", help="which Aave")
+    parser.add_argument(
+        "--version", choices=sorted(STARTS), default="v3.6", help="which market: vX.Y is Aave's"
+    )
     parser.add_argument("--users", type=int, default=300, help="how many accounts (20 to 5000)")
     parser.add_argument("--seed", type=int, default=7, help="what the population is drawn from")
     parser.add_argument("--port", type=int, help="port of the node; a free one if left out")
@@ -55,9 +65,15 @@ def _fetch() -> int:
 def _serve(options: argparse.Namespace) -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     started = time.monotonic()
-    _say(f"Starting Aave {options.version} with {options.users} accounts ...")
-    with start_lab(options.version, users=options.users, seed=options.seed, port=options.port) as lab:
-        said = {"url": lab.url, "chain_id": lab.chain_id, "pool": lab.pool, "block": lab.chain.height()}
+    _say(f"Starting {options.version} with {options.users} accounts ...")
+    with STARTS[options.version](users=options.users, seed=options.seed, port=options.port) as lab:
+        entry = {"comptroller": lab.comptroller} if isinstance(lab, CompoundV2Lab) else {"pool": lab.pool}
+        said: dict[str, Any] = {
+            "url": lab.url,
+            "chain_id": lab.chain_id,
+            **entry,
+            "block": lab.chain.height(),
+        }
         if options.market_file is not None:
             said["market_file"] = str(lab.market_file(options.market_file))
         print(json.dumps(said), flush=True)

@@ -8,18 +8,23 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from eth_abi.abi import encode
+from eth_utils.crypto import keccak
+
 from tests.lab import states
 from tests.lab.chain import Chain, Overrides, Tx, revert_reason
-from tests.lab.compound_v2.listing import BY_SYMBOL, DRIVERS, NATIVE
+from tests.lab.compound_v2.listing import BY_SYMBOL, NATIVE
 from tests.lab.compound_v2.market import Market, from_plain, set_stage
 from tests.lab.compound_v2.outcome import AccountLiquidity, Outcome, outcome
 from tests.lab.compound_v2.plan import SHAPES
 from tests.lab.compound_v2.population import build
 from tests.lab.liquidation import LIQUIDATOR
-from tests.lab.node import CHAIN_ID, Anvil
+from tests.lab.node import BLOCK_SECONDS, CHAIN_ID
 from tests.lab.plan import draw
 from tests.lab.running import Member, Running
 
+ACCOUNT_BORROWS_SLOT = 16
+"""VTokenStorage.accountBorrows, which has no getter."""
 NAME = "compound-v2"
 SOURCES = (
     "compound_v2/listing.py",
@@ -40,16 +45,20 @@ FINAL_TICKS_PPM = (1_000_450, 999_120)
 class CompoundV2Lab(Running[Member]):
     """A running node with a Compound v2 market and its population. Close it, or use it as a context.
 
-    Symbols are those of underlying tokens; the native coin's is "ETH". Interest accrues by block number. A call
-    at `latest` sees the latest block's own number, not the next one's; a transaction sees the number of the block
-    that it is mined in, which is at least one more.
+    Symbols are those of underlying tokens; the native coin's is "ETH". Interest accrues by block number. A
+    call at `latest` sees the latest block's own number, not the next one's; a transaction sees the number of
+    the block that it is mined in, which is at least one more.
     """
 
     def __init__(self, users: int, seed: int, port: int | None) -> None:
         plans = draw(users, seed, SHAPES)
         recipe = states.Recipe(f"{NAME}-{users}-{seed}", SOURCES, partial(build, plans, seed))
         node, chain, kept = states.start(recipe, port)
-        self.market = _finished(node, chain, kept)
+        try:
+            self.market = finish(chain, kept)
+        except BaseException:
+            node.stop()
+            raise
         members = (Member(plan.owner, plan.shape, bool(plan.debts)) for plan in plans)
         super().__init__(node, chain, tuple(members))
 
@@ -118,10 +127,10 @@ class CompoundV2Lab(Running[Member]):
         """The comptroller's own getAccountLiquidity on the state after `block`, with drivers put elsewhere.
 
         `accrued` False: rates and indices as they are stored; no block number enters the answer.
-        `accrued` True: accrueInterest of every market runs first in the same call, up to `block_number`; left out,
-        up to the number of `block` itself. A transaction in the next block accrues to one block more: ask with
-        `block_number=lab.chain.height() + 1`. Symbols instead of True accrue those markets only, as
-        liquidateBorrow does with the debt's and the collateral's.
+        `accrued` True: accrueInterest of every market runs first in the same call, up to `block_number`;
+        left out, up to the number of `block` itself. A transaction in the next block accrues to one block
+        more: ask with `block_number=lab.chain.height() + 1`. Symbols instead of True accrue those markets
+        only, as liquidateBorrow does with the debt's and the collateral's.
         """
         symbols = self.markets if accrued is True else accrued or ()
         comptroller = self.market.comptroller
@@ -140,6 +149,15 @@ class CompoundV2Lab(Running[Member]):
         )
         function = comptroller.functions["getAccountLiquidity"]
         return AccountLiquidity(*function.answer("0x" + answers[-1][1].hex()))
+
+    def borrow_snapshot(self, owner: str, symbol: str, block: int | str = "latest") -> tuple[int, int]:
+        """Principal and interest index of an account's debt, as they lie in the market's storage."""
+        place = int.from_bytes(keccak(encode(("address", "uint256"), (owner, ACCOUNT_BORROWS_SLOT))))
+        where = block if isinstance(block, str) else hex(block)
+        words = [
+            self.rpc("eth_getStorageAt", self.markets[symbol], _word(place + more), where) for more in (0, 1)
+        ]
+        return int(words[0], 16), int(words[1], 16)
 
     def set_driver(self, name: str, answer: int) -> None:
         """Write the answer of an aggregator into its storage: no block is mined."""
@@ -206,19 +224,17 @@ def start_compound_v2(*, users: int = 300, seed: int = 7, port: int | None = Non
     return CompoundV2Lab(users, seed, port)
 
 
-def _finished(node: Anvil, chain: Chain, kept: Mapping[str, Any]) -> Market:
-    """The last blocks, on every start anew: a loaded node knows no state older than the one it loaded."""
-    try:
-        market = from_plain(kept)
-        feed = market.aggregators[BY_SYMBOL[NATIVE].driver]
-        final = DRIVERS[BY_SYMBOL[NATIVE].driver].answer("final")
-        chain.mine()
-        for tick in FINAL_TICKS_PPM:
-            chain.send(feed, "setAnswer", final * tick // 10**6)
-        set_stage(chain, market, "final")
-    except BaseException:
-        node.stop()
-        raise
+def finish(chain: Chain, kept: Mapping[str, Any]) -> Market:
+    """The last blocks, on every start anew: a loaded node knows no state older than the one it loaded.
+
+    The first of them names its time: a loaded node would go on from the time of its own first block.
+    """
+    market = from_plain(kept)
+    eth = BY_SYMBOL[NATIVE]
+    chain.wait(BLOCK_SECONDS)
+    for tick in FINAL_TICKS_PPM:
+        chain.send(market.aggregators[eth.driver], "setAnswer", eth.answer("final") * tick // 10**6)
+    set_stage(chain, market, "final")
     return market
 
 

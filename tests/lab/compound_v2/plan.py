@@ -149,9 +149,8 @@ def _native_debt(rnd: random.Random) -> Plan:
 def _not_entered(rnd: random.Random) -> Plan:
     held = pick(rnd, COLLATERALS, 2, 3)
     plan = Plan("not-entered", _held(rnd, held), unentered=held[1:])
-    return owe(
-        plan, rnd, pick(rnd, tuple(s for s in STABLE if s not in held), 0, 1) or ("COMP",), target(rnd)
-    )
+    others = tuple(symbol for symbol in (*STABLE, BACKS_NOTHING) if symbol not in held)
+    return owe(plan, rnd, pick(rnd, others, 1, 1), target(rnd))
 
 
 def _exited(rnd: random.Random) -> Plan:
