@@ -13,7 +13,7 @@ import pytest
 
 from tests.lab.cache import PROJECT_ROOT
 from tests.lab.chain import Chain
-from tests.lab.compound_v3 import CometLab, start_compound_v3
+from tests.lab.compound_v3 import Absorption, CometLab, start_compound_v3
 from tests.lab.compound_v3.recorded import Recorder, packed, slot
 from tests.lab.contract import topic
 from tests.lab.node import Anvil, RpcError
@@ -82,6 +82,25 @@ def held(lab: CometLab, name: str, owner: str) -> dict[str, int]:
         symbol: lab.ask(name, "userCollateral", owner, token.address)[0] for symbol, token in tokens.items()
     }
     return {symbol: amount for symbol, amount in found.items() if amount}
+
+
+def credit(lab: CometLab, name: str, done: Absorption) -> int:
+    """What the collateral's values are worth to the account, in base, by each liquidation factor."""
+    spec, comet = lab.markets[name].spec, lab.markets[name]
+    value = sum(
+        worth * spec.collateral(symbol).factors_bps[2] // 10_000
+        for symbol, (_, worth) in done.collateral.items()
+    )
+    return int(value * spec.base.unit // lab.ask(name, "getPrice", comet.base_feed.address))
+
+
+def value_of_base(lab: CometLab, name: str, amount: int) -> int:
+    comet = lab.markets[name]
+    return int(amount * lab.ask(name, "getPrice", comet.base_feed.address) // comet.spec.base.unit)
+
+
+def accrued_supply_index(lab: CometLab, name: str, at: int) -> int:
+    return int(lab.ask(name, "totalsBasic", timestamp=at, accrued=True)[0])
 
 
 @pytest.mark.lab
@@ -276,6 +295,7 @@ def test_some_accounts_are_underwater_and_some_only_once_interest_accrues(lab: C
 def test_absorb_takes_whom_the_accrued_verdict_names_and_nobody_else(lab: CometLab, name: str) -> None:
     height, before = lab.chain.height(), lab.ask(name, "totalsBasic")
     at = lab.chain.now() + 1
+    supply_index = accrued_supply_index(lab, name, at)
     outcomes = set()
     for owner in lab.borrowers(name)[::3]:
         expected = lab.is_liquidatable(name, owner, timestamp=at, accrued=True)
@@ -286,9 +306,11 @@ def test_absorb_takes_whom_the_accrued_verdict_names_and_nobody_else(lab: CometL
         assert done.error == ("" if expected else "NotLiquidatable")
         if expected:
             assert {symbol: amount for symbol, (amount, _) in done.collateral.items()} == holding
-            assert done.base_paid_out >= debt
-            assert done.principal_after >= 0
-            assert (done.balance_after > 0) == (done.base_paid_out > debt + 1)
+            assert done.base_paid_out == max(debt, credit(lab, name, done))
+            assert done.base_value == value_of_base(lab, name, done.base_paid_out)
+            left = done.base_paid_out - debt
+            assert done.principal_after == left * 10**15 // supply_index
+            assert done.balance_after == done.principal_after * supply_index // 10**15
         outcomes.add(expected)
     assert outcomes == {True, False}
     assert (lab.chain.height(), lab.ask(name, "totalsBasic")) == (height, before)
