@@ -66,16 +66,7 @@ def decode_market(
     MissingPrice where no cToken is left.
     """
     symbols = decode_symbols(raw, at.chain_id)
-    seen = [_price(raw.prices, row) for row in range(len(raw.c_tokens))]
-    rows = tuple(row for row, price in enumerate(seen) if isinstance(price, int))
-    dropped = tuple(
-        Dropped(raw.c_tokens[row], symbols[row], decode_asset(raw, row), price)
-        for row, price in enumerate(seen)
-        if isinstance(price, str)
-    )
-    if not rows:
-        lost = dropped[0]
-        raise MissingPrice(lost.symbol, lost.asset, f"{lost.seen}; nor any other cToken")
+    rows, dropped = _with_prices(raw, symbols)
     clock = decode_clock(raw, rows, symbols)
     reserves = tuple(
         _decode_reserve(raw, row, symbols[row], feed, clock, at) for feed, row in enumerate(rows)
@@ -106,6 +97,21 @@ def decode_market(
     return market, dropped, rows
 
 
+def _with_prices(raw: RawMarket, symbols: Sequence[str]) -> tuple[tuple[int, ...], tuple[Dropped, ...]]:
+    """(rows with a price, cTokens without). MissingPrice when none has one."""
+    seen = [_price(raw.prices, row) for row in range(len(raw.c_tokens))]
+    rows = tuple(row for row, price in enumerate(seen) if isinstance(price, int))
+    dropped = tuple(
+        Dropped(raw.c_tokens[row], symbols[row], decode_asset(raw, row), price)
+        for row, price in enumerate(seen)
+        if isinstance(price, str)
+    )
+    if not rows:
+        lost = dropped[0]
+        raise MissingPrice(lost.symbol, lost.asset, f"{lost.seen}; nor any other cToken")
+    return rows, dropped
+
+
 def decode_symbols(raw: RawMarket, chain_id: int) -> tuple[str, ...]:
     """What each underlying is called; where two cTokens share one, each gets the start of its address."""
     coin = COINS.get(chain_id)
@@ -128,16 +134,13 @@ def decode_asset(raw: RawMarket, row: int) -> str:
 
 def decode_clock(raw: RawMarket, rows: Sequence[int], symbols: Sequence[str]) -> Clock:
     """What interest counts in all cTokens alike; mixed ones are refused by name."""
-    first: Clock | None = None
-    for row in rows:
+    first = _clock(raw, rows[0])
+    for row in rows[1:]:
         clock = _clock(raw, row)
-        if first is None:
-            first = clock
-        elif clock != first:
+        if clock != first:
             raise UnsupportedReserve(
                 symbols[row], raw.c_tokens[row], f"it accrues per {clock}, the cTokens before it per {first}"
             )
-    assert first is not None, "a market has at least one cToken"  # noqa: S101 - decode_market sees to it
     return first
 
 
