@@ -200,14 +200,14 @@ def _after(held: Holding, debt: Holding, collateral: Holding, call: CallAmounts)
 
 
 def _bad_debt_base(market: CompoundMarket, after: Sequence[Holding], debt: Holding) -> int:
-    """Debt beyond what is left of the collateral, where a call leaves none that another could seize.
+    """Debt beyond what is left of the collateral, where a call leaves nothing to speak of.
 
-    A last base unit of debt may seize several cTokens, so a few can stay for which no repayment is small
-    enough.
+    One more base unit of debt may seize several cTokens, so up to that many can stay when a call has taken
+    all that fits.
     """
     for held in after:
         of_one_unit = seize_tokens(market, debt.reserve, held.reserve, 1)
-        if of_one_unit is not None and held.tokens and held.tokens >= of_one_unit:
+        if of_one_unit is not None and held.tokens > of_one_unit:
             return 0
     owed_base = sum(_worth(market, held.reserve, held.owed) for held in after)
     return max(0, owed_base - sum(_supply_worth(market, held) for held in after))

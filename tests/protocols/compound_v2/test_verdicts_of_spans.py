@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from hypothesis import HealthCheck, given, settings
+from dataclasses import replace
+
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from defiliq.engine.solve import find_levels
@@ -14,6 +16,8 @@ from tests.protocols.compound_v2.ctokens import comptroller, ctoken, holds, owne
 from tests.protocols.compound_v2.states import accounts, markets
 
 MANY = settings(max_examples=1500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+SPOT, HIGHEST = 40, 90
 
 
 @st.composite
@@ -43,27 +47,23 @@ def test_a_verdict_holds_at_each_integer(data: st.DataObject, start: int, way: i
 @MANY
 @given(st.data())
 def test_levels_are_the_nearest_of_all(data: st.DataObject) -> None:
-    """Against every integer of a coarse driver, both ways from spot."""
+    """Against every integer of a coarse driver, both ways from spot, as far as HIGHEST."""
     market = data.draw(markets())
     account = data.draw(accounts(market))
-    driver = data.draw(drivers(len(market.feeds), 40))
-    prices = tuple(driver.lead(market.prices, driver.spot))
-    if min(prices) == 0:
-        return
-    law = rule(account, market)
-    levels = find_levels(law, 0, prices, driver)
-    broken = [at for at in range(driver.lowest, 90) if surplus(account, market, driver.lead(prices, at)) < 0]
-    if driver.spot in broken:
+    driver = data.draw(drivers(len(market.feeds), SPOT))
+    driver = replace(driver, highest=min(driver.highest, HIGHEST))
+    prices = tuple(driver.lead(market.prices, SPOT))
+    assume(min(prices) > 0)
+    levels = find_levels(rule(account, market), 0, prices, driver)
+    walk = range(driver.lowest, driver.highest + 1)
+    broken = [at for at in walk if surplus(account, market, driver.lead(prices, at)) < 0]
+    if SPOT in broken:
         assert [level.outcome for level in levels] == ["already"]
         return
-    found = {level.side: level.price for level in levels if level.outcome == "price"}
-    below = [at for at in broken if at < driver.spot]
-    assert found.get("long") == (max(below) if below else None)
-    above = [at for at in broken if at > driver.spot]
-    if above:
-        assert found["short"] == min(above)
-    else:
-        assert found.get("short", 90) >= 90
+    found = {level.side: level.price for level in levels}
+    below, above = [at for at in broken if at < SPOT], [at for at in broken if at > SPOT]
+    assert found.get("long") == max(below, default=None)
+    assert found.get("short") == min(above, default=None)
 
 
 def test_lines_decide_where_joins_do_not() -> None:
