@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
@@ -15,7 +16,6 @@ from defiliq.units import WAD
 from tests.builders import NOW, address
 from tests.protocols.compound_v3.states import (
     SMALL_DECIMALS,
-    UNITY,
     accounts,
     at_the_edge,
     base_asset,
@@ -134,15 +134,31 @@ def test_a_debt_without_collateral_and_collateral_without_debt() -> None:
         assert rule_over_time(safe, market).verdict_over(NOW, NOW + YEAR_S) is False
 
 
-def test_an_index_that_waits_for_its_first_second_is_no_line() -> None:
-    """A last accrual that lies ahead, as no chain has it: nothing grows until then, and bounds still hold."""
-    market, account = breaking_by_interest()
-    steep = replace(market.borrow_rates, base_wad=WAD // 1000)
-    ahead = replace(market, accrued_at=NOW + 50, borrow_rates=steep, borrow_index=UNITY).at_time(NOW)
-    over_time = rule_over_time(account, ahead)
-    verdicts = [over_time.health(at).liquidatable for at in range(NOW, NOW + 100)]
-    assert {False, True} == set(verdicts)
-    for k in range(0, 100, 9):
-        for last in range(k, 100, 7):
-            verdict = over_time.verdict_over(NOW + k, NOW + last)
-            assert verdict is None or {verdict} == set(verdicts[k : last + 1])
+@pytest.mark.parametrize(
+    ("accrues_in", "price_per_s", "ends"),
+    [
+        pytest.param(0, 400, range(-5, 6), id="an index that climbs in whole steps"),
+        pytest.param(50, 200, range(-1005, -995), id="an index that waits, as on no chain"),
+    ],
+)
+def test_where_an_index_is_no_straight_line(accrues_in: int, price_per_s: int, ends: range) -> None:
+    """A debt of 1e18 whole tokens, so that one step of the index is worth 1000, against collateral that gains
+    by price exactly what the debt gains by interest in the long run: 0.4 steps per second.
+    """
+    rates = RateCurve(kink_wad=WAD, slope_low_wad=0, slope_high_wad=0, base_wad=400)
+    whole = collateral(1, 0, liquidate_factor_wad=WAD)
+    for apart in ends:
+        graph = PriceGraph((Fixed(1), Growing(10**18 + apart, NOW, price_per_s, 1)), (0, 1))
+        market = comet(
+            [base_asset(0), whole],
+            graph.prices(NOW),
+            graph=graph,
+            borrow_rates=rates,
+            accrued_at=NOW + accrues_in,
+        )
+        over_time = rule_over_time(owing(-(10**18), 1), market)
+        verdicts = [over_time.health(NOW + k).liquidatable for k in range(101)]
+        for last in (1, 2, 3, 4, 5, 10, 50, 60, 99, 100):
+            verdict = over_time.verdict_over(NOW, NOW + last)
+            assert verdict is None or {verdict} == set(verdicts[: last + 1])
+        assert over_time.verdict_over(NOW, NOW + 100) is not True

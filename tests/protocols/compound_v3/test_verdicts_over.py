@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from defiliq.engine.solve import find_levels
 from defiliq.errors import UnresolvedLevel
 from defiliq.pricing.driver import Driver, Move, driver_of_feeds
-from defiliq.protocols.compound_v3 import CometMarket, rule
+from defiliq.protocols.compound_v3 import CometMarket, CometReserve, rule
 from defiliq.types import Account, Side
 from defiliq.units import WAD
 from tests.protocols.compound_v3.states import (
@@ -114,6 +114,40 @@ def test_straight_lines_decide_where_the_worst_case_does_not() -> None:
     assert rule(owing(-(10**9), 10**21), market).verdict_over(stretch) is False
     assert rule(owing(-2 * 10**9, 10**21), market).verdict_over(stretch) is True
     assert rule(owing(-102 * 10**7, 10**21), market).verdict_over(stretch) is None
+
+
+CUT = [collateral(k, 1, liquidate_factor_wad=95 * WAD // 100) for k in range(1, 11)]
+WHOLE = [collateral(1, 0, liquidate_factor_wad=WAD)]
+THIRDS = (2, 3)
+
+
+@pytest.mark.parametrize(
+    ("decimals", "listed", "balance", "moves", "debts"),
+    [
+        pytest.param(1, CUT, 13, [Move(k) for k in range(11)], range(108, 137), id="many cuts at once"),
+        pytest.param(
+            0, WHOLE, 300, [Move(0), Move(1, *THIRDS)], range(190, 211), id="collateral's price bends"
+        ),
+        pytest.param(0, WHOLE, 200, [Move(0, *THIRDS), Move(1)], range(290, 311), id="debt's price bends"),
+    ],
+)
+def test_margins_that_leave_their_line_by_nearly_all_they_can(
+    decimals: int, listed: list[CometReserve], balance: int, moves: list[Move], debts: range
+) -> None:
+    """Collateral and debt under one driver, whose cuts fall together in some places: every short stretch."""
+    market = comet([base_asset(decimals), *listed], [30] * (len(listed) + 1))
+    driver = driver_of_feeds("X", 30, 1, moves)
+    told = []
+    for debt in debts:
+        law = rule(owing(-debt, *[balance] * len(listed)), market)
+        verdicts = [law.liquidatable(driver.lead(market.prices, at)) for at in range(60)]
+        for start in range(15, 40):
+            for end in range(start, start + 16):
+                verdict = law.verdict_over(driver.stretch(market.prices, start, end))
+                told.append(verdict)
+                if verdict is not None:
+                    assert set(verdicts[start : end + 1]) == {verdict}, (debt, start, end)
+    assert set(told) == {True, False, None}
 
 
 def test_where_only_rounding_decides_the_search_gives_up_by_name() -> None:
