@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import json
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -422,3 +424,22 @@ def test_a_second_start_is_the_same_chain_and_quick(lab: CometLab, name: str, tm
         "from_block": 0,
         "addresses": {"comet": lab.comets[name]},
     }
+
+
+@pytest.mark.lab
+def test_the_command_serves_a_market_file_per_market_and_ends_its_node(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "tests.lab", "--version", "compound-v3", "--users", "25"]
+    with subprocess.Popen(
+        [*command, "--market-file", str(tmp_path / "local.json")],
+        cwd=PROJECT_ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    ) as process:
+        assert process.stdout is not None
+        said = json.loads(process.stdout.readline())
+        process.terminate()
+        assert process.wait(30) == 0
+    for name in MARKETS:
+        listing = json.loads((tmp_path / f"local-{name}.json").read_text())
+        assert listing["addresses"] == {"comet": said["comets"][name]}
+        assert said["market_files"][name] == str(tmp_path / f"local-{name}.json")

@@ -10,16 +10,26 @@ import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
-from tests.lab import CompoundV2Lab, Lab, LabError, start_compound_v2, start_lab
+from tests.lab import (
+    CometLab,
+    CompoundV2Lab,
+    Lab,
+    LabError,
+    start_compound_v2,
+    start_compound_v3,
+    start_lab,
+)
 from tests.lab import compile as solidity
 from tests.lab.build import VERSIONS
 from tests.lab.packages import anvil
 
-STARTS: Mapping[str, Callable[..., Lab | CompoundV2Lab]] = {
+AnyLab: TypeAlias = Lab | CompoundV2Lab | CometLab
+STARTS: Mapping[str, Callable[..., AnyLab]] = {
     **{version: partial(start_lab, version) for version in VERSIONS},
     "compound-v2": start_compound_v2,
+    "compound-v3": start_compound_v3,
 }
 
 
@@ -46,7 +56,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--users", type=int, default=300, help="how many accounts (20 to 5000)")
     parser.add_argument("--seed", type=int, default=7, help="what the population is drawn from")
     parser.add_argument("--port", type=int, help="port of the node; a free one if left out")
-    parser.add_argument("--market-file", type=Path, help="write defiliq's market file here")
+    parser.add_argument(
+        "--market-file",
+        type=Path,
+        help="write defiliq's market file here; for two markets their name joins the file's",
+    )
     return parser
 
 
@@ -67,19 +81,33 @@ def _serve(options: argparse.Namespace) -> int:
     started = time.monotonic()
     _say(f"Starting {options.version} with {options.users} accounts ...")
     with STARTS[options.version](users=options.users, seed=options.seed, port=options.port) as lab:
-        entry = {"comptroller": lab.comptroller} if isinstance(lab, CompoundV2Lab) else {"pool": lab.pool}
         said: dict[str, Any] = {
             "url": lab.url,
             "chain_id": lab.chain_id,
-            **entry,
+            **_entry(lab),
             "block": lab.chain.height(),
         }
         if options.market_file is not None:
-            said["market_file"] = str(lab.market_file(options.market_file))
+            said |= _market_files(lab, options.market_file)
         print(json.dumps(said), flush=True)
         _say(f"Ready after {time.monotonic() - started:.1f} s. Ctrl-C ends it.")
         while True:
             signal.pause()
+
+
+def _entry(lab: AnyLab) -> dict[str, Any]:
+    """The address that names the market, or each of them."""
+    if isinstance(lab, CometLab):
+        return {"comets": lab.comets}
+    return {"comptroller": lab.comptroller} if isinstance(lab, CompoundV2Lab) else {"pool": lab.pool}
+
+
+def _market_files(lab: AnyLab, path: Path) -> dict[str, Any]:
+    """Where they were written: local.json, or local-usdc.json and local-weth.json."""
+    if not isinstance(lab, CometLab):
+        return {"market_file": str(lab.market_file(path))}
+    paths = {name: path.with_name(f"{path.stem}-{name}{path.suffix}") for name in lab.comets}
+    return {"market_files": {name: str(lab.market_file(name, each)) for name, each in paths.items()}}
 
 
 def _say(text: str) -> None:
