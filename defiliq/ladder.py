@@ -1,6 +1,6 @@
 """Ladder: exact levels become rows of a table. Floats begin in this file and nowhere left of it.
 
-Columns that end in `_usd` count the market's base currency: dollars where `Market.base_symbol` is USD.
+Columns that end in `_usd` count the market's base currency, which `base_symbol` names: most often dollars.
 """
 
 from __future__ import annotations
@@ -66,9 +66,10 @@ LADDER_COLUMNS = (
     "seize_asset_address",
     "repay_asset_address",
     "evaluated_at",
+    "base_symbol",
 )
 
-LEVEL_COLUMNS = (*LADDER_COLUMNS[: LADDER_COLUMNS.index("health_factor")], "evaluated_at")
+LEVEL_COLUMNS = (*LADDER_COLUMNS[: LADDER_COLUMNS.index("health_factor")], "evaluated_at", "base_symbol")
 
 HEALTH_COLUMNS = (
     *IDENTITY,
@@ -86,6 +87,7 @@ HEALTH_COLUMNS = (
     "collateral_raw",
     "debt_raw",
     "evaluated_at",
+    "base_symbol",
 )
 
 ETA_COLUMNS = (
@@ -98,6 +100,7 @@ ETA_COLUMNS = (
     "collateral_usd",
     "debt_usd",
     "evaluated_at",
+    "base_symbol",
 )
 
 BIN_COLUMNS = (
@@ -116,6 +119,7 @@ BIN_COLUMNS = (
     "cumulative_accounts",
     "cumulative_seized_usd",
     "cumulative_repaid_usd",
+    "base_symbol",
 )
 
 _INTEGERS = (
@@ -157,7 +161,7 @@ def bin_ladder(ladder: pd.DataFrame, step_pct: float) -> pd.DataFrame:
     """
     ratio = 1.0 + step_pct / 100.0
     rows: list[dict[str, object]] = []
-    keys = [*IDENTITY, "driver", "side", "spot_usd"]
+    keys = [*IDENTITY, "base_symbol", "driver", "side", "spot_usd"]
     listed = ladder[ladder["outcome"] != "never"]
     for group, rungs in listed.groupby(keys, sort=True):
         head = dict(zip(keys, group, strict=True))
@@ -173,10 +177,11 @@ def bin_ladder(ladder: pd.DataFrame, step_pct: float) -> pd.DataFrame:
 
 
 def identity(market: Market) -> dict[str, object]:
-    """The columns that say which market at which block a row speaks of."""
+    """The columns that say which market at which block a row speaks of, and what its money is."""
     block: Block = market.block
     values = (block.chain_id, block.number, block.hash, block.timestamp)
-    return dict(zip(IDENTITY, (*values, market.protocol, market.name, market.version), strict=True))
+    named = dict(zip(IDENTITY, (*values, market.protocol, market.name, market.version), strict=True))
+    return named | {"base_symbol": market.base_symbol}
 
 
 def factor_text(factor_wad: int) -> str:

@@ -81,19 +81,20 @@ def position(
 def _print(found: Position) -> None:
     """One screen: what it holds and owes, where it breaks, what a call would take now."""
     from defiliq.cli.sources import headline
-    from defiliq.view.terminal import clean, factor_shown, money, print_lines, print_rows
+    from defiliq.view.terminal import clean, factor_shown, in_words, print_lines, print_rows
 
-    health = found.health
+    health, base = found.health, found.market.base_symbol
     verdict = "healthy"
     if health["liquidatable"]:
         verdict = "LIQUIDATABLE" if health["callable"] else f"liquidatable, but refused: {health['reason']}"
+    mode = f"   eMode {health['mode']}" if health["mode"] else ""
     print_lines(
         [
             headline(found.market),
-            f"account {found.owner}   eMode {health['mode']}",
+            f"account {found.owner}{mode}",
             f"health factor {factor_shown(health['health_factor'])} ({verdict})",
-            f"collateral {money(health['collateral_usd'])}   debt {money(health['debt_usd'])}   "
-            f"threshold {health['threshold_bps']} bps",
+            f"collateral {in_words(health['collateral_usd'], base)}   "
+            f"debt {in_words(health['debt_usd'], base)}   threshold {health['threshold_bps']} bps",
             *breaking_first(found),
         ]
     )
@@ -127,7 +128,7 @@ def best_call(taken: Liquidation | Untold, market: Market) -> str:
     from defiliq.ladder import to_usd
     from defiliq.pipeline.position import amount_text
     from defiliq.types import Untold
-    from defiliq.view.terminal import money
+    from defiliq.view.terminal import in_words
 
     if isinstance(taken, Untold):
         return f"a liquidation goes through now, but what it takes is not known: {taken.reason}"
@@ -137,7 +138,7 @@ def best_call(taken: Liquidation | Untold, market: Market) -> str:
         f"{market.reserves[seizure.reserve].symbol}"
         for seizure in taken.seizures
     )
-    bonus = f"a bonus of {money(to_usd(taken.bonus_base, market))}"
+    bonus = f"a bonus of {in_words(to_usd(taken.bonus_base, market), market.base_symbol)}"
     bonus += f" ({taken.remark})" if taken.remark else ""
     repaid = f"{amount_text(taken.repaid, repay.decimals)} {repay.symbol}"
     if taken.debt_to_cover is None:

@@ -244,7 +244,7 @@ def _print(results: Sequence[StressResult]) -> None:
         print_lines([headline(result.market), coverage(result.book), ""])
         print_stress(result.totals, result.moved, result.reserves)
         print_lines([""])
-    bases = {(result.market.base_symbol, result.market.base_unit) for result in results}
+    bases = {result.market.base_symbol for result in results}
     named = {(result.market.protocol, result.market.block.chain_id, result.market.name) for result in results}
     if len(results) > 1 and len(bases) == 1 and len(named) == len(results):  # else accounts would count twice
         print_sum([result.totals for result in results])

@@ -38,6 +38,7 @@ FEED_COLUMNS = (
     *("driver", "driver_kind", "driver_raw", "driver_value", "driver_source", *_TIMING),
     *("capped", "cap_raw", "cap_value", "cap_headroom_pct", "cap_growth_pct", "cap_binds_until"),
     "evaluated_at",
+    "base_symbol",
 )
 
 DRIVER_COLUMNS = (

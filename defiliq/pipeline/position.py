@@ -35,6 +35,7 @@ LEG_COLUMNS = (
     "price_raw",
     "collateral_raw",
     "debt_raw",
+    "base_symbol",
 )
 
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")

@@ -28,6 +28,7 @@ RESERVE_COLUMNS = (
     *("collateral_accounts", "collateral", "collateral_usd", "seized", "seized_usd"),
     *("debt_accounts", "debt", "debt_usd", "repaid", "repaid_usd"),
     "evaluated_at",
+    "base_symbol",
 )
 TOTAL_COLUMNS = (
     *IDENTITY,
@@ -36,6 +37,7 @@ TOTAL_COLUMNS = (
     *("repaid_usd", "seized_usd", "bonus_usd", "bad_debt_accounts", "bad_debt_usd"),
     *("spot_collateral_usd", "spot_debt_usd", "spot_bad_debt_accounts", "spot_bad_debt_usd"),
     "evaluated_at",
+    "base_symbol",
 )
 MOVE_COLUMNS = (
     *IDENTITY,
@@ -46,16 +48,16 @@ ACCOUNT_COLUMNS = (
     *IDENTITY,
     *("account", "already", "collateral_usd", "debt_usd", "shortfall_usd"),
     *("seize_asset", "repay_asset", "seized_usd", "repaid_usd", "bonus_usd", "callable", "reason"),
-    *("seize_asset_address", "repay_asset_address", "evaluated_at"),
+    *("seize_asset_address", "repay_asset_address", "evaluated_at", "base_symbol"),
 )
 CURVE_COLUMNS = (
     *IDENTITY,
     *("step", "share_pct", "change_pct", "moves", "liquidatable_accounts", "collateral_usd", "debt_usd"),
-    *("bad_debt_accounts", "bad_debt_usd", "evaluated_at"),
+    *("bad_debt_accounts", "bad_debt_usd", "evaluated_at", "base_symbol"),
 )
 CURVE_RESERVE_COLUMNS = (
     *IDENTITY,
-    *("step", "share_pct", "reserve", "asset", "collateral_usd", "debt_usd", "evaluated_at"),
+    *("step", "share_pct", "reserve", "asset", "collateral_usd", "debt_usd", "evaluated_at", "base_symbol"),
 )
 NAMED_REASONS = 5
 """So many reasons of refusal are named; the accounts with others are counted."""

@@ -33,7 +33,8 @@ def print_feeds(table: pd.DataFrame, drivers: pd.DataFrame) -> None:
     modes = int((table.drop_duplicates(["reserve", "asset"])["asset"] == "").sum())
     among = {"capped now": capped, "fixed": fixed, "of an eMode's own": modes}
     title = _counted(len(rows), "price", among)
-    print_rows(pd.DataFrame(rows, columns=list(_RESERVES_SHOWN)), title)
+    named = table["base_symbol"].iloc[:1].tolist() or ["USD"]
+    print_rows(pd.DataFrame(rows).assign(base_symbol=named[0]), title, _RESERVES_SHOWN)
 
 
 def print_drivers(drivers: pd.DataFrame) -> None:

@@ -38,7 +38,9 @@ _COLUMNS = (
     "callable",
 )
 _BUCKET_COLUMNS = tuple(
-    column for column in BIN_COLUMNS if column not in (*IDENTITY, "bad_debt_usd", "cumulative_repaid_usd")
+    column
+    for column in BIN_COLUMNS
+    if column not in (*IDENTITY, "bad_debt_usd", "cumulative_repaid_usd", "base_symbol")
 )
 
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import pandas as pd
 from rich.text import Text
 
-from defiliq.view.terminal import bar, clean, money, print_lines, print_rows
+from defiliq.view.terminal import bar, clean, in_words, money, print_lines, print_rows
 
 _RESERVES = (
     *("reserve", "spot_price_usd", "price_usd", "change_pct", "cap"),
@@ -46,9 +46,8 @@ def print_sum(totals: Sequence[pd.DataFrame]) -> None:
     """The same sums over several markets of one base currency."""
     rows = [table.iloc[0] for table in totals]
     summed: dict[str, object] = {name: sum(row[name] for row in rows) for name in _SUMMED}
-    print_lines(
-        [Text(f"sum of {len(rows)} markets", style="bold"), *total_lines(pd.Series(summed | {"reasons": ""}))]
-    )
+    named = {"reasons": "", "base_symbol": rows[0]["base_symbol"]}
+    print_lines([Text(f"sum of {len(rows)} markets", style="bold"), *total_lines(pd.Series(summed | named))])
 
 
 def print_curve(totals: pd.DataFrame) -> None:
@@ -92,7 +91,7 @@ def total_lines(row: pd.Series) -> list[str]:
         return f"{count(name)} account{'' if row[name] == 1 else 's'}"
 
     def sized(name: str) -> str:
-        return money(float(str(row[f"{name}_usd"])))
+        return in_words(float(str(row[f"{name}_usd"])), str(row["base_symbol"]))
 
     lines = [
         f"liquidatable: {count('liquidatable_accounts')} of {accounts('accounts')}, "

@@ -76,11 +76,24 @@ def factor_shown(factor: str) -> str:
     return f"{whole}.{digits[:6]}" if len(whole) <= 9 else f"{Decimal(factor):.2E}"
 
 
-def heading(column: str) -> str:
-    """A column's name as people read it."""
+def heading(column: str, base: str = "$") -> str:
+    """A column's name as people read it, with money in `base`."""
     name, _, unit = column.rpartition("_")
-    unit_shown = {"usd": " $", "pct": " %", "bps": " bps"}.get(unit)
+    unit_shown = {"usd": f" {base}", "pct": " %", "bps": " bps"}.get(unit)
     return column.replace("_", " ") if unit_shown is None else name.replace("_", " ") + unit_shown
+
+
+def money_of(table: pd.DataFrame) -> str:
+    """What a table's money is: dollars, another base currency, or each row's own."""
+    named = [] if "base_symbol" not in table.columns else list(table["base_symbol"].unique())
+    if len(named) > 1:
+        return "(in each market's own currency)"
+    return clean(named[0]) if named and named[0] != "USD" else "$"
+
+
+def in_words(value: float, base_symbol: str) -> str:
+    """An amount of money in a sentence: dollars stand bare, another currency is named."""
+    return money(value) if base_symbol == "USD" else f"{money(value)} {clean(base_symbol)}"
 
 
 def print_rows(table: pd.DataFrame, title: str, columns: Sequence[str] | None = None) -> None:
@@ -103,10 +116,13 @@ def print_rows(table: pd.DataFrame, title: str, columns: Sequence[str] | None = 
 
 def _drawn(table: pd.DataFrame, names: Sequence[str], spell: Callable[[str], str]) -> Table:
     shown = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    base = money_of(table)
     for name in names:
         numeric = pd.api.types.is_numeric_dtype(table[name]) and table[name].dtype != bool
         right = numeric or name in ("health_factor", "collateral", "debt")
-        shown.add_column(Text(heading(name)), justify="right" if right else "left", no_wrap=name in _WHOLE)
+        shown.add_column(
+            Text(heading(name, base)), justify="right" if right else "left", no_wrap=name in _WHOLE
+        )
     for row in table[names].itertuples(index=False, name=None):
         cells = [spell(value) if isinstance(value, str) else value for value in row]
         shown.add_row(*(cell(name, value) for name, value in zip(names, cells, strict=True)))
@@ -135,10 +151,11 @@ def histogram_lines(table: pd.DataFrame) -> list[Text]:
     counts = {label: bins.count(label) for label in labels}
     debts = {label: math.fsum(table["debt_usd"][[seen == label for seen in bins]]) for label in labels}
     most = max(1, *counts.values())
-    lines = [Text("health factor   accounts            debt")]
+    width = max(16, *(len(money(debt)) + 2 for debt in debts.values()))
+    lines = [Text(f"health factor   accounts{'debt':>{width}}")]
     for label in labels:
         style = "red" if label.startswith("below") else "yellow" if label.startswith("1.0") else "green"
-        line = Text(f"{label:<13}{counts[label]:>11,}{money(debts[label]):>16}  ")
+        line = Text(f"{label:<13}{counts[label]:>11,}{money(debts[label]):>{width}}  ")
         line.append(bar(counts[label] / most), style=style)
         lines.append(line)
     return lines
@@ -159,17 +176,20 @@ def _bin_of(factor: str) -> str:
 
 def print_scan(table: pd.DataFrame, headline: str, coverage: str, top: int) -> None:
     """A scan in one screen: what was read, totals, the histogram, who is closest to liquidation."""
+
+    def total(rows: pd.DataFrame, column: str) -> str:
+        return in_words(math.fsum(rows[column]), "USD" if table.empty else str(table["base_symbol"].iloc[0]))
+
     broken = table[table["liquidatable"]]
     owing = table[table["debt_raw"] != "0"]
     print_lines(
         [
             headline,
             coverage,
-            f"with debt: {len(owing):,}   collateral {money(math.fsum(table['collateral_usd']))}   "
-            f"debt {money(math.fsum(table['debt_usd']))}",
+            f"with debt: {len(owing):,}   collateral {total(table, 'collateral_usd')}   "
+            f"debt {total(table, 'debt_usd')}",
             f"liquidatable: {len(broken):,}, of which callable {int(broken['callable'].sum()):,}   "
-            f"collateral {money(math.fsum(broken['collateral_usd']))}   "
-            f"debt {money(math.fsum(broken['debt_usd']))}",
+            f"collateral {total(broken, 'collateral_usd')}   debt {total(broken, 'debt_usd')}",
             "",
             *histogram_lines(table),
             "",
