@@ -67,6 +67,7 @@ FLOAT_BY_DESIGN = {
     "engine/lines.py": {"*"},
     "engine/bulk.py": {"*"},
     "protocols/aave_v3/margin.py": {"*"},
+    "protocols/compound_v2/margin.py": {"*"},
     "protocols/compound_v3/margin.py": {"*"},
 }
 """Where floats are what the file, or that function of it, is about: they screen and never decide."""
