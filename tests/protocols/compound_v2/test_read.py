@@ -135,7 +135,7 @@ def test_the_population_is_worth_reading(scene: Scene) -> None:
     assert 10 < sum(verdicts) < len(verdicts) // 2
 
 
-def margins(scene: Scene, accounts: list[Account], market: CompoundMarket) -> list[tuple[int, int]]:
+def margins(accounts: list[Account], market: CompoundMarket) -> list[tuple[int, int]]:
     """Liquidity and shortfall by the law."""
     found = [rule(account, market).margin(market.prices) for account in accounts]
     return [(max(0, margin), max(0, -margin)) for margin in found]
@@ -155,7 +155,7 @@ def test_liquidity_and_shortfall_equal_to_the_integer(scene: Scene, later_s: int
         lab.account_liquidity(account.owner, accrued=later_s is not None, block_number=number)
         for account in accounts
     ]
-    assert margins(scene, accounts, moved) == [(one.liquidity, one.shortfall) for one in said]
+    assert margins(accounts, moved) == [(one.liquidity, one.shortfall) for one in said]
     assert all(one.error == 0 for one in said)
 
 
