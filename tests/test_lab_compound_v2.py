@@ -19,9 +19,9 @@ from tests.lab.compound_v2.listing import BY_SYMBOL, MARKETS, NATIVE
 from tests.lab.compound_v2.outcome import LIQUIDATE_BORROW, Failure
 from tests.lab.compound_v2.plan import SHAPES
 from tests.lab.compound_v2.population import build
-from tests.lab.contract import topic
+from tests.lab.contract import Contract, topic
 from tests.lab.liquidation import LIQUIDATOR
-from tests.lab.node import Anvil
+from tests.lab.node import Anvil, RpcError
 from tests.lab.packages import anvil, node_modules
 from tests.lab.plan import draw
 
@@ -32,6 +32,15 @@ BORROW = topic("Borrow(address,uint256,uint256,uint256)")
 ENTERED, EXITED = topic("MarketEntered(address,address)"), topic("MarketExited(address,address)")
 TRANSFER = topic("Transfer(address,address,uint256)")
 EIP_170_BYTES = 24_576
+JUMP_RATE_MODEL = [
+    {"type": "function", "name": "kink", "inputs": [], "outputs": [{"type": "uint256"}]},
+    {
+        "type": "function",
+        "name": "utilizationRate",
+        "inputs": [{"type": "uint256"}] * 3,
+        "outputs": [{"type": "uint256"}],
+    },
+]
 
 
 @pytest.fixture(scope="module")
@@ -131,6 +140,25 @@ def test_interest_has_moved_every_market_unevenly(lab: CompoundV2Lab) -> None:
     assert max(accrued) < lab.chain.height()
     assert lab.chain.height() - min(accrued) > 300
     assert len(accrued) >= 4
+
+
+def test_some_markets_are_lent_out_beyond_their_kink(lab: CompoundV2Lab) -> None:
+    beyond = {}
+    for symbol in ("WETH", "WBTC", "USDC", "USDT", "COMP"):
+        market = lab.market.markets[symbol]
+        model = Contract(lab.chain.call(market, "interestRateModel"), JUMP_RATE_MODEL)
+        state = [lab.chain.call(market, name) for name in ("getCash", "totalBorrows", "totalReserves")]
+        beyond[symbol] = lab.chain.call(model, "utilizationRate", *state) > lab.chain.call(model, "kink")
+    assert {symbol for symbol, is_beyond in beyond.items() if is_beyond} == {"USDT", "COMP"}
+
+
+def test_nobody_can_redeem(lab: CompoundV2Lab) -> None:
+    """This comptroller lacks what the markets ask there: the population holds nobody who did."""
+    owner = only(lab, "supplier")
+    market = lab.market.markets[min(held(lab, owner))]
+    request = {"from": owner, "to": market.address, "data": market.data("redeem", 1)}
+    with pytest.raises(RpcError):
+        lab.rpc("eth_call", request, "latest")
 
 
 def test_the_population_is_of_every_shape(lab: CompoundV2Lab) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from tests.lab.chain import BATCH, MAX_UINT256, MULTICALL3, Chain, Tx
-from tests.lab.compound_v2.listing import MARKETS, NATIVE
+from tests.lab.compound_v2.listing import DOLLAR, MARKETS, NATIVE
 from tests.lab.compound_v2.market import Market, deploy, refuse_failures, set_stage, to_plain
 from tests.lab.compound_v2.plan import EDGE_DEBT, Plan
 from tests.lab.liquidation import LIQUIDATOR
@@ -20,7 +20,7 @@ STEPS = (1, 2, 3, 5, 9, 17)
 RESTS = (101, 83, 211, 127, 173)
 """Blocks between two stages."""
 RICH_WEI = 10**32
-CROWDED_BPS = {"USDT": 8_600, "COMP": 8_300}
+CROWDED_BPS = {"USDT": 9_200, "COMP": 8_300}
 """Lent out beyond their kinks."""
 LATE_SYMBOLS = (NATIVE, "USDC")
 """Markets that somebody accrues shortly before the end: the others are stale by then."""
@@ -102,8 +102,8 @@ def _liquidity(plans: Sequence[Plan], rnd: random.Random) -> dict[str, int]:
     for spec in MARKETS:
         usage_bps = CROWDED_BPS.get(spec.symbol, rnd.randint(3_000, 7_500))
         gap = lent[spec.symbol] * 10_000 // usage_bps - supplied[spec.symbol]
-        floor = 10**6 * spec.unit * 10**8 // spec.final
-        found[spec.symbol] = max(gap, 2 * received[spec.symbol], floor + rnd.randrange(spec.unit))
+        floor = 10_000 * spec.unit * DOLLAR // spec.final + rnd.randrange(spec.unit)
+        found[spec.symbol] = max(gap, received[spec.symbol] * 21 // 20, floor)
     return found
 
 
