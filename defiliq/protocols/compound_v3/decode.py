@@ -25,7 +25,7 @@ MAX_UINT40: Final = 2**40 - 1
 MAX_UINT64: Final = 2**64 - 1
 MAX_UINT104: Final = 2**104 - 1
 MAX_UINT128: Final = 2**128 - 1
-_CURRENCY: Final = re.compile("[A-Za-z0-9]{2,12}")
+_CURRENCY: Final = re.compile("[A-Za-z][A-Za-z0-9]{1,11}")
 _DOLLARS: Final = ("USD", "DAI")
 
 

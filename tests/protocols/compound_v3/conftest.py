@@ -1,0 +1,106 @@
+"""A node, a listing and a whole book of each market of the lab."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from defiliq.book import Book
+from defiliq.chain.calldata import packed
+from defiliq.chain.evm import EvmNode, connect
+from defiliq.chain.node import Call, LogFilter, Logs, Override
+from defiliq.errors import CallReverted
+from defiliq.protocols.compound_v3 import CometMarket, read
+from defiliq.types import Block, Listing
+from tests.lab import LabError
+from tests.lab.compound_v3 import CometLab, start_compound_v3
+
+USERS, SEED = 120, 8
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """One market of the lab as defiliq sees it."""
+
+    lab: CometLab
+    name: str
+    node: EvmNode
+    listing: Listing
+
+    @property
+    def comet(self) -> str:
+        """Its address."""
+        return self.lab.comets[self.name]
+
+    def latest(self) -> Block:
+        return self.node.block("latest")
+
+    def owners(self) -> NDArray[np.uint8]:
+        return packed(list(self.lab.owners(self.name)))
+
+    def book(self, *, uncounted: bool = False) -> Book[CometMarket]:
+        return read(self.node, self.listing, self.owners(), self.latest(), uncounted=uncounted)
+
+
+@pytest.fixture(scope="session")
+def comets() -> Iterator[CometLab]:
+    """Two Comets with a population each. Leave it as you found it: change things inside `rewinding`."""
+    if os.environ.get("DEFILIQ_NO_LAB") == "1":
+        pytest.skip("DEFILIQ_NO_LAB=1: the local node is left out")
+    try:
+        lab = start_compound_v3(users=USERS, seed=SEED)
+    except LabError as error:
+        pytest.fail(f"{error} (or set DEFILIQ_NO_LAB=1 to skip)", pytrace=False)
+    with lab:
+        yield lab
+
+
+@pytest.fixture(params=["usdc", "weth"])
+def scene(request: pytest.FixtureRequest, comets: CometLab) -> Iterator[Scene]:
+    """Both markets, one after the other."""
+    yield from staged(comets, str(request.param))
+
+
+@pytest.fixture
+def usdc(comets: CometLab) -> Iterator[Scene]:
+    """The market of 18 collaterals."""
+    yield from staged(comets, "usdc")
+
+
+def staged(lab: CometLab, name: str) -> Iterator[Scene]:
+    listing = Listing("compound-v3", f"Local {name}", lab.chain_id, 0, {"comet": lab.comets[name]})
+    with connect(lab.url, retries=0) as node:
+        yield Scene(lab, name, node, listing)
+
+
+class Deaf:
+    """A node that takes state and time overrides and ignores them."""
+
+    def __init__(self, node: EvmNode) -> None:
+        self._node = node
+        self.chain_id, self.label = node.chain_id, node.label
+
+    def block(self, tag: int | str) -> Block:
+        return self._node.block(tag)
+
+    def call(
+        self,
+        calls: Sequence[Call],
+        at: Block,
+        *,
+        overrides: Mapping[str, Override] | None = None,
+        timestamp: int | None = None,
+        number: int | None = None,
+    ) -> list[bytes | CallReverted]:
+        return self._node.call(calls, at)
+
+    def storage(self, asked: Sequence[tuple[str, int]], at: Block) -> list[int]:
+        return self._node.storage(asked, at)
+
+    def logs(self, wanted: LogFilter, first: int, last: int) -> Logs:
+        return self._node.logs(wanted, first, last)
