@@ -90,7 +90,7 @@ def test_markets_on_one_aggregator_have_one_driver(scene: Scene) -> None:
     moved = found["ETH/USD"].prices(2_000_12345678)
     ether = [reserve.feed for reserve in market.reserves if reserve.symbol in ("vETH", "WETH")]
     assert moved == dict.fromkeys(ether, 200012345678 * 10**10)
-    (position, quantity), *others = (
+    (_, quantity), *others = (
         (k, one) for k, one in market.graph.inputs if one.source == scene.lab.drivers["ETH/USD"]
     )
     assert not others
