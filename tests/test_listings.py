@@ -12,7 +12,6 @@ import defiliq
 from defiliq.errors import BadFile, InputError, UnknownMarket
 from defiliq.pipeline.chains import CHAINS, chain_id_of, chain_name
 from defiliq.pipeline.listings import markets_table
-from defiliq.protocols import PROTOCOLS
 from defiliq.types import checksum
 
 PROVIDER = "0x2f39d218133AFaB8F2B819B1066c7E434Ad94E9e"

@@ -95,7 +95,7 @@ def _market(
     return CometMarket(
         protocol=listing.protocol,
         name=listing.name,
-        version=f"up to {plain[abi.MAX_ASSETS]} assets",
+        version=f"{plain[abi.MAX_ASSETS]}-asset",
         block=at,
         timestamp=at.timestamp,
         base_unit=10**PRICE_DECIMALS,

@@ -67,7 +67,7 @@ def test_a_whole_market() -> None:
     assert (base.held, weth.held, weth.supplied, wbtc.supplied) == (10**12, 10**12, 10**11, 10**11)
     assert (weth.borrow_factor_wad, weth.liquidate_factor_wad) == (8 * 10**17, 85 * 10**16)
     assert weth.liquidation_factor_wad == 9 * 10**17
-    assert (market.base_symbol, market.base_unit, market.version) == ("USD", 10**8, "up to 24 assets")
+    assert (market.base_symbol, market.base_unit, market.version) == ("USD", 10**8, "24-asset")
     assert (market.supply_index, market.borrow_index, market.accrued_at) == (10**15, 10**15, NOW - 60)
     assert (market.total_supply, market.total_borrow) == (10**13, 8 * 10**12)
     assert market.borrow_index_now > market.borrow_index
