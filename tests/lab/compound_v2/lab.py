@@ -150,6 +150,20 @@ class CompoundV2Lab(Running[Member]):
         function = comptroller.functions["getAccountLiquidity"]
         return AccountLiquidity(*function.answer("0x" + answers[-1][1].hex()))
 
+    def held(self, owner: str) -> dict[str, int]:
+        """An account's balances of the markets' own tokens, by symbol; entered or not."""
+        return self._of_each_market("balanceOf", owner)
+
+    def owed(self, owner: str) -> dict[str, int]:
+        """An account's debts as they are stored, by symbol."""
+        return self._of_each_market("borrowBalanceStored", owner)
+
+    def entered(self, owner: str) -> set[str]:
+        """The markets that an account has entered, by symbol."""
+        symbols = {address.lower(): symbol for symbol, address in self.markets.items()}
+        found = self.chain.call(self.market.comptroller, "getAssetsIn", owner)
+        return {symbols[address.lower()] for address in found}
+
     def borrow_snapshot(self, owner: str, symbol: str, block: int | str = "latest") -> tuple[int, int]:
         """Principal and interest index of an account's debt, as they lie in the market's storage."""
         place = int.from_bytes(keccak(encode(("address", "uint256"), (owner, ACCOUNT_BORROWS_SLOT))))
@@ -201,6 +215,10 @@ class CompoundV2Lab(Running[Member]):
         """The state override that puts drivers elsewhere, in the storage of what answers for them."""
         found = self.drivers
         return {found[name]: {"stateDiff": {_word(0): _word(value)}} for name, value in drivers.items()}
+
+    def _of_each_market(self, function: str, owner: str) -> dict[str, int]:
+        found = {s: self.chain.call(market, function, owner) for s, market in self.market.markets.items()}
+        return {symbol: amount for symbol, amount in found.items() if amount}
 
     def _liquidation(self, owner: str, debt: str, collateral: str, repay: int) -> Tx:
         asked, taken = self.market.markets[debt], self.markets[collateral]
