@@ -66,7 +66,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _fetch() -> int:
     started = time.monotonic()
-    _say("Fetching packages (once, some 35 MB) ...")
+    _say("Fetching packages (once, some 46 MB) ...")
     binary = anvil()
     _say(f"  node: {binary}")
     _say("Compiling Aave v3.6 (once, some 20 s) ...")
