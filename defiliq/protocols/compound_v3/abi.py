@@ -32,7 +32,6 @@ PLAIN: Final = (
     BASE_FEED,
     BASE_SCALE,
     NUM_ASSETS,
-    MAX_ASSETS,
     EXTENSION_DELEGATE,
     *RATES,
     STORE_FRONT_PRICE_FACTOR,
@@ -57,6 +56,7 @@ ACCRUE_ACCOUNT = "accrueAccount(address)"
 COMET: Final = (
     BASE,
     *PLAIN,
+    MAX_ASSETS,
     TOTALS_BASIC,
     TOTALS_COLLATERAL,
     GET_ASSET_INFO,

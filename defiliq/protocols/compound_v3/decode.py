@@ -95,7 +95,7 @@ def _market(
     return CometMarket(
         protocol=listing.protocol,
         name=listing.name,
-        version=f"{plain[abi.MAX_ASSETS]}-asset",
+        version="" if raw.max_assets is None else f"{raw.max_assets}-asset",
         block=at,
         timestamp=at.timestamp,
         base_unit=10**PRICE_DECIMALS,

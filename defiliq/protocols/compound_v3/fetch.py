@@ -16,6 +16,7 @@ from defiliq.errors import CallReverted, DecodeError, NotAMarket
 from defiliq.protocols.compound_v3 import abi
 from defiliq.types import Block, Listing
 
+MAX_UINT8 = 255
 MAX_ASSETS = 24
 """CometWithExtendedAssetList holds so many; the older Comet 12."""
 
@@ -47,6 +48,8 @@ class RawMarket:
     """What the base token's price feed answers to constantPrice()."""
     description: bytes | CallReverted
     """Of the base token's price feed."""
+    max_assets: int | None
+    """What the contract could list; None where its extension does not say."""
     target_health_factor: int | None
 
 
@@ -88,7 +91,8 @@ def fetch_market(node: Node, listing: Listing, at: Block) -> RawMarket:
         ],
         at,
     )
-    (constant,) = probe(node, [Call(feeds[0], calldata(abi.CONSTANT_PRICE))], at, is_known=False)
+    optional = [Call(feeds[0], calldata(abi.CONSTANT_PRICE)), Call(comet, calldata(abi.MAX_ASSETS))]
+    constant, most = probe(node, optional, at, is_known=False)
     return RawMarket(
         comet=comet,
         plain=plain,
@@ -103,6 +107,7 @@ def fetch_market(node: Node, listing: Listing, at: Block) -> RawMarket:
         decimals=tuple(probe(node, [Call(feed, calldata(abi.DECIMALS)) for feed in feeds], at)),
         constant=None if constant is None else constant[0],
         description=description,
+        max_assets=None if most is None or most[0] > MAX_UINT8 else most[0],
         target_health_factor=_fetch_target(node, comet, plain[abi.EXTENSION_DELEGATE], at),
     )
 

@@ -75,6 +75,13 @@ def test_a_whole_market() -> None:
     assert [name.name for _, name in market.graph.inputs] == ["USDC/USD", "WETH/USD", "WBTC/USD"]
 
 
+def test_an_extension_that_does_not_say_how_many_assets_there_can_be() -> None:
+    node = FakeComet()
+    node.say(COMET, REFUSAL, abi.MAX_ASSETS)
+    market = market_of(node)
+    assert (market.version, len(market.reserves)) == ("", 3)
+
+
 def test_accounts_and_what_backs_nothing() -> None:
     node, owners = FakeComet(), packed(list(EVERYBODY))
     book = read(node, LISTING, owners, BLOCK)
