@@ -276,12 +276,10 @@ def test_a_price_of_zero_is_an_error_of_the_comptroller(scene: Scene) -> None:
 def test_debtors_of_whom_the_comptroller_says_otherwise_are_failed(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An arithmetic that differs from the contract's by one integer does not get into a book."""
+    """Whom an arithmetic that rounds otherwise puts even one integer off does not get into the book."""
     assert rounding_of(scene.node, scene.book().market) == "half_up"
     reading = import_module("defiliq.protocols.compound_v2.read")
     monkeypatch.setattr(reading, "rounding_of", lambda node, market: "down")
     book = scene.book()
     assert len(book.failed) > 10
     assert all("answers a liquidity of" in why for why in book.failed.values())
-    result = verify(scene.node, book)
-    assert result.agrees, result.disagreements.to_string()
