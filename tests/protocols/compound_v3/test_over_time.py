@@ -162,3 +162,18 @@ def test_where_an_index_is_no_straight_line(accrues_in: int, price_per_s: int, e
             verdict = over_time.verdict_over(NOW, NOW + last)
             assert verdict is None or {verdict} == set(verdicts[: last + 1])
         assert over_time.verdict_over(NOW, NOW + 100) is not True
+
+
+def test_where_a_price_that_time_moves_is_no_straight_line() -> None:
+    """Collateral gains 2500 at every second or third second, the debt 1000 at each: alike in the long run."""
+    rates = RateCurve(kink_wad=WAD, slope_low_wad=0, slope_high_wad=0, base_wad=1000)
+    listed = [collateral(k, 0, liquidate_factor_wad=WAD) for k in (1, 2)]
+    graph = PriceGraph((Fixed(1), Growing(4 * 10**14, NOW, 4, 10), Fixed(1)), (0, 1, 2))
+    market = comet([base_asset(0), *listed], graph.prices(NOW), graph=graph, borrow_rates=rates)
+    for apart in range(0, 3000, 250):
+        over_time = rule_over_time(owing(-(10**18), 2500, apart), market)
+        verdicts = [over_time.health(NOW + k).liquidatable for k in range(51)]
+        assert any(verdicts) is (apart < 2000)
+        for last in (*range(1, 11), 50):
+            verdict = over_time.verdict_over(NOW, NOW + last)
+            assert verdict is None or {verdict} == set(verdicts[: last + 1])

@@ -13,7 +13,6 @@ from defiliq.engine.screen import LIQUIDATABLE, SAFE, UNCLEAR, liquidatable, scr
 from defiliq.engine.solve import find_levels
 from defiliq.pricing.driver import Move, driver_of_feeds
 from defiliq.protocols.compound_v3 import CometMarket, margin, rule
-from defiliq.types import Leg
 from tests.protocols.compound_v3.states import (
     SMALL_DECIMALS,
     accounts,
@@ -79,17 +78,14 @@ def test_at_the_exact_boundary_the_law_decides(data: st.DataObject) -> None:
 
 
 def test_every_rounding_lies_within_the_doubt() -> None:
-    """Ten collaterals that each lose nearly 2 to their cuts, and a debt that loses nearly nothing."""
-    factor = 5 * 10**17 + 1
-    market = comet(
-        [base_asset(0), *(collateral(k, 1, liquidate_factor_wad=factor) for k in range(1, 11))],
-        [1] * 11,
-    )
-    held = owing(0, *[39] * 10)  # 3.9 each by price, of which 1.95 counts; cut, 3 and then 1
+    """Ten collaterals of nearly 2, of which 99% count: cut to 1 and then to 0, they lose nearly 2 each."""
+    listed = [collateral(k, 18, liquidate_factor_wad=99 * 10**16) for k in range(1, 11)]
+    market = comet([base_asset(18), *listed], [1] * 11)
     for owed in range(1, 25):
-        legs = (Leg(0, 0, owed, False), *held.legs[1:])
-        sure, _ = assert_screen_agrees(Book.build(market, [replace(held, legs=legs)]))
-        if 10 < owed < 19:
+        book = Book.build(market, [owing(-owed * 10**18, *[2 * 10**18 - 1] * 10)])
+        sure, _ = assert_screen_agrees(book)
+        assert rule(book.account(0), market).liquidatable(market.prices)
+        if owed < 19:
             assert sure == 0, "the exact line says safe, and the law does not"
 
 

@@ -183,6 +183,16 @@ def test_a_discount_that_leaves_nothing_has_no_price() -> None:
     assert "no price for C1" in taken.remark
 
 
+def test_a_discount_and_what_is_paid_are_cut() -> None:
+    """A third of a penalty of 2 parts in 1e18 is nothing; 62,729 units at 1.5 are worth 94,093."""
+    slight = collateral(1, 0, liquidation_factor_wad=WAD - 2)
+    market = comet([base_asset(0), slight], [1, 1000], store_front_factor_wad=WAD // 3)
+    assert discounted_price(market, 1) == 1000
+    market = comet([base_asset(1), collateral(1, 0)], [15, 100])
+    assert largest_payment(market, 1, 1000) == 62_729
+    assert taken_from(owing(-60_000, 1000), market).bonus_base == 100_000 - 94_093
+
+
 def test_without_a_discount_nobody_gains() -> None:
     taken = taken_from(owing(-86 * 10**6, 10**18), dollars(store_front_factor_wad=0))
     assert (taken.bonus_base, taken.remark) == (0, "")
