@@ -1,4 +1,4 @@
-"""Shows defiliq on a real Aave v3.6 market of 300 accounts: from scan and ladder to feeds and stress."""
+"""Shows defiliq on markets of 300 accounts on a local chain: Aave v3.6, a fork of Compound v2, a Comet."""
 
 from __future__ import annotations
 
@@ -25,12 +25,13 @@ USERS = 300
 class Demo:
     """Runs commands as a user would, says what each shows, and counts what fails."""
 
-    def __init__(self, folder: Path, source: dict[str, list[str]]) -> None:
-        self.folder, self._source, self.failed = folder, source, 0
+    def __init__(self, folder: Path, source: dict[str, list[str]], market: str = MARKET_FILE) -> None:
+        self.folder, self._source, self._market_file = folder, source, market
+        self.failed = 0
 
     def run(self, shows: str, command: str, *arguments: str, recording: str = "market") -> None:
         """One command, printed first; its output goes to the terminal as it is."""
-        source = [] if "--from" in arguments else ["--market-file", MARKET_FILE, *self._source[recording]]
+        source = [] if "--from" in arguments else ["--market-file", self._market_file, *self._source[recording]]
         line = ["defiliq", command, *arguments, *source]
         say(f"\n== {shows}\n$ {shlex.join(line)}")
         program = Path(sys.executable).parent / "defiliq"
@@ -54,12 +55,17 @@ def main() -> int:
     with replayed(options.output) if options.replay or without_npm else lab(options) as source:
         demo = Demo(options.output, source)
         show(demo)
+    failed = demo.failed
+    if options.replay or without_npm:
+        say("\nCompound's two protocols are shown on a machine with npm only: there is no recording of them.")
+    elif not options.record:
+        failed += show_compound(options.output)
     if options.record:
         shutil.copy(options.output / MARKET_FILE, RECORDINGS / MARKET_FILE)
     say(f"\nDone in {time.monotonic() - started:.0f} s. Files are in {options.output.name}/:")
     for path in sorted(options.output.iterdir()):
         say(f"  {path.name}  {path.stat().st_size:,} bytes")
-    return 1 if demo.failed else 0
+    return 1 if failed else 0
 
 
 def show(demo: Demo) -> None:
@@ -105,6 +111,43 @@ def show(demo: Demo) -> None:
         "stress", "--from", SNAPSHOT, "--set", "ETH/USD=-20%", "--set", "wstETH/ETH=-5%", "--format", "table",
         "--log", "-o", "stress.png",
     )  # fmt: skip
+
+
+def show_compound(folder: Path) -> int:
+    """The same commands on Compound's two protocols; how many failed."""
+    from tests.lab import start_compound_v2, start_compound_v3
+
+    say("\nStarting a chain with the real contracts of a fork of Compound v2 (Venus 0.4.1) and 300 accounts ...")
+    with start_compound_v2(users=USERS, seed=7) as chain:
+        chain.market_file(folder / "compound-v2.json")
+        source = {"market": ["--rpc-url", chain.url, "--no-index"]}
+        v2 = Demo(folder, source, "compound-v2.json")
+        show_whole_market(v2, "compound-v2", "ETH/USD")
+    say("\nStarting a chain with two Comets of 300 accounts each: contracts of our own, Comet's interface ...")
+    with start_compound_v3(users=USERS, seed=7) as comets:
+        comets.market_file("usdc", folder / "compound-v3.json")
+        v3 = Demo(folder, {"market": ["--rpc-url", comets.url, "--no-index"]}, "compound-v3.json")
+        show_whole_market(v3, "compound-v3", "ETH/USD")
+    return v2.failed + v3.failed
+
+
+def show_whole_market(demo: Demo, protocol: str, driver: str) -> None:
+    """From scan to verify, on one more protocol."""
+    ladder, snapshot = f"{protocol}-ladder.csv", f"{protocol}.parquet"
+    demo.run("scan", "scan", protocol)
+    demo.run("snapshot: all of it as one file", "snapshot", protocol, "-o", snapshot)
+    demo.run(
+        f"ladder along {driver}, in steps of 5%",
+        "ladder", "--from", snapshot, "--driver", driver, "--bin", "5%", "--format", "table",
+    )  # fmt: skip
+    demo.run("ladder: every driver, as rows", "ladder", "--from", snapshot, "-o", ladder)
+    if demo.failed:
+        say("!! the ladder is missing, so the rest is left out")
+        return
+    account = nearest_account(demo.folder / ladder, driver)
+    demo.run("position: the next to break as ETH falls", "position", account, protocol, recording="market")
+    demo.run(f"stress: {driver} falls by a quarter", "stress", "--from", snapshot, "--set", f"{driver}=-25%")
+    demo.run("verify: the contract is asked about every account and level", "verify", protocol, "--levels")
 
 
 def nearest_account(ladder: Path, driver: str) -> str:
