@@ -31,7 +31,9 @@ class Demo:
 
     def run(self, shows: str, command: str, *arguments: str, recording: str = "market") -> None:
         """One command, printed first; its output goes to the terminal as it is."""
-        source = [] if "--from" in arguments else ["--market-file", self._market_file, *self._source[recording]]
+        source = (
+            [] if "--from" in arguments else ["--market-file", self._market_file, *self._source[recording]]
+        )
         line = ["defiliq", command, *arguments, *source]
         say(f"\n== {shows}\n$ {shlex.join(line)}")
         program = Path(sys.executable).parent / "defiliq"
@@ -117,13 +119,13 @@ def show_compound(folder: Path) -> int:
     """The same commands on Compound's two protocols; how many failed."""
     from tests.lab import start_compound_v2, start_compound_v3
 
-    say("\nStarting a chain with the real contracts of a fork of Compound v2 (Venus 0.4.1) and 300 accounts ...")
+    say("\nStarting a chain with the real contracts of Venus 0.4.1, a fork of Compound v2 ...")
     with start_compound_v2(users=USERS, seed=7) as chain:
         chain.market_file(folder / "compound-v2.json")
         source = {"market": ["--rpc-url", chain.url, "--no-index"]}
         v2 = Demo(folder, source, "compound-v2.json")
         show_whole_market(v2, "compound-v2", "ETH/USD")
-    say("\nStarting a chain with two Comets of 300 accounts each: contracts of our own, Comet's interface ...")
+    say("\nStarting a chain with two Comets: contracts of our own with their interface ...")
     with start_compound_v3(users=USERS, seed=7) as comets:
         comets.market_file("usdc", folder / "compound-v3.json")
         v3 = Demo(folder, {"market": ["--rpc-url", comets.url, "--no-index"]}, "compound-v3.json")
