@@ -203,8 +203,8 @@ class Health:
     """2**256 - 1 where there is no debt, as the contract answers."""
     liquidatable: bool
     margin: int
-    """Threshold value minus debt, in base currency times 1e4. Negative when liquidatable; it says where to
-    look for a level and never decides."""
+    """Weighted collateral minus debt, in a unit of the protocol's own. Negative when its sums make the account
+    liquidatable; it says where to look for a level and never decides."""
 
 
 NO_DEBT_FACTOR = MAX_UINT256
