@@ -132,3 +132,47 @@ def test_the_screen_is_sure_of_whatever_is_not_near() -> None:
     expected = [UNCLEAR, SAFE, LIQUIDATABLE, LIQUIDATABLE, SAFE, SAFE, SAFE, UNCLEAR, UNCLEAR]
     assert verdicts_of(Book.build(market, rows)) == expected
     assert values(Book.build(market, rows)) is None
+
+
+def test_every_collateral_value_is_cut_once() -> None:
+    """Six times 0.9 are nothing, so one base unit of debt is too much."""
+    tenths = [
+        ctoken(k, f"T{k}", collateral_factor_wad=WAD, exchange_rate_now_wad=WAD // 10) for k in range(6)
+    ]
+    market = comptroller([*tenths, ctoken(6, "D")], [WAD] * 7)
+    account = owner(*(holds(k, 9) for k in range(6)), holds(6, 0, 1))
+    assert rule(account, market).liquidatable(market.prices)
+    assert verdicts_of(Book.build(market, [account])) == [UNCLEAR]
+
+
+def test_a_debt_is_cut_to_whole_base_units_first() -> None:
+    """1.9 base units at 1000 each are 1000."""
+    reserves = [
+        ctoken(0, "A", collateral_factor_wad=WAD),
+        ctoken(1, "B", borrow_index_now_wad=19 * WAD // 10),
+    ]
+    market = comptroller(reserves, [WAD, 1000 * WAD])
+    account = owner(holds(0, 1500), holds(1, 0, 1))
+    assert not rule(account, market).liquidatable(market.prices)
+    assert verdicts_of(Book.build(market, [account])) == [UNCLEAR]
+
+
+def test_doubles_are_not_trusted_beyond_their_digits() -> None:
+    """Values of 1e37, which doubles tell apart by 1e21, with the debt at the very edge."""
+    rich = ctoken(0, "A", collateral_factor_wad=WAD, exchange_rate_now_wad=10**28 + 7)
+    market = comptroller([rich, ctoken(1, "B")], [10**33 + 11, WAD])
+    rows = [
+        with_debt_at_the_edge(owner(holds(0, 10**12 + 1237 * k), holds(1)), market, 1, off)
+        for k in range(60)
+        for off in (-1, 0, 1)
+    ]
+    assert set(verdicts_of(Book.build(market, rows))) == {UNCLEAR}
+
+
+def test_lines_use_the_comptrollers_own_rounding() -> None:
+    """A factor times a rate of half a unit: 1, which 100 wads of cTokens make 100 of."""
+    tiny = ctoken(0, "A", collateral_factor_wad=WAD // 2, exchange_rate_now_wad=1)
+    market = comptroller([tiny, ctoken(1, "B")], [WAD, WAD], product_rounding="half_up")
+    account = owner(holds(0, 100 * WAD), holds(1, 0, 100))
+    assert not rule(account, market).liquidatable(market.prices)
+    verdicts_of(Book.build(market, [account]))

@@ -13,7 +13,7 @@ from defiliq.errors import UnsupportedReserve
 from defiliq.pricing.graph import Growing, PriceGraph
 from defiliq.pricing.span import Span, straight
 from defiliq.protocols.compound_v2.accrual import accrued
-from defiliq.protocols.compound_v2.market import CompoundMarket
+from defiliq.protocols.compound_v2.market import CompoundMarket, ProductRounding
 from defiliq.protocols.compound_v2.over_time import Values, indices_over, rule_over_time, ticks_over, verdict
 from defiliq.protocols.compound_v2.rules import rule
 from defiliq.types import Account
@@ -139,3 +139,14 @@ def test_what_accrues_in_its_own_way_has_no_later_time() -> None:
     with pytest.raises(UnsupportedReserve, match="in its own way"):
         law.health(NOW + 12)
     assert ticks_over(replace(market, clock="timestamp"), NOW, NOW + 5) == straight(NOW, NOW + 5)
+
+
+@pytest.mark.parametrize(("rounding", "is_safe"), [("half_up", True), ("down", False)])
+def test_factor_times_rate_is_rounded_as_the_comptroller_does(
+    rounding: ProductRounding, is_safe: bool
+) -> None:
+    """Half a unit: 1 or nothing, for a wad of cTokens at a price of 1."""
+    tiny = ctoken(0, "A", collateral_factor_wad=WAD // 2, total_supply=0, initial_exchange_rate_wad=1)
+    market = comptroller([tiny, ctoken(1, "B")], [WAD, WAD], product_rounding=rounding).at_time(NOW)
+    law = rule_over_time(owner(holds(0, WAD), holds(1, 0, 1)), market)
+    assert law.verdict_over(NOW, NOW) is law.health(NOW).liquidatable is not is_safe

@@ -87,3 +87,17 @@ def test_a_flickering_verdict_is_never_taken_for_one() -> None:
     assert law.verdict_over(driver.stretch(prices, 1, 59)) is None
     for at in range(1, 60):
         assert law.verdict_over(driver.stretch(prices, at, at)) is verdicts[at - 1]
+
+
+def test_cut_debts_alone_make_a_verdict_flicker() -> None:
+    """Two halves of a price, each cut, and one more, against the whole of it: safe where the price is odd."""
+    whole = ctoken(0, "A", collateral_factor_wad=WAD)
+    halves = [ctoken(k, f"B{k}", feed=0) for k in (1, 2)]
+    prices = (41, 1, 1, 1)
+    account = owner(holds(0, WAD), holds(1, 0, WAD // 2), holds(2, 0, WAD // 2), holds(3, 0, WAD))
+    law = rule(account, comptroller([whole, *halves, ctoken(3, "C")], prices))
+    driver = driver_of_feeds("A", 41, 1, (Move(0),))
+    verdicts = [law.liquidatable(driver.lead(prices, at)) for at in (40, 41, 42, 43)]
+    assert verdicts == [True, False, True, False]
+    assert law.verdict_over(driver.stretch(prices, 41, 43)) is None
+    assert law.verdict_over(driver.stretch(prices, 40, 42)) is None
