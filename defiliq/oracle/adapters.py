@@ -8,10 +8,11 @@ from typing import Final
 from defiliq.oracle.adapters_aave import AAVE
 from defiliq.oracle.adapters_compound import COMPOUND
 from defiliq.oracle.adapters_legacy import LEGACY
+from defiliq.oracle.adapters_moonwell import MOONWELL
 from defiliq.oracle.kinds import Kind
 from defiliq.oracle.names import pair_name
 
-KINDS: Final[tuple[Kind, ...]] = (*AAVE, *LEGACY, *COMPOUND)
+KINDS: Final[tuple[Kind, ...]] = (*AAVE, *LEGACY, *COMPOUND, *MOONWELL)
 
 MARKS: Final[tuple[str, ...]] = tuple(dict.fromkeys(mark for kind in KINDS for mark in kind.marks))
 """The getters that tell the kinds apart."""

@@ -9,7 +9,14 @@ from typing import Final
 from defiliq.chain.node import Call, Node
 from defiliq.chain.pretend import require_obedience
 from defiliq.chain.worlds import World, ask_after
-from defiliq.errors import BadResponse, CallReverted, DecodeError, RpcError, UnsupportedReserve
+from defiliq.errors import (
+    BadResponse,
+    CallReverted,
+    DecodeError,
+    RpcError,
+    UnsupportedFork,
+    UnsupportedReserve,
+)
 from defiliq.protocols.compound_v2 import abi
 from defiliq.protocols.compound_v2.accrual import Accrued, accrued
 from defiliq.protocols.compound_v2.market import CompoundMarket, CTokenReserve
@@ -17,6 +24,8 @@ from defiliq.types import Block
 
 PACE_BLOCKS: Final = 1_000
 """So many blocks tell how long one takes."""
+L1_CLOCKS: Final = frozenset({42161, 42170})
+"""Chains whose contracts see the blocks of another chain: Arbitrum One and Nova see Ethereum's."""
 LATER_S: Final = 86_400
 """So much later cTokens are asked again: one that accrued in the block itself shows nothing there."""
 AFTER = (abi.EXCHANGE_RATE_STORED, abi.BORROW_INDEX, abi.TOTAL_BORROWS, abi.TOTAL_RESERVES)
@@ -24,10 +33,15 @@ AFTER = (abi.EXCHANGE_RATE_STORED, abi.BORROW_INDEX, abi.TOTAL_BORROWS, abi.TOTA
 
 
 def with_pace(node: Node, market: CompoundMarket) -> CompoundMarket:
-    """The market with the pace of its chain's blocks, measured over the last thousand of them."""
+    """The market with the pace of its chain's blocks, measured over the last thousand of them.
+
+    UnsupportedFork where cTokens count blocks that are not the chain's own.
+    """
     at = market.block
     if market.clock != "block":
         return market
+    if at.chain_id in L1_CLOCKS:
+        raise UnsupportedFork(market.comptroller, "its interest counts blocks of another chain")
     for number in dict.fromkeys((max(0, at.number - PACE_BLOCKS), 0)):
         before = node.block(number)
         if before.timestamp < at.timestamp and number < at.number:

@@ -126,7 +126,7 @@ def _hold_against(node: Node, book: Book[CompoundMarket], reading: Reading) -> B
     if not len(rows):
         return book
     answers = _fetch_liquidities(node, book.market, book.owners[rows], book.market.block)
-    accounts = [book.account(row) for row in rows.tolist()]
+    accounts = [book.nameless(row) for row in rows.tolist()]
     market = book.market
     if not reading.is_rounding_known:
         roundings: tuple[ProductRounding, ...] = get_args(ProductRounding)
@@ -138,7 +138,7 @@ def _hold_against(node: Node, book: Book[CompoundMarket], reading: Reading) -> B
     for row, account, answer, is_same in zip(rows.tolist(), accounts, answers, agrees, strict=True):
         if not is_same:
             kept[row] = False
-            failed[account.owner] = _difference(account, market, answer)
+            failed[book.owner(row)] = _difference(account, market, answer)
     return replace(replace(book, market=market).keep(kept), failed=failed)
 
 

@@ -48,6 +48,21 @@ def test_interest_may_count_blocks() -> None:
     assert market.tick_at(BLOCK.timestamp + 25) == BLOCK.number + 2
 
 
+def test_blocks_of_another_chain_are_refused() -> None:
+    chain = fork("USDC", clock="block")
+    chain.at = replace(BLOCK, chain_id=42161)
+    with pytest.raises(UnsupportedFork, match="blocks of another chain"):
+        read_market(chain, LISTING, chain.at)
+
+
+def test_a_first_block_has_no_pace() -> None:
+    chain = fork("USDC", clock="block")
+    chain.at = replace(BLOCK, number=0)
+    chain.put(c_token(0), abi.ACCRUAL_BLOCK, 0)
+    with pytest.raises(DecodeError, match="how long blocks take"):
+        read_market(chain, LISTING, chain.at)
+
+
 def test_mixed_clocks_are_refused_by_name() -> None:
     chain = fork("USDC", "AVAX")
     add(chain, 2, "BTC", "block", 8)
