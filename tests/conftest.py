@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 import pytest
 
-from tests.lab import Lab, LabError, start_lab
+from tests.lab import (
+    CometLab,
+    CompoundV2Lab,
+    Lab,
+    LabError,
+    start_compound_v2,
+    start_compound_v3,
+    start_lab,
+)
+from tests.lab.running import RunningNode
 
 LAB_USERS = 120
 LAB_SEED = 8
+COMPOUND_USERS = 300
+COMPOUND_SEED = 7
+R = TypeVar("R", bound=RunningNode)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -22,20 +35,32 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 @pytest.fixture(scope="session")
 def lab_v36() -> Iterator[Lab]:
     """Aave v3.6, pool revision 10. Leave it as you found it: change things inside `lab.rewinding()`."""
-    yield from _lab("v3.6")
+    yield from _started(lambda: start_lab("v3.6", users=LAB_USERS, seed=LAB_SEED))
 
 
 @pytest.fixture(scope="session")
 def lab_v30() -> Iterator[Lab]:
     """Aave v3.0, pool revision 1. Leave it as you found it: change things inside `lab.rewinding()`."""
-    yield from _lab("v3.0")
+    yield from _started(lambda: start_lab("v3.0", users=LAB_USERS, seed=LAB_SEED))
 
 
-def _lab(version: str) -> Iterator[Lab]:
+@pytest.fixture(scope="session")
+def lab_compound_v2() -> Iterator[CompoundV2Lab]:
+    """Compound v2 as Venus 0.4.1. Leave it as you found it: change things inside `lab.rewinding()`."""
+    yield from _started(lambda: start_compound_v2(users=COMPOUND_USERS, seed=COMPOUND_SEED))
+
+
+@pytest.fixture(scope="session")
+def lab_compound_v3() -> Iterator[CometLab]:
+    """Two Comets with so many users each. Leave it as you found it: change things inside `rewinding`."""
+    yield from _started(lambda: start_compound_v3(users=COMPOUND_USERS, seed=COMPOUND_SEED))
+
+
+def _started(start: Callable[[], R]) -> Iterator[R]:
     if os.environ.get("DEFILIQ_NO_LAB") == "1":
         pytest.skip("DEFILIQ_NO_LAB=1: the local node is left out")
     try:
-        lab = start_lab(version, users=LAB_USERS, seed=LAB_SEED)
+        lab = start()
     except LabError as error:
         pytest.fail(f"{error} (or set DEFILIQ_NO_LAB=1 to skip)", pytrace=False)
     with lab:

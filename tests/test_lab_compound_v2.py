@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-
 import pytest
 
-from tests.lab import CompoundV2Lab, start_compound_v2
+from tests.conftest import COMPOUND_USERS
+from tests.lab import CompoundV2Lab
 from tests.lab.compound_v2.listing import MARKETS, NATIVE
 from tests.lab.compound_v2.outcome import LIQUIDATE_BORROW
 from tests.lab.compound_v2.plan import SHAPES
@@ -17,7 +15,6 @@ from tests.lab.node import RpcError
 
 pytestmark = pytest.mark.lab
 WAD = 10**18
-USERS, SEED = 300, 7
 BORROW = topic("Borrow(address,uint256,uint256,uint256)")
 ENTERED, EXITED = topic("MarketEntered(address,address)"), topic("MarketExited(address,address)")
 TRANSFER = topic("Transfer(address,address,uint256)")
@@ -33,12 +30,9 @@ JUMP_RATE_MODEL = [
 ]
 
 
-@pytest.fixture(scope="module")
-def lab() -> Iterator[CompoundV2Lab]:
-    if os.environ.get("DEFILIQ_NO_LAB") == "1":
-        pytest.skip("DEFILIQ_NO_LAB=1: the local node is left out")
-    with start_compound_v2(users=USERS, seed=SEED) as started:
-        yield started
+@pytest.fixture
+def lab(lab_compound_v2: CompoundV2Lab) -> CompoundV2Lab:
+    return lab_compound_v2
 
 
 def only(lab: CompoundV2Lab, shape: str) -> str:
@@ -134,7 +128,7 @@ def test_nobody_can_redeem(lab: CompoundV2Lab) -> None:
 
 
 def test_the_population_is_of_every_shape(lab: CompoundV2Lab) -> None:
-    assert len(lab.owners) == len(set(lab.owners)) == USERS
+    assert len(lab.owners) == len(set(lab.owners)) == COMPOUND_USERS
     assert {user.shape for user in lab.users} == set(SHAPES)
     legs = {(min(len(lab.held(owner)), 3), min(len(lab.owed(owner)), 3)) for owner in lab.owners}
     assert {(1, 1), (2, 1), (1, 2), (3, 1), (2, 2), (3, 3), (1, 0)} <= legs
@@ -219,7 +213,7 @@ def test_accounts_stand_far_from_and_near_the_boundary(lab: CompoundV2Lab) -> No
             margins.append((liquidity - shortfall) * 10_000 // debt)
     assert min(margins) < -500
     assert max(margins) > 50_000
-    assert 5 <= sum(margin < 0 for margin in margins) <= USERS // 8
+    assert 5 <= sum(margin < 0 for margin in margins) <= COMPOUND_USERS // 8
     assert sum(-100 <= margin <= 100 for margin in margins) >= 10
 
 

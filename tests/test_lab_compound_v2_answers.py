@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -25,15 +23,11 @@ from tests.lab.plan import draw
 
 pytestmark = pytest.mark.lab
 WAD = 10**18
-USERS, SEED = 300, 7
 
 
-@pytest.fixture(scope="module")
-def lab() -> Iterator[CompoundV2Lab]:
-    if os.environ.get("DEFILIQ_NO_LAB") == "1":
-        pytest.skip("DEFILIQ_NO_LAB=1: the local node is left out")
-    with start_compound_v2(users=USERS, seed=SEED) as started:
-        yield started
+@pytest.fixture
+def lab(lab_compound_v2: CompoundV2Lab) -> CompoundV2Lab:
+    return lab_compound_v2
 
 
 def only(lab: CompoundV2Lab, shape: str) -> str:

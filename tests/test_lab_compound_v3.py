@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tests.conftest import COMPOUND_SEED, COMPOUND_USERS
 from tests.lab.cache import PROJECT_ROOT
 from tests.lab.chain import Chain
 from tests.lab.compound_v3 import Absorption, CometLab, start_compound_v3
@@ -40,7 +41,6 @@ FRESH: dict[str, Any] = {
 """What a case of the protocol's own tests leaves unsaid."""
 EVERY = 12
 """Of the recorded cases, so many apart. All of them take a quarter of a minute and agree as well."""
-USERS, SEED = 120, 8
 MARKETS = ("usdc", "weth")
 SUPPLIED = topic("SupplyCollateral(address,address,address,uint256)")
 HANDED = topic("TransferCollateral(address,address,address,uint256)")
@@ -54,10 +54,9 @@ def recorder() -> Iterator[Recorder]:
         yield Recorder(Chain(node.rpc))
 
 
-@pytest.fixture(scope="module")
-def lab() -> Iterator[CometLab]:
-    with start_compound_v3(users=USERS, seed=SEED) as found:
-        yield found
+@pytest.fixture
+def lab(lab_compound_v3: CometLab) -> CometLab:
+    return lab_compound_v3
 
 
 @pytest.fixture(params=MARKETS)
@@ -80,10 +79,9 @@ def basics(lab: CometLab, name: str) -> dict[str, tuple[int, ...]]:
 def held(lab: CometLab, name: str, owner: str) -> dict[str, int]:
     """An account's collateral, by symbol."""
     tokens = lab.markets[name].tokens
-    found = {
-        symbol: lab.ask(name, "userCollateral", owner, token.address)[0] for symbol, token in tokens.items()
-    }
-    return {symbol: amount for symbol, amount in found.items() if amount}
+    pairs = [(owner, token.address) for token in tokens.values()]
+    answers = lab.chain.call_many(lab.markets[name].contract, "userCollateral", pairs)
+    return {symbol: amount for symbol, (amount, _) in zip(tokens, answers, strict=True) if amount}
 
 
 def credit(lab: CometLab, name: str, done: Absorption) -> int:
@@ -299,7 +297,7 @@ def test_absorb_takes_whom_the_accrued_verdict_names_and_nobody_else(lab: CometL
     at = lab.chain.now() + 1
     supply_index = accrued_supply_index(lab, name, at)
     outcomes = set()
-    for owner in lab.borrowers(name)[::3]:
+    for owner in lab.borrowers(name)[::7]:
         expected = lab.is_liquidatable(name, owner, timestamp=at, accrued=True)
         debt, holding = lab.ask(name, "borrowBalanceOf", owner, timestamp=at), held(lab, name, owner)
         done = lab.absorb(name, owner, timestamp=at)
@@ -411,7 +409,7 @@ def test_a_target_health_factor_is_answered_only_where_it_is_named(lab: CometLab
 @pytest.mark.lab
 def test_a_second_start_is_the_same_chain_and_quick(lab: CometLab, name: str, tmp_path: Path) -> None:
     started = time.monotonic()
-    with start_compound_v3(users=USERS, seed=SEED) as again:
+    with start_compound_v3(users=COMPOUND_USERS, seed=COMPOUND_SEED) as again:
         assert time.monotonic() - started < 2
         assert again.chain.now() == lab.chain.now()
         assert again.comets == lab.comets

@@ -1,8 +1,7 @@
-"""The Compound v2 lab, started once, and as defiliq sees it."""
+"""The Compound v2 lab as defiliq sees it."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -14,7 +13,7 @@ from defiliq.book import Book
 from defiliq.chain.evm import EvmNode, connect
 from defiliq.protocols.compound_v2 import CompoundMarket, read
 from defiliq.types import Block, Listing
-from tests.lab import CompoundV2Lab, LabError, start_compound_v2
+from tests.lab import CompoundV2Lab
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,22 +39,9 @@ def packed(addresses: tuple[str, ...]) -> NDArray[np.uint8]:
     return np.frombuffer(raw, np.uint8).reshape(-1, 20)
 
 
-@pytest.fixture(scope="session")
-def compound_v2_lab() -> Iterator[CompoundV2Lab]:
-    """Leave it as you found it: change things inside `lab.rewinding()`."""
-    if os.environ.get("DEFILIQ_NO_LAB") == "1":
-        pytest.skip("DEFILIQ_NO_LAB=1: the local node is left out")
-    try:
-        lab = start_compound_v2()
-    except LabError as error:
-        pytest.fail(f"{error} (or set DEFILIQ_NO_LAB=1 to skip)", pytrace=False)
-    with lab:
-        yield lab
-
-
 @pytest.fixture
-def scene(compound_v2_lab: CompoundV2Lab) -> Iterator[Scene]:
-    addresses = {"comptroller": compound_v2_lab.comptroller}
-    listing = Listing("compound-v2", "Local", compound_v2_lab.chain_id, 0, addresses)
-    with connect(compound_v2_lab.url, retries=0) as node:
-        yield Scene(compound_v2_lab, node, listing)
+def scene(lab_compound_v2: CompoundV2Lab) -> Iterator[Scene]:
+    addresses = {"comptroller": lab_compound_v2.comptroller}
+    listing = Listing("compound-v2", "Local", lab_compound_v2.chain_id, 0, addresses)
+    with connect(lab_compound_v2.url, retries=0) as node:
+        yield Scene(lab_compound_v2, node, listing)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -17,10 +16,7 @@ from defiliq.chain.node import Call, LogFilter, Logs, Override
 from defiliq.errors import CallReverted
 from defiliq.protocols.compound_v3 import CometMarket, read
 from defiliq.types import Block, Listing
-from tests.lab import LabError
-from tests.lab.compound_v3 import CometLab, start_compound_v3
-
-USERS, SEED = 120, 8
+from tests.lab import CometLab
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,29 +43,16 @@ class Scene:
         return read(self.node, self.listing, self.owners(), self.latest(), uncounted=uncounted)
 
 
-@pytest.fixture(scope="session")
-def comets() -> Iterator[CometLab]:
-    """Two Comets with a population each. Leave it as you found it: change things inside `rewinding`."""
-    if os.environ.get("DEFILIQ_NO_LAB") == "1":
-        pytest.skip("DEFILIQ_NO_LAB=1: the local node is left out")
-    try:
-        lab = start_compound_v3(users=USERS, seed=SEED)
-    except LabError as error:
-        pytest.fail(f"{error} (or set DEFILIQ_NO_LAB=1 to skip)", pytrace=False)
-    with lab:
-        yield lab
-
-
 @pytest.fixture(params=["usdc", "weth"])
-def scene(request: pytest.FixtureRequest, comets: CometLab) -> Iterator[Scene]:
+def scene(request: pytest.FixtureRequest, lab_compound_v3: CometLab) -> Iterator[Scene]:
     """Both markets, one after the other."""
-    yield from staged(comets, str(request.param))
+    yield from staged(lab_compound_v3, str(request.param))
 
 
 @pytest.fixture
-def usdc(comets: CometLab) -> Iterator[Scene]:
+def usdc(lab_compound_v3: CometLab) -> Iterator[Scene]:
     """The market of 18 collaterals."""
-    yield from staged(comets, "usdc")
+    yield from staged(lab_compound_v3, "usdc")
 
 
 def staged(lab: CometLab, name: str) -> Iterator[Scene]:

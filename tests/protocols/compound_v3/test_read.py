@@ -69,16 +69,14 @@ def test_every_account_equals_plain_calls(scene: Scene) -> None:
     assert [book.owner(k) for k in range(len(book))] == list(scene.lab.owners(scene.name))
     assert book.failed == {}
     symbols = [reserve.symbol for reserve in book.market.reserves]
-    tokens = scene.lab.markets[scene.name].tokens
+    tokens, contract = scene.lab.markets[scene.name].tokens, scene.lab.markets[scene.name].contract
     last_bit = 0
     for account in book.accounts():
         principal, _, _, bits, reserved = scene.lab.ask(scene.name, "userBasic", account.owner)
         held = {symbols[leg.reserve]: leg.collateral for leg in account.legs if leg.reserve}
-        said = {
-            symbol: scene.lab.ask(scene.name, "userCollateral", account.owner, token.address)[0]
-            for symbol, token in tokens.items()
-        }
-        assert held == {symbol: amount for symbol, amount in said.items() if amount}
+        pairs = [(account.owner, token.address) for token in tokens.values()]
+        said = scene.lab.chain.call_many(contract, "userCollateral", pairs)
+        assert held == {symbol: amount for symbol, (amount, _) in zip(tokens, said, strict=True) if amount}
         assert all(leg.counted for leg in account.legs if leg.reserve)
         base = [leg for leg in account.legs if leg.reserve == 0]
         assert sum(leg.collateral - leg.debt for leg in base) == principal
