@@ -55,7 +55,7 @@ def with_accrual(node: Node, market: CompoundMarket) -> CompoundMarket:
 
     All are made to accrue in a pretended world, at the block and a day later; those that differ keep what
     they answer at the block. Where the node takes no overrides, plain calls accrue at the block alone, and a
-    cToken that differs there is refused: UnsupportedReserve.
+    cToken that differs there is refused: UnsupportedReserve. What accrued in that very block shows nothing.
     """
     now, later = (market.tick_at(market.block.timestamp + seconds) for seconds in (0, LATER_S))
     try:

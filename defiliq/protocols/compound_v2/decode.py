@@ -67,7 +67,7 @@ def decode_market(
     """
     symbols = decode_symbols(raw, at.chain_id)
     rows, dropped = _with_prices(raw, symbols)
-    clock = decode_clock(raw, rows, symbols)
+    clock = decode_clock(raw, rows, symbols, at)
     reserves = tuple(
         _decode_reserve(raw, row, symbols[row], feed, clock, at) for feed, row in enumerate(rows)
     )
@@ -132,11 +132,11 @@ def decode_asset(raw: RawMarket, row: int) -> str:
     return asset
 
 
-def decode_clock(raw: RawMarket, rows: Sequence[int], symbols: Sequence[str]) -> Clock:
+def decode_clock(raw: RawMarket, rows: Sequence[int], symbols: Sequence[str], at: Block) -> Clock:
     """What interest counts in all cTokens alike; mixed ones are refused by name."""
-    first = _clock(raw, rows[0])
+    first = _clock(raw, rows[0], at)
     for row in rows[1:]:
-        clock = _clock(raw, row)
+        clock = _clock(raw, row, at)
         if clock != first:
             raise UnsupportedReserve(
                 symbols[row], raw.c_tokens[row], f"it accrues per {clock}, the cTokens before it per {first}"
@@ -144,9 +144,10 @@ def decode_clock(raw: RawMarket, rows: Sequence[int], symbols: Sequence[str]) ->
     return first
 
 
-def _clock(raw: RawMarket, row: int) -> Clock:
+def _clock(raw: RawMarket, row: int, at: Block) -> Clock:
+    """What a cToken counts. Some forks keep seconds under the names of blocks: those lie beyond any block."""
     if raw.block_clock.ok[row] and raw.block_rate.ok[row]:
-        return "block"
+        return "block" if number(raw.block_clock, row) <= at.number else "timestamp"
     if raw.second_clock.ok[row] and raw.second_rate.ok[row]:
         return "timestamp"
     raise DecodeError(
@@ -176,8 +177,9 @@ def _decode_reserve(
     cash, borrows, reserves, supply, stored_rate, index, reserve_factor = (
         number(words, row) for words in raw.state
     )
+    is_named_by_block = raw.block_clock.ok[row] and raw.block_rate.ok[row]
     counts, rates = (
-        (raw.block_clock, raw.block_rate) if clock == "block" else (raw.second_clock, raw.second_rate)
+        (raw.block_clock, raw.block_rate) if is_named_by_block else (raw.second_clock, raw.second_rate)
     )
     if not raw.listed.ok[row]:
         raise DecodeError(f"{abi.MARKETS} for {symbol}", "no answer")

@@ -51,9 +51,9 @@ def rounding_of(node: Node, market: CompoundMarket) -> ProductRounding | None:
 def telling_prices(market: CompoundMarket) -> tuple[int, int] | None:
     """Prices of the first cToken's debt and the last one's collateral that tell the roundings apart."""
     rate_wad = market.as_stored().reserves[-1].exchange_rate_now_wad
-    collateral_price = max(1, -(-WAD // max(1, rate_wad)))
-    for price in range(1, MOST_PRICE):
-        pair = (price, price if len(market.reserves) == 1 else collateral_price)
+    least = max(1, -(-WAD // max(1, rate_wad)))
+    for step in range(1, MOST_PRICE):
+        pair = (step, step if len(market.reserves) == 1 else least + step)
         expected = _expected(market, pair)
         if None not in expected.values() and len(set(expected.values())) == len(expected):
             return pair

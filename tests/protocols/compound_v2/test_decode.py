@@ -48,6 +48,23 @@ def test_interest_may_count_blocks() -> None:
     assert market.tick_at(BLOCK.timestamp + 25) == BLOCK.number + 2
 
 
+def test_seconds_may_go_by_the_names_of_blocks() -> None:
+    chain = fork("USDC", clock="block")
+    chain.put(c_token(0), abi.ACCRUAL_BLOCK, BLOCK.timestamp - 100)
+    index = 12 * WAD // 10
+    interest = 10**24 * 100 * 10**9 // WAD
+    exchange_rate = (3 * 10**24 - 10**21 + interest - interest // 5) * WAD // 10**16
+    chain.put(c_token(0), abi.EXCHANGE_RATE_CURRENT, exchange_rate)
+    chain.put(c_token(0), abi.TOTAL_BORROWS_CURRENT, 10**24 + interest)
+    market = market_of(chain)
+    assert market.clock == "timestamp"
+    assert market.reserves[0].borrow_index_now_wad == index + index * 100 * 10**9 // WAD
+    assert market.reserves[0].exchange_rate_now_wad == exchange_rate
+    chain.put(c_token(0), abi.TOTAL_BORROWS_CURRENT, 10**24 + interest + 1)
+    with pytest.raises(UnsupportedReserve, match="totalBorrowsCurrent"):
+        market_of(chain)
+
+
 def test_blocks_of_another_chain_are_refused() -> None:
     chain = fork("USDC", clock="block")
     chain.at = replace(BLOCK, chain_id=42161)
