@@ -22,6 +22,7 @@ DefiliqError                       exit code 1
 │   ├── UnsupportedRevision        an arithmetic version that has not been ported
 │   ├── UnsupportedFork            a fork whose own arithmetic has not been ported
 │   ├── UnsupportedReserve         a reserve whose own arithmetic has not been ported
+│   │   └── NoLaterTime            one that is known at the block alone
 │   └── MissingPrice               a reserve without a positive oracle price
 ├── UnresolvedLevel                rounding alone decides an account's level; counted, never guessed
 ├── UnresolvedEta                  the same of the instant at which it breaks
@@ -224,6 +225,14 @@ class UnsupportedReserve(ReadError):
             f"reserve {symbol} ({asset}) is not supported: {seen}. "
             "No exact verdict on its holders is possible at this block; choose a later --block."
         )
+
+
+class NoLaterTime(UnsupportedReserve):
+    """A reserve that is known at the block alone, because it accrues in a way that has not been ported."""
+
+    def __init__(self, symbol: str, asset: str) -> None:
+        super().__init__(symbol, asset, "it accrues interest in its own way")
+        self.args = (f"{symbol} ({asset}): {self.seen}. Leave out --at or use a later --block.",)
 
 
 class MissingPrice(ReadError):

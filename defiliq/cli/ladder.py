@@ -62,7 +62,8 @@ def ladder(
                 _timed(table, m.book, horizon_s, talk) for table, m in zip(tables, markets, strict=True)
             ]
         incomplete = any(market.book.failed for market in markets)
-        incomplete |= any(table.attrs["unresolved"] or table.attrs.get("unresolved_eta") for table in tables)
+        left_out = ("unresolved", "unresolved_eta", "unknown_eta")
+        incomplete |= any(table.attrs.get(name) for table in tables for name in left_out)
     import pandas as pd
 
     rungs = pd.concat(tables, ignore_index=True) if len(tables) > 1 else tables[0]
@@ -110,6 +111,7 @@ def _timed(rungs: pd.DataFrame, book: Book[Any], horizon_s: int, talk: Talk) -> 
             on_progress=lambda done, total: tell(done, total, "accounts"),
         )
     talk.warn_of_unresolved_etas(table.attrs["unresolved_eta"])
+    talk.warn_of_unknown_etas(table.attrs["unknown_eta"])
     return table
 
 

@@ -63,7 +63,9 @@ def position(
             raise ReadError(f"{address} could not be read: {next(iter(market.book.failed.values()))}")
         found = explain(market.book, address, axes.drivers, axes.groups, axes.side, horizon_s)
         talk.warn_of_unresolved(found.unresolved)
-        talk.warn_of_unresolved_etas([found.owner] if found.eta is None else [])
+        if found.eta is None:
+            warn = talk.warn_of_unknown_etas if found.is_eta_unknown else talk.warn_of_unresolved_etas
+            warn([found.owner])
     if output is not None and output.lower().endswith(".json"):
         write_text(position_json(found), output, talk)
     elif output is not None:

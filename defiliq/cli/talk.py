@@ -46,6 +46,14 @@ class Talk:
                 f"such as that of {owners[0]}"
             )
 
+    def warn_of_unknown_etas(self, owners: Sequence[str]) -> None:
+        """Count the accounts with a reserve whose interest is known at the block alone, if there are any."""
+        if owners:
+            self.warn(
+                f"INCOMPLETE: {len(owners)} instants are not known and are left out, such as that of "
+                f"{owners[0]}: a reserve of it accrues interest in its own way"
+            )
+
     @contextmanager
     def progress(self, label: str) -> Iterator[Tell]:
         """A bar with the time left on a terminal; without one, nothing until it is done."""

@@ -10,7 +10,7 @@ import pandas as pd
 
 from defiliq.book import Book
 from defiliq.engine.eta import find_eta
-from defiliq.errors import InputError, UnresolvedEta
+from defiliq.errors import InputError, NoLaterTime, UnresolvedEta
 from defiliq.ladder import ETA_COLUMNS, as_table, factor_text, identity, to_usd
 from defiliq.pipeline.solving import Counter
 from defiliq.protocols import PROTOCOLS
@@ -29,6 +29,8 @@ class Etas:
     found: dict[int, Eta]
     unresolved: list[str] = field(default_factory=list)
     """Owners for whom rounding alone decides over more seconds than can be searched: they are in no row."""
+    unknown: list[str] = field(default_factory=list)
+    """Owners, safe at the start, with a reserve that accrues in a way of its own: in no row either."""
 
 
 def find_etas(
@@ -54,6 +56,11 @@ def find_etas(
             )
         except UnresolvedEta:
             etas.unresolved.append(book.owner(i))
+        except NoLaterTime:
+            if protocol.health(book.nameless(i), market).liquidatable:
+                etas.found[i] = Eta("already", market.timestamp)
+            else:
+                etas.unknown.append(book.owner(i))
         if on_progress is not None and (done % 64 == 63 or done + 1 == len(wanted)):
             on_progress(done + 1, len(wanted))
     return etas
@@ -65,7 +72,8 @@ def eta(
     """When every account breaks by interest alone: one row per account, `eta_at` empty where it never does.
 
     `eta_s` counts from the market's timestamp and is 0 for accounts that are liquidatable already. `never`
-    means not within `horizon_s` seconds. `attrs["unresolved"]` names the accounts that only rounding decides.
+    means not within `horizon_s` seconds. `attrs["unresolved"]` names the accounts that only rounding decides,
+    `attrs["unknown"]` those with a reserve whose interest is known at the block alone.
     """
     market = book.market
     etas = find_etas(book, horizon_s, on_progress=on_progress)
@@ -88,6 +96,7 @@ def eta(
         )
     table = as_table(rows, ETA_COLUMNS)
     table.attrs["unresolved"] = etas.unresolved
+    table.attrs["unknown"] = etas.unknown
     return table
 
 
@@ -100,7 +109,8 @@ def with_eta(
 ) -> pd.DataFrame:
     """A ladder of a book with `eta_at` and `eta_s` of each rung's account at the end; empty for never.
 
-    `attrs["unresolved_eta"]` names the accounts that rounding alone decides; theirs are empty too.
+    `attrs["unresolved_eta"]` names the accounts that rounding alone decides, `attrs["unknown_eta"]` those
+    with a reserve whose interest is known at the block alone; theirs are empty too.
     """
     row_of = {owner.tobytes(): row for row, owner in enumerate(book.owners)}
     listed = {owner: row_of[bytes.fromhex(owner[2:])] for owner in rungs["account"].unique()}
@@ -113,6 +123,7 @@ def with_eta(
     table = rungs.assign(**columns)
     table.attrs.update(rungs.attrs)
     table.attrs["unresolved_eta"] = etas.unresolved
+    table.attrs["unknown_eta"] = etas.unknown
     return table
 
 

@@ -55,7 +55,9 @@ class Position:
     unresolved: tuple[tuple[str, str], ...]
     """(account, driver) where rounding alone decides, and no level is given."""
     eta: Eta | None
-    """When interest alone breaks it, within `horizon_s`; None where rounding alone decides."""
+    """When interest alone breaks it, within `horizon_s`; None where rounding alone decides, or not known."""
+    is_eta_unknown: bool
+    """Whether that is because a reserve of it accrues in a way of its own."""
     horizon_s: int
     taken: Liquidation | Untold | None
     """What a liquidation takes right now, at best; None where there is none."""
@@ -94,7 +96,7 @@ def position(
         touched = {market.reserves[leg.reserve].feed for leg in account.legs}
         chosen = tuple(driver for driver in chosen if driver.feeds & touched)
     solved = solve_book(book, chosen, side, include_never=True, rows=[row])
-    taken = protocol.take(account, market)
+    taken, etas = protocol.take(account, market), find_etas(book, horizon_s, rows=[row])
     return Position(
         owner=account.owner,
         market=market,
@@ -104,7 +106,8 @@ def position(
             build_ladder(book, solved.levels, protocol.take, protocol.health, include_never=True)
         ),
         unresolved=solved.unresolved,
-        eta=find_etas(book, horizon_s, rows=[row]).found.get(row),
+        eta=etas.found.get(row),
+        is_eta_unknown=bool(etas.unknown),
         horizon_s=horizon_s,
         taken=None if isinstance(taken, Refusal) else taken,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal, Self, TypeAlias
 
-from defiliq.errors import UnsupportedReserve
+from defiliq.errors import NoLaterTime
 from defiliq.protocols.compound_v2.accrual import accrued
 from defiliq.types import Market, Reserve
 
@@ -87,7 +87,7 @@ class CompoundMarket(Market):
     def at_time(self, timestamp: int) -> Self:
         """The same market at `timestamp`, at or after the block's own: interest accrued, caps grown.
 
-        All cTokens accrue, as a liquidator can make them. UnsupportedReserve for a later time than the
+        All cTokens accrue, as a liquidator can make them. NoLaterTime for a later time than the
         block's where a cToken accrues in its own way.
         """
         if timestamp < self.block.timestamp:
@@ -104,9 +104,7 @@ class CompoundMarket(Market):
     def _later(self, reserve: CTokenReserve, tick: int) -> CTokenReserve:
         if not reserve.accrues_plainly:
             if tick != self.tick_at(self.block.timestamp):
-                raise UnsupportedReserve(
-                    reserve.symbol, reserve.c_token, "it accrues interest in its own way"
-                )
+                raise NoLaterTime(reserve.symbol, reserve.c_token)
             rate, index = reserve.exchange_rate_at_block_wad, reserve.borrow_index_at_block_wad
         else:
             now = accrued(reserve, tick)

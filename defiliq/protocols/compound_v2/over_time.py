@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from defiliq.errors import UnsupportedReserve
+from defiliq.errors import NoLaterTime
 from defiliq.pricing.span import Span, constant, linear, mul_div, straight, times, total
 from defiliq.protocols.compound_v2.legs import PRODUCT, counted_leg, owes_deprecated
 from defiliq.protocols.compound_v2.market import CompoundMarket, CTokenReserve
@@ -120,12 +120,12 @@ def verdict(legs: Sequence[Values]) -> bool | None:
 def indices_over(market: CompoundMarket, reserve: CTokenReserve, first: int, last: int) -> Indices:
     """A cToken's indices from one second to another (`accrual.accrued`).
 
-    UnsupportedReserve beyond the block where it accrues in its own way.
+    NoLaterTime beyond the block where it accrues in its own way.
     """
     ticks = ticks_over(market, first, last)
     if not reserve.accrues_plainly:
         if ticks != constant(market.tick_at(market.block.timestamp)):
-            raise UnsupportedReserve(reserve.symbol, reserve.c_token, "it accrues interest in its own way")
+            raise NoLaterTime(reserve.symbol, reserve.c_token)
         return Indices(
             constant(reserve.exchange_rate_at_block_wad), constant(reserve.borrow_index_at_block_wad)
         )
