@@ -25,7 +25,6 @@ from defiliq.types import (
     Refusal,
     Taking,
     Untold,
-    symbols,
 )
 from defiliq.units import WAD
 
@@ -263,7 +262,7 @@ def taken_columns(market: Market, taken: Taking) -> dict[str, object]:
     seized = [market.reserves[seizure.reserve] for seizure in taken.seizures]
     repay = market.reserves[taken.repay_reserve]
     return {
-        "seize_asset": "+".join(symbols(seized)),
+        "seize_asset": "+".join(reserve.symbol for reserve in seized),
         "repay_asset": repay.symbol,
         "seized_usd": to_usd(taken.seized_base, market),
         "repaid_usd": to_usd(taken.repaid_base, market),

@@ -1,8 +1,7 @@
 """The exact things: frozen, slotted, ints. Many things are columns instead: see `book`.
 
-A price lives in a *feed*: one source contract as one market asks it. Reserves that share a source share a
-feed, so they move together. A *driver* (see `pricing`) moves one or more feeds, each by an integer function
-of one integer.
+A price lives in a *feed*: one source contract as one market asks it, shared by all reserves that have the
+same one. A *driver* (see `pricing`) moves one or more feeds, each by an integer function of one integer.
 """
 
 from __future__ import annotations
@@ -85,6 +84,11 @@ class Reserve:
     def unit(self) -> int:
         """Base units in one whole token."""
         return int(10**self.decimals)
+
+    @property
+    def receipt(self) -> tuple[str, str] | None:
+        """(address, symbol) of the token that suppliers hold instead, where that counts in its own units."""
+        return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,8 +207,8 @@ class Health:
     """2**256 - 1 where there is no debt, as the contract answers."""
     liquidatable: bool
     margin: int
-    """Weighted collateral minus debt, in a unit of the protocol's own. Negative when its sums make the account
-    liquidatable; it says where to look for a level and never decides."""
+    """Weighted collateral minus debt, in a unit of the protocol's own. Negative when its sums break the account;
+    it says where to look for a level and never decides."""
 
 
 NO_DEBT_FACTOR = MAX_UINT256
@@ -220,6 +224,8 @@ class Seizure(NamedTuple):
     """`amount` at oracle prices."""
     protocol_fee: int = 0
     """Collateral that goes to the protocol, in base units of the same token."""
+    received: int | None = None
+    """Base units of `Reserve.receipt` that are handed over for `amount`; None where that is the asset."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -342,8 +348,3 @@ class Question(NamedTuple):
     sources: Mapping[str, tuple[int, int]] = MappingProxyType({})
     """Contracts that are pretended to answer otherwise, with (answer, decimals); the chain's own feeds make
     prices of them. Where there are none, every feed is pinned to the market's price."""
-
-
-def symbols(reserves: Sequence[Reserve]) -> tuple[str, ...]:
-    """The symbols of some reserves, in order."""
-    return tuple(reserve.symbol for reserve in reserves)

@@ -14,16 +14,7 @@ from defiliq.errors import ReadError
 
 if TYPE_CHECKING:
     from defiliq.pipeline.position import Position
-    from defiliq.types import Liquidation, Market, Untold
-
-LEGS_SHOWN = (
-    *("reserve", "price_usd", "collateral", "collateral_usd"),
-    *("debt", "debt_usd", "counted", "threshold_bps"),
-)
-LEVELS_SHOWN = (
-    *("driver", "side", "outcome", "price_usd", "spot_usd", "distance_pct"),
-    *("seize_asset", "repay_asset", "seized_usd", "repaid_usd", "bonus_usd", "bad_debt_usd", "callable"),
-)
+    from defiliq.types import Liquidation, Market, Seizure, Untold
 
 
 @click.command(short_help="Explain one account.")
@@ -83,7 +74,8 @@ def position(
 def _print(found: Position) -> None:
     """One screen: what it holds and owes, where it breaks, what a call would take now."""
     from defiliq.cli.sources import headline
-    from defiliq.view.terminal import clean, factor_shown, in_words, print_lines, print_rows
+    from defiliq.view.position import print_legs, print_levels
+    from defiliq.view.terminal import clean, factor_shown, in_words, print_lines
 
     health, base = found.health, found.market.base_symbol
     verdict = "healthy"
@@ -100,8 +92,9 @@ def _print(found: Position) -> None:
             *breaking_first(found),
         ]
     )
-    print_rows(found.legs, "legs", LEGS_SHOWN)
-    print_rows(found.levels, "levels", LEVELS_SHOWN)
+    print_legs(found.legs)
+    print_lines([clean(f"note: {remark}") for remark in found.remarks])
+    print_levels(found.levels)
     if found.taken is not None:
         print_lines([clean(best_call(found.taken, found.market))])
 
@@ -135,14 +128,21 @@ def best_call(taken: Liquidation | Untold, market: Market) -> str:
     if isinstance(taken, Untold):
         return f"a liquidation goes through now, but what it takes is not known: {taken.reason}"
     repay = market.reserves[taken.repay_reserve]
-    seized = ", ".join(
-        f"{amount_text(seizure.amount, market.reserves[seizure.reserve].decimals)} "
-        f"{market.reserves[seizure.reserve].symbol}"
-        for seizure in taken.seizures
-    )
+    seized = ", ".join(seizure_in_words(seizure, market) for seizure in taken.seizures)
     bonus = f"a bonus of {in_words(to_usd(taken.bonus_base, market), market.base_symbol)}"
     bonus += f" ({taken.remark})" if taken.remark else ""
     repaid = f"{amount_text(taken.repaid, repay.decimals)} {repay.symbol}"
     if taken.debt_to_cover is None:
         return f"a liquidation now takes the whole account: {seized}; {repaid} of debt goes, {bonus}"
     return f"best call now: repay {repaid}, receive {seized}, {bonus}"
+
+
+def seizure_in_words(seizure: Seizure, market: Market) -> str:
+    """What is seized in whole tokens, and the protocol's own token that is handed over for it."""
+    from defiliq.pipeline.position import amount_text
+
+    reserve = market.reserves[seizure.reserve]
+    worth = f"{amount_text(seizure.amount, reserve.decimals)} {reserve.symbol}"
+    if seizure.received is None or reserve.receipt is None:
+        return worth
+    return f"{worth} as {seizure.received} base units of {reserve.receipt[1]}"

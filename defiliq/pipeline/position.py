@@ -17,7 +17,7 @@ from defiliq.pipeline.eta import DEFAULT_HORIZON_S, eta_columns, find_etas
 from defiliq.pipeline.judge import choose_drivers, health_row
 from defiliq.pipeline.solving import Sides, solve_book
 from defiliq.protocols import PROTOCOLS
-from defiliq.types import Account, Eta, Liquidation, Market, Refusal, Untold
+from defiliq.types import Account, Eta, Liquidation, Market, Refusal, Reserve, Untold
 from defiliq.view.files import render_json
 
 LEG_COLUMNS = (
@@ -35,6 +35,8 @@ LEG_COLUMNS = (
     "price_raw",
     "collateral_raw",
     "debt_raw",
+    "receipt",
+    "receipt_raw",
     "base_symbol",
 )
 
@@ -61,6 +63,8 @@ class Position:
     horizon_s: int
     taken: Liquidation | Untold | None
     """What a liquidation takes right now, at best; None where there is none."""
+    remarks: tuple[str, ...]
+    """What its numbers do not say, one sentence each."""
 
     @property
     def nearest(self) -> dict[str, Any] | None:
@@ -110,6 +114,7 @@ def position(
         is_eta_unknown=bool(etas.unknown),
         horizon_s=horizon_s,
         taken=None if isinstance(taken, Refusal) else taken,
+        remarks=tuple(protocol.remarks(account, market)),
     )
 
 
@@ -124,6 +129,7 @@ def position_json(found: Position) -> str:
     about = {
         "account": found.owner,
         "health": found.health,
+        "remarks": list(found.remarks),
         "legs": json.loads(render_json(found.legs)),
         "nearest": None
         if nearest is None
@@ -150,6 +156,7 @@ def _taken_json(taken: Liquidation | Untold, market: Market) -> dict[str, Any]:
                 "amount": str(seizure.amount),
                 "base": str(seizure.base),
                 "protocol_fee": str(seizure.protocol_fee),
+                "received": _receipt_json(market.reserves[seizure.reserve], seizure.received),
             }
             for seizure in taken.seizures
         ],
@@ -162,6 +169,14 @@ def _taken_json(taken: Liquidation | Untold, market: Market) -> dict[str, Any]:
         "debt_to_cover": None if taken.debt_to_cover is None else str(taken.debt_to_cover),
         "remark": taken.remark,
     }
+
+
+def _receipt_json(reserve: Reserve, amount: int | None) -> dict[str, str] | None:
+    """So much of the token that stands for a reserve's asset; None where it is the asset itself."""
+    if amount is None or reserve.receipt is None:
+        return None
+    token, symbol = reserve.receipt
+    return {"token": token, "symbol": symbol, "amount": str(amount)}
 
 
 def _legs(account: Account, market: Market) -> pd.DataFrame:
@@ -185,6 +200,8 @@ def _legs(account: Account, market: Market) -> pd.DataFrame:
                 "price_raw": str(market.prices[value.feed]),
                 "collateral_raw": str(value.supplied),
                 "debt_raw": str(value.owed),
+                "receipt": "" if reserve.receipt is None else reserve.receipt[1],
+                "receipt_raw": "" if value.receipts is None else str(value.receipts),
             }
         )
     return as_table(rows, LEG_COLUMNS)

@@ -58,6 +58,11 @@ class Valued(Protocol):
         ...
 
     @property
+    def receipts(self) -> int | None:
+        """Base units of `Reserve.receipt` that the supply is held as; None where there is no such token."""
+        ...
+
+    @property
     def owed(self) -> int:
         """Token base units."""
         ...
@@ -162,6 +167,10 @@ class LendingProtocol(Protocol):
 
     def explain(self, account: Account, market: Any) -> Sequence[Valued]:
         """The account's legs with balances and values."""
+        ...
+
+    def remarks(self, account: Account, market: Any) -> Sequence[str]:
+        """What a person should know of an account that its numbers do not say, one sentence each."""
         ...
 
     def ask_many(self, node: Node, asked: Sequence[Question], spot: Any) -> Sequence[Answered | CallReverted]:

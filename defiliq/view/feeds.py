@@ -12,14 +12,15 @@ from rich.tree import Tree
 from defiliq.ladder import yearly_pct
 from defiliq.pricing.branch import Branch
 from defiliq.pricing.graph import Discount, Fixed, Fraction, Growing, Input, Least
-from defiliq.view.terminal import clean, console, print_lines, print_rows
+from defiliq.view.terminal import clean, console, filled, print_lines, print_rows
 
 NAMED = 6
 """So many reserves of a driver are named; the rest is counted."""
 END_OF_CALENDAR = 253_402_300_800
 """The year 10000."""
 _UNITS = (("d", 86_400), ("h", 3_600), ("min", 60))
-_DRIVERS_SHOWN = ("driver", "kind", "value", "age", "moves", "reserves", "heartbeat", "deviation")
+_PROMISED = ("heartbeat", "deviation")
+_DRIVERS_SHOWN = ("driver", "kind", "value", "age", "moves", "reserves", *_PROMISED)
 _RESERVES_SHOWN = ("reserve", "price_usd", "hangs on", "cap", "source", "address")
 
 
@@ -34,7 +35,8 @@ def print_feeds(table: pd.DataFrame, drivers: pd.DataFrame) -> None:
     among = {"capped now": capped, "fixed": fixed, "of an eMode's own": modes}
     title = _counted(len(rows), "price", among)
     named = table["base_symbol"].iloc[:1].tolist() or ["USD"]
-    print_rows(pd.DataFrame(rows).assign(base_symbol=named[0]), title, _RESERVES_SHOWN)
+    shown = pd.DataFrame(rows, columns=list(_RESERVES_SHOWN)).assign(base_symbol=named[0])
+    print_rows(shown, title, [name for name in _RESERVES_SHOWN if name != "cap" or filled(shown, name)])
 
 
 def print_drivers(drivers: pd.DataFrame) -> None:
@@ -44,7 +46,9 @@ def print_drivers(drivers: pd.DataFrame) -> None:
     stale = int(counted["stale"].fillna(value=False).sum())
     unresolved = int((counted["driver_kind"] == "unresolved").sum())
     title = _counted(len(counted), "driver", {"stale": stale, "unresolved": unresolved})
-    print_rows(pd.DataFrame(rows, columns=list(_DRIVERS_SHOWN)), title)
+    shown = pd.DataFrame(rows, columns=list(_DRIVERS_SHOWN))
+    promised = filled(shown, *_PROMISED)
+    print_rows(shown, title, [name for name in _DRIVERS_SHOWN if name not in _PROMISED or name in promised])
 
 
 def _counted(count: int, what: str, among: dict[str, int]) -> str:

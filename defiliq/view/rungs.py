@@ -10,7 +10,7 @@ import pandas as pd
 from rich.text import Text
 
 from defiliq.ladder import BIN_COLUMNS, IDENTITY, bin_ladder
-from defiliq.view.terminal import bar, clean, money, print_lines, print_rows
+from defiliq.view.terminal import bar, clean, filled, money, money_named, print_lines, print_rows
 
 SHOWN_RUNGS = 40
 CHART_ROWS = 16
@@ -45,9 +45,15 @@ _BUCKET_COLUMNS = tuple(
 
 
 def print_rungs(table: pd.DataFrame) -> None:
-    """The rungs nearest to spot of every driver and side, or buckets, as a table."""
+    """The rungs nearest to spot of every driver and side, or buckets, as a table of each market."""
+    for name, part in _by_market(table):
+        _print_rungs(part, f"{name}: " if name else "")
+
+
+def _print_rungs(table: pd.DataFrame, of: str) -> None:
+    """One market's table, whose title begins with `of`."""
     if "accounts" in table.columns:
-        print_rows(table, "buckets", _BUCKET_COLUMNS)
+        print_rows(table, f"{of}buckets", _BUCKET_COLUMNS)
         return
     nearest = table.assign(nearest=table["distance_pct"].abs()).sort_values("nearest", kind="stable")
     shown = table.loc[sorted(nearest.head(SHOWN_RUNGS).index)]
@@ -56,19 +62,38 @@ def print_rungs(table: pd.DataFrame) -> None:
     drivers = table["driver"].unique()
     along = f" along {drivers[0]}" if len(drivers) == 1 else ""
     columns = [column for column in _COLUMNS if column != "driver" or not along]
-    columns += [column for column in ("eta_s",) if column in shown.columns]
-    print_rows(shown, f"rungs nearest to spot{along}{rest}", columns)
+    columns += [*filled(shown, "reason"), *(column for column in ("eta_s",) if column in shown.columns)]
+    print_rows(shown, f"{of}rungs nearest to spot{along}{rest}", columns)
+
+
+def _by_market(table: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+    """(name, rows) of each market in the table's order; a market that is alone needs no name."""
+    keys = ["protocol", "chain_id", "market"]
+    parts = [part for _, part in table.groupby(keys, sort=False)]
+    if len(parts) < 2:
+        return [("", table)]
+    heads = [part.iloc[0] for part in parts]
+    return [(_market_name(head, heads), part) for head, part in zip(heads, parts, strict=True)]
+
+
+def _market_name(head: pd.Series, heads: Sequence[pd.Series]) -> str:
+    """A market's name; with its protocol and chain where another one has the same."""
+    name = clean(head["market"])
+    is_alone = sum(other["market"] == head["market"] for other in heads) == 1
+    return name if is_alone else f"{head['protocol']} {name} ({head['chain_id']})"
 
 
 def print_chart(rungs: pd.DataFrame, step_pct: float | None) -> None:
     """Bars of what is seized (long, below spot) and bought back (short, above), one chart per driver."""
-    buckets = bin_ladder(rungs, DEFAULT_STEP_PCT if step_pct is None else step_pct)
-    priced = rungs[rungs["outcome"] != "never"]
-    for (market, driver), part in buckets.groupby(["market", "driver"], sort=True):
-        here = priced[(priced["market"] == market) & (priced["driver"] == driver)]
-        print_lines(
-            [f"{clean(market)} {clean(driver)}", *chart_lines(part, float(here["spot_usd"].iloc[0])), ""]
-        )
+    for name, part in _by_market(rungs):
+        buckets = bin_ladder(part, DEFAULT_STEP_PCT if step_pct is None else step_pct)
+        priced = part[part["outcome"] != "never"]
+        for driver, here in buckets.groupby("driver", sort=True):
+            spot = priced["spot_usd"][priced["driver"] == driver].iloc[0]
+            head = here.iloc[0]
+            unit = money_named(str(head["base_symbol"]))
+            title = f"{name or clean(head['market'])} {clean(driver)}" + (f", sizes in{unit}" if unit else "")
+            print_lines([title, *chart_lines(here, float(spot)), ""])
 
 
 def chart_lines(buckets: pd.DataFrame, spot: float) -> list[Text]:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import pandas as pd
 from rich.text import Text
 
-from defiliq.view.terminal import bar, clean, in_words, money, print_lines, print_rows
+from defiliq.view.terminal import bar, clean, filled, in_words, money, money_named, print_lines, print_rows
 
 _RESERVES = (
     *("reserve", "spot_price_usd", "price_usd", "change_pct", "cap"),
@@ -39,7 +39,7 @@ def print_stress(totals: pd.DataFrame, moved: pd.DataFrame, reserves: pd.DataFra
         shown[column] = shown[column].map(tokens)
     left = len(reserves) - len(shown)
     title = "reserves" + (f" ({left} that nothing moves and nobody breaks on are not shown)" if left else "")
-    print_rows(shown, title, _RESERVES)
+    print_rows(shown, title, [name for name in _RESERVES if name != "cap" or filled(shown, name)])
 
 
 def print_sum(totals: Sequence[pd.DataFrame]) -> None:
@@ -53,7 +53,9 @@ def print_sum(totals: Sequence[pd.DataFrame]) -> None:
 def print_curve(totals: pd.DataFrame) -> None:
     """One line per step: where the drivers stand, and the debt as a bar."""
     most = float(totals["debt_usd"].max())
-    lines = [Text("   share   accounts      collateral            debt        bad debt")]
+    unit = money_named(str(totals["base_symbol"].iloc[0]))
+    heads = "".join(f"{name + unit:>16}" for name in ("collateral", "debt", "bad debt"))
+    lines = [Text(f"   share   accounts{heads}")]
     for row in totals.to_dict("records"):
         line = Text(
             f"{row['share_pct']:>7.4g}%{row['liquidatable_accounts']:>11,}{money(row['collateral_usd']):>16}"

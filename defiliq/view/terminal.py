@@ -79,7 +79,7 @@ def factor_shown(factor: str) -> str:
 def heading(column: str, base: str = "$") -> str:
     """A column's name as people read it, with money in `base`."""
     name, _, unit = column.rpartition("_")
-    unit_shown = {"usd": f" {base}", "pct": " %", "bps": " bps"}.get(unit)
+    unit_shown = {"usd": f" {base}".rstrip(), "pct": " %", "bps": " bps"}.get(unit)
     return column.replace("_", " ") if unit_shown is None else name.replace("_", " ") + unit_shown
 
 
@@ -91,9 +91,14 @@ def money_of(table: pd.DataFrame) -> str:
     return clean(named[0]) if named and named[0] != "USD" else "$"
 
 
+def money_named(base_symbol: str) -> str:
+    """What stands behind a heading of money: nothing for dollars, else the base currency."""
+    return "" if base_symbol == "USD" else f" {clean(base_symbol)}"
+
+
 def in_words(value: float, base_symbol: str) -> str:
     """An amount of money in a sentence: dollars stand bare, another currency is named."""
-    return money(value) if base_symbol == "USD" else f"{money(value)} {clean(base_symbol)}"
+    return f"{money(value)}{money_named(base_symbol)}"
 
 
 def print_rows(table: pd.DataFrame, title: str, columns: Sequence[str] | None = None) -> None:
@@ -114,14 +119,23 @@ def print_rows(table: pd.DataFrame, title: str, columns: Sequence[str] | None = 
     out.print(drawn)
 
 
+def filled(table: pd.DataFrame, *columns: str) -> list[str]:
+    """Of some columns of text those in which some row says something."""
+    return [column for column in columns if (table[column] != "").any()]
+
+
 def _drawn(table: pd.DataFrame, names: Sequence[str], spell: Callable[[str], str]) -> Table:
     shown = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     base = money_of(table)
+    # A level's price is its driver's, which another base currency than dollars says nothing of.
+    price_base = "" if "driver" in table.columns and base != "$" else base
     for name in names:
         numeric = pd.api.types.is_numeric_dtype(table[name]) and table[name].dtype != bool
         right = numeric or name in ("health_factor", "collateral", "debt")
         shown.add_column(
-            Text(heading(name, base)), justify="right" if right else "left", no_wrap=name in _WHOLE
+            Text(heading(name, price_base if name.endswith(_PRICES) else base)),
+            justify="right" if right else "left",
+            no_wrap=name in _WHOLE,
         )
     for row in table[names].itertuples(index=False, name=None):
         cells = [spell(value) if isinstance(value, str) else value for value in row]
@@ -151,14 +165,20 @@ def histogram_lines(table: pd.DataFrame) -> list[Text]:
     counts = {label: bins.count(label) for label in labels}
     debts = {label: math.fsum(table["debt_usd"][[seen == label for seen in bins]]) for label in labels}
     most = max(1, *counts.values())
+    unit = money_named(_base_symbol(table))
     width = max(16, *(len(money(debt)) + 2 for debt in debts.values()))
-    lines = [Text(f"health factor   accounts{'debt':>{width}}")]
+    lines = [Text(f"health factor   accounts{f'debt{unit}':>{width}}")]
     for label in labels:
         style = "red" if label.startswith("below") else "yellow" if label.startswith("1.0") else "green"
         line = Text(f"{label:<13}{counts[label]:>11,}{money(debts[label]):>{width}}  ")
         line.append(bar(counts[label] / most), style=style)
         lines.append(line)
     return lines
+
+
+def _base_symbol(table: pd.DataFrame) -> str:
+    """The money of a table of one market."""
+    return "USD" if table.empty else str(table["base_symbol"].iloc[0])
 
 
 def _bin_labels() -> list[str]:
@@ -178,7 +198,7 @@ def print_scan(table: pd.DataFrame, headline: str, coverage: str, top: int) -> N
     """A scan in one screen: what was read, totals, the histogram, who is closest to liquidation."""
 
     def total(rows: pd.DataFrame, column: str) -> str:
-        return in_words(math.fsum(rows[column]), "USD" if table.empty else str(table["base_symbol"].iloc[0]))
+        return in_words(math.fsum(rows[column]), _base_symbol(table))
 
     broken = table[table["liquidatable"]]
     owing = table[table["debt_raw"] != "0"]
@@ -205,6 +225,6 @@ def print_scan(table: pd.DataFrame, headline: str, coverage: str, top: int) -> N
             "debt_usd",
             "liquidatable",
             "callable",
-            "reason",
+            *filled(nearest, "reason"),
         ]
         print_rows(nearest, "closest to liquidation", columns)

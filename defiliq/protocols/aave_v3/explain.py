@@ -33,6 +33,8 @@ class LegValue:
     """Whether the rule counts the supply; a collateral flag alone is not enough in every revision."""
     threshold_bps: int
     """The eMode's own where the account's category has the reserve."""
+    receipts: None = None
+    """Nothing: aTokens are counted in the asset's own units."""
 
 
 def explain(account: Account, market: AaveMarket) -> tuple[LegValue, ...]:
@@ -61,3 +63,8 @@ def explain(account: Account, market: AaveMarket) -> tuple[LegValue, ...]:
             )
         )
     return tuple(values)
+
+
+def remarks(account: Account, market: AaveMarket) -> tuple[str, ...]:
+    """What no number of an account says: nothing."""
+    return ()

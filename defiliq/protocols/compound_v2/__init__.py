@@ -6,7 +6,7 @@ from typing import Final
 
 from defiliq.protocols.compound_v2.ask import Answer, ask_many
 from defiliq.protocols.compound_v2.discover import discovery
-from defiliq.protocols.compound_v2.explain import LegValue, explain
+from defiliq.protocols.compound_v2.explain import LegValue, explain, remarks
 from defiliq.protocols.compound_v2.margin import margin, values
 from defiliq.protocols.compound_v2.market import CompoundMarket, CTokenReserve
 from defiliq.protocols.compound_v2.markets import load_listings
@@ -34,6 +34,7 @@ __all__ = [
     "name",
     "read",
     "read_market",
+    "remarks",
     "root_address",
     "rule",
     "rule_over_time",

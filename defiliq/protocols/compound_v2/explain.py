@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from defiliq.protocols.compound_v2.legs import owed_balance, underlying
 from defiliq.protocols.compound_v2.market import CompoundMarket
-from defiliq.types import Account
+from defiliq.types import Account, Leg
 from defiliq.units import BPS, WAD, mul_div_down
 
 
@@ -25,6 +25,8 @@ class LegValue:
     """Whether the account has entered the market: else neither its supply nor a debt there counts."""
     threshold_bps: int
     """The collateral factor, cut."""
+    receipts: int
+    """cTokens."""
 
 
 def explain(account: Account, market: CompoundMarket) -> tuple[LegValue, ...]:
@@ -45,6 +47,29 @@ def explain(account: Account, market: CompoundMarket) -> tuple[LegValue, ...]:
                 owed_base=mul_div_down(owed, price, WAD),
                 counted=leg.counted,
                 threshold_bps=mul_div_down(reserve.collateral_factor_wad, BPS, WAD),
+                receipts=leg.collateral,
             )
         )
     return tuple(values)
+
+
+def remarks(account: Account, market: CompoundMarket) -> tuple[str, ...]:
+    """What no number of an account says: markets that are not entered, and debts that need no shortfall."""
+    owes = any(leg.debt for leg in account.legs)
+    return tuple(remark for leg in account.legs for remark in _remarks(leg, market, owes=owes))
+
+
+def _remarks(leg: Leg, market: CompoundMarket, *, owes: bool) -> list[str]:
+    reserve = market.reserves[leg.reserve]
+    found = []
+    if leg.debt and reserve.is_deprecated:
+        found.append(
+            f"{reserve.c_symbol} is deprecated: whoever owes {reserve.symbol} can be liquidated without a "
+            "shortfall, and the close factor does not limit the repayment"
+        )
+    if not leg.counted and leg.collateral:
+        seizable = ", but a liquidator can seize it" if owes else ""
+        found.append(f"{reserve.c_symbol} is not entered: it backs nothing{seizable}")
+    if not leg.counted and leg.debt:
+        found.append(f"{reserve.c_symbol} is not entered: this debt does not count")
+    return found

@@ -60,6 +60,11 @@ class CTokenReserve(Reserve):
     borrow_index_now_wad: int = 0
     """At the market's tick, or as stored; set by `at_time` and `as_stored`."""
 
+    @property
+    def receipt(self) -> tuple[str, str]:
+        """The cToken."""
+        return self.c_token, self.c_symbol
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompoundMarket(Market):

@@ -110,8 +110,10 @@ def take(account: Account, market: CompoundMarket) -> Liquidation | Refusal:
 
     "Pays best" is the most received minus repaid in base currency, then the larger seizure, then reserve
     order. A repayment too small to seize a single cToken still goes through, so it is what an account is left
-    with whose debts are dust.
+    with whose debts are dust. liquidateBorrow accrues before it judges, so all is by accrued indices even in a
+    market as stored.
     """
+    market = market.as_accrued() if market.stored else market
     law = rule(account, market)
     if not law.liquidatable(market.prices):
         return Refusal("INSUFFICIENT_SHORTFALL: the account has no shortfall")
@@ -178,6 +180,7 @@ def _liquidation(
         amount=amount,
         base=_worth(market, collateral.reserve, amount),
         protocol_fee=underlying(call.protocol_tokens, rate_wad),
+        received=call.liquidator_tokens,
     )
     repaid_base = _worth(market, debt.reserve, call.repaid)
     return Liquidation(
@@ -188,7 +191,6 @@ def _liquidation(
         bonus_base=seizure.base - repaid_base,
         bad_debt_base=_bad_debt_base(market, [_after(h, debt, collateral, call) for h in holdings], debt),
         debt_to_cover=call.repaid,
-        remark=f"seizes {call.seize_tokens} base units of {held.c_symbol}",
     )
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from defiliq.protocols.compound_v3.legs import backs_debt, owed_balance, supplied_balance
 from defiliq.protocols.compound_v3.market import CometMarket
-from defiliq.types import Account
+from defiliq.types import Account, Leg
 from defiliq.units import BPS, WAD, mul_div_down
 
 
@@ -25,6 +25,8 @@ class LegValue:
     """Whether the Comet counts the supply: a positive base balance backs nothing."""
     threshold_bps: int
     """liquidateCollateralFactor, which the contract keeps in whole basis points."""
+    receipts: None = None
+    """Nothing: a Comet has no such tokens."""
 
 
 def explain(account: Account, market: CometMarket) -> tuple[LegValue, ...]:
@@ -47,3 +49,19 @@ def explain(account: Account, market: CometMarket) -> tuple[LegValue, ...]:
             )
         )
     return tuple(values)
+
+
+def remarks(account: Account, market: CometMarket) -> tuple[str, ...]:
+    """What no number of an account says: which of its supplies back nothing, and why."""
+    return tuple(_remark(leg, market) for leg in account.legs if leg.collateral and not _backs(leg, market))
+
+
+def _backs(leg: Leg, market: CometMarket) -> bool:
+    return backs_debt(leg, market.reserves[leg.reserve])
+
+
+def _remark(leg: Leg, market: CometMarket) -> str:
+    reserve = market.reserves[leg.reserve]
+    if reserve.offset is None:
+        return f"{reserve.symbol} is the base asset: supplying it earns interest and backs nothing"
+    return f"{reserve.symbol} is not among the account's collaterals (assetsIn): it backs nothing"
