@@ -31,6 +31,7 @@ from defiliq.types import Side
 
 NO_BAND = 0
 """No driver integer: a level's band lies at 1 or above."""
+NO_BRACKET = -1
 _SAFE, _BROKEN = 1, -1
 _NUDGES = tuple(1.0 - 2.0**-bits for bits in (44, 24, 8, 30, 10, 3))
 """How much short of the line's zero to look, again and again: doubles put that zero a little off, and by so
@@ -48,6 +49,15 @@ class Crossings:
     """(n,) the driver integer where FOUND."""
     band: Int64s
     """(n,) the last crossing where there are several, else NO_BAND."""
+    near: Int64s
+    """(n,) where FOR_LAW and the lines tell so much: no integer before this one breaks the account ..."""
+    far: Int64s
+    """(n,) ... and every one after this does. NO_BRACKET where they do not tell."""
+
+    def bracket(self, row: int) -> tuple[int, int] | None:
+        """Between which integers the law has to look; None where anywhere."""
+        near, far = self.near.item(row), self.far.item(row)
+        return None if NO_BRACKET in (near, far) else (near, far)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +96,8 @@ def crossings(prepared: Prepared, side: Side) -> Crossings:
         np.full(prepared.count, NEVER, dtype=np.int8),
         np.zeros(prepared.count, dtype=np.int64),
         np.full(prepared.count, NO_BAND, dtype=np.int64),
+        np.full(prepared.count, NO_BRACKET, dtype=np.int64),
+        np.full(prepared.count, NO_BRACKET, dtype=np.int64),
     )
     if prepared.pieces is None or prepared.lines is None:
         found.state[:] = FOR_LAW
@@ -94,9 +106,30 @@ def crossings(prepared: Prepared, side: Side) -> Crossings:
     if prepared.margins is not None:
         _search(prepared.driver, prepared.lines, prepared.margins, pieces, side, found)
         return found
-    for near, far in pieces:
-        found.state[_is_unclear(prepared.lines, near, far)] = FOR_LAW
+    _bracket(prepared.driver, prepared.lines, pieces, 1 if side == "short" else -1, found)
     return found
+
+
+def _bracket(
+    driver: Driver, lines: Lines, pieces: Sequence[tuple[int, int]], step: int, found: Crossings
+) -> None:
+    """Mark the accounts that may break, and between which integers where the lines tell that.
+
+    They do where the account is safe up to the one and broken from the other on through all that is left;
+    not below `shallow`, where some accounts are not searched.
+    """
+    for number, (near, far) in enumerate(pieces):
+        unclear = (found.state == NEVER) & _is_unclear(lines, near, far)
+        found.state[unclear] = FOR_LAW
+        rows = np.flatnonzero(unclear & (_outcome(lines, pieces[number:]) == _BROKEN))
+        if not len(rows) or max(near, far) >= HIGHEST_EXACT:
+            continue
+        piece = _Piece(lines.of(np.isin(np.arange(len(unclear)), rows)), near, far, step)
+        safe_to, broken_from = piece.proved(near, far, safe=True), piece.proved(far, near, safe=False)
+        tells = (broken_from - safe_to) * step >= 0
+        if step < 0:
+            tells &= broken_from >= driver.shallow
+        found.near[rows[tells]], found.far[rows[tells]] = safe_to[tells], broken_from[tells]
 
 
 def _search(
@@ -118,14 +151,16 @@ def _search(
         unclear = np.flatnonzero(may_break)
         if not len(unclear):
             continue
-        piece = _Piece(lines.of(may_break), margins.of(may_break), near, far, 1 if side == "short" else -1)
-        state[unclear], price[unclear] = piece.first_liquidatable()
-        both = (state[unclear] == FOUND) & piece.margins.backed_by_it & piece.margins.owes_it
+        piece = _Piece(lines.of(may_break), near, far, 1 if side == "short" else -1)
+        here = margins.of(may_break)
+        state[unclear], price[unclear] = piece.first_liquidatable(here)
+        both = (state[unclear] == FOUND) & here.backed_by_it & here.owes_it
         if both.any():
             mixed = unclear[both]
             shallow = _within(max(driver.lowest, driver.shallow))
             end = np.where(owes_at_zero[mixed] | (side == "short"), _within(pieces[-1][1]), shallow)
-            seen, band[mixed] = piece.bands(both, price[mixed], _outcome(lines, pieces[number:])[mixed], end)
+            outcome = _outcome(lines, pieces[number:])[mixed]
+            seen, band[mixed] = piece.bands(here, both, price[mixed], outcome, end)
             undecided = (seen == FOR_LAW) | (seen == UNRESOLVED)
             state[mixed[undecided]] = seen[undecided]
 
@@ -165,34 +200,33 @@ def _outcome(lines: Lines, pieces: Sequence[tuple[int, int]]) -> NDArray[np.int8
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """One straight piece of the driver's range, and the accounts that may break on it."""
+    """One straight piece of the driver's range, and the lines of the accounts that may break on it."""
 
     lines: Lines
-    margins: Margins
     near: int
     far: int
     step: int
     """Away from spot: +1 or -1."""
 
-    def first_liquidatable(self) -> tuple[NDArray[np.int8], Int64s]:
+    def first_liquidatable(self, margins: Margins) -> tuple[NDArray[np.int8], Int64s]:
         """(m,) the nearest liquidatable integer; NEVER where the piece has none."""
-        start = self._proved(self.near, self.far, safe=True)
-        broken = self._proved(self.far, self.near, safe=False)
+        start = self.proved(self.near, self.far, safe=True)
+        broken = self.proved(self.far, self.near, safe=False)
         far = np.full(len(start), _within(self.far), dtype=np.int64)
         suspect = np.where(broken == far, far + self.step, broken)
-        return nearest(self.margins, start, far, suspect, step=self.step, liquidatable=True)
+        return nearest(margins, start, far, suspect, step=self.step, liquidatable=True)
 
     def bands(
-        self, some: Bools, level: Int64s, outcome: NDArray[np.int8], end: Int64s
+        self, margins: Margins, some: Bools, level: Int64s, outcome: NDArray[np.int8], end: Int64s
     ) -> tuple[NDArray[np.int8], Int64s]:
         """(k,) the last crossing of some accounts beyond their level, or NO_BAND; and how the search ended.
 
         Found from far out: first the liquidatable integer nearest to `end`, then the safe one nearest to
         that. Where the lines prove the outcome from some point on, the search starts there.
         """
-        margins, inwards = self.margins.of(some), -self.step
+        margins, inwards = margins.of(some), -self.step
         proved = {
-            kind: self._proved(self.far, self.near, safe=kind == _SAFE)[some] for kind in (_SAFE, _BROKEN)
+            kind: self.proved(self.far, self.near, safe=kind == _SAFE)[some] for kind in (_SAFE, _BROKEN)
         }
         start = np.select([outcome == _BROKEN, outcome == _SAFE], [level, proved[_SAFE]], end)
         last_state, last = nearest(margins, start, level, level, step=inwards, liquidatable=True)
@@ -201,7 +235,7 @@ class _Piece:
         state = np.where(last_state == FOUND, state, last_state)
         return state, np.where(state == FOUND, safe + self.step, NO_BAND)
 
-    def _proved(self, near: int, far: int, *, safe: bool) -> Int64s:
+    def proved(self, near: int, far: int, *, safe: bool) -> Int64s:
         """(m,) the first integer, from `near` on, up to which the lines do not prove one verdict throughout.
 
         A guess at where the line meets zero counts only if the verdict is proved there as well.

@@ -8,7 +8,8 @@ search goes down to single integers.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 
 from defiliq.errors import UnresolvedLevel
 from defiliq.pricing.driver import Driver
@@ -29,21 +30,27 @@ def find_levels(
     sides: Sequence[Side] = ("long", "short"),
     *,
     most_looks: int | None = None,
+    brackets: Mapping[Side, tuple[int, int]] = MappingProxyType({}),
 ) -> list[Level]:
     """Every level of one account on some sides of one driver: `already`, one or two prices, or `never`.
 
     UnresolvedLevel after `most_looks` on one side; MOST_LOOKS where it is left out.
 
-    Two, because rounding lets some accounts break both ways. `prices` are the market's, with the driver at
-    spot; `account` is only passed on.
+    `brackets` name, per side, two integers: nothing before the first breaks the account, and everything after
+    the second does. Two levels, because rounding lets some accounts break both ways. `prices` are the
+    market's, with the driver at spot; `account` is only passed on.
     """
     if rule.liquidatable(driver.lead(prices, driver.spot)):
         return [Level(account, driver, exposed_side(rule, prices, driver), "already", driver.spot)]
     levels = []
     for side in sides:
-        end = _lowest(rule, prices, driver) if side == "long" else driver.highest
         search = _Search(rule, prices, driver, MOST_LOOKS if most_looks is None else most_looks)
-        level = _find_side(search, account, driver, side, end)
+        level: Level | None
+        if side in brackets:
+            level = _find_between(search, account, driver, side, brackets[side])
+        else:
+            end = _lowest(rule, prices, driver) if side == "long" else driver.highest
+            level = _find_side(search, account, driver, side, end)
         if level is not None:
             levels.append(level)
     return levels or [Level(account, driver, exposed_side(rule, prices, driver), "never", None)]
@@ -80,6 +87,23 @@ def _find_side(search: _Search, account: int, driver: Driver, side: Side, end: i
     return Level(account, driver, side, "price", price, search.band(price, end, step))
 
 
+def _find_between(
+    search: _Search, account: int, driver: Driver, side: Side, bracket: tuple[int, int]
+) -> Level:
+    """The level on a side where it is known to lie between two integers, both included, or just after."""
+    near, far = bracket
+    step = -1 if side == "long" else 1
+    first = search.crossing(near - step, far + step)
+    # Some crossing, and nearly always the only one: what is left is to prove that, or to find the others.
+    earlier = None if first == near else search.nearest(near, first - step, wanted=True)
+    price = first if earlier is None else earlier
+    last_safe = None if first == far + step else search.nearest(far + step, first, wanted=False)
+    band = None if earlier is None else first
+    if last_safe is not None:
+        band = last_safe + step
+    return Level(account, driver, side, "price", price, band)
+
+
 class _Search:
     """Looks for verdicts along one driver, with everything else of the market fixed."""
 
@@ -87,8 +111,30 @@ class _Search:
         self._rule, self._prices, self._driver = rule, prices, driver
         self._most_looks = self._looks_left = most_looks
 
+    def crossing(self, safe: int, broken: int) -> int:
+        """An integer that breaks the account right after one that does not, between two such.
+
+        The straight line between two margins says where to look; every third look takes the middle.
+        """
+        above, below, looks = self._margin(safe), self._margin(broken), 0
+        step = 1 if broken > safe else -1
+        while abs(broken - safe) > 1:
+            looks += 1
+            way = (broken - safe) * step
+            at = way * above // (above - below) if looks % 3 and above >= 0 > below else way // 2
+            guess = safe + step * min(max(at, 1), way - 1)
+            margin = self._margin(guess)
+            if self._rule.liquidatable(self._driver.lead(self._prices, guess)):
+                broken, below = guess, margin
+            else:
+                safe, above = guess, margin
+        return broken
+
     def nearest(self, near: int, far: int, *, wanted: bool) -> int | None:
         """The integer nearest to `near`, on the way to `far`, whose verdict is `wanted`."""
+        whole = self._verdict_over(near, far)
+        if whole is not None:
+            return near if whole is wanted else None
         stretches = list(self._stretches(near, far))[::-1]
         while stretches:
             start, end = stretches.pop()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import repeat
@@ -23,6 +23,9 @@ Sides: TypeAlias = Literal["both", "long", "short"]
 
 Counter: TypeAlias = Callable[[int, int], None]
 """Told how many of how many accounts are done."""
+
+Bracket: TypeAlias = tuple[int, int] | None
+"""Between which integers a level is known to lie; None where nothing is known."""
 
 ROWS_AT_ONCE = 1 << 20
 """Accounts whose columns are solved together: they stay small enough to be counted off as progress."""
@@ -113,17 +116,19 @@ class _Task:
         answer.never += int((~broken[rows] & ~is_exposed[rows]).sum())
         searched = rows[~broken[rows] & is_exposed[rows]]
         prepared = bulk.prepare(self.terms, self.values, self.book.market.prices, driver, searched)
-        found = [bulk.crossings(prepared, side) for side in self.sides]
-        states = np.stack([one.state for one in found])
+        found = {side: bulk.crossings(prepared, side) for side in self.sides}
+        states = np.stack([one.state for one in found.values()])
         by_law = np.any(states == FOR_LAW, axis=0)
-        for row in searched[by_law].tolist():
-            self._add_by_law(driver, row, answer, None, include_never=include_never)
+        for k, row in zip(np.flatnonzero(by_law).tolist(), searched[by_law].tolist(), strict=True):
+            open_sides = {side: one.bracket(k) for side, one in found.items() if one.state.item(k) != NEVER}
+            self._add_by_law(driver, row, answer, None, open_sides, include_never=include_never)
         hard = np.any(states == UNRESOLVED, axis=0) & ~by_law
         looks = max(LEAST_LOOKS, SHARED_LOOKS // max(1, int(hard.sum())))
         for row in searched[hard].tolist():
-            self._add_by_law(driver, row, answer, looks, include_never=include_never)
+            open_sides = dict.fromkeys(self.sides)
+            self._add_by_law(driver, row, answer, looks, open_sides, include_never=include_never)
         settled = ~by_law & ~hard
-        for side, one in zip(self.sides, found, strict=True):
+        for side, one in found.items():
             answer.levels += _levels(driver, side, searched, one, settled)
         never = settled & np.all(states == NEVER, axis=0)
         answer.never += int(never.sum())
@@ -145,18 +150,30 @@ class _Task:
                 levels.append(Level(row, driver, side, "already", driver.spot))
         return levels
 
-    def _by_law(self, driver: Driver, row: int, most_looks: int | None) -> list[Level]:
-        """One account's levels on the asked sides; a single `never` where there are none."""
+    def _by_law(
+        self, driver: Driver, row: int, most_looks: int | None, open_sides: Mapping[Side, Bracket]
+    ) -> list[Level]:
+        """One account's levels on the sides that are open; a single `never` where there are none."""
         prices, rule = self.book.market.prices, self.rule(row)
-        found = solve.find_levels(rule, row, prices, driver, self.sides, most_looks=most_looks)
+        brackets = {side: bracket for side, bracket in open_sides.items() if bracket is not None}
+        found = solve.find_levels(
+            rule, row, prices, driver, tuple(open_sides), most_looks=most_looks, brackets=brackets
+        )
         asked = [level for level in found if level.side in self.sides]
         return asked if asked else [Level(row, driver, self.sides[0], "never", None)]
 
     def _add_by_law(
-        self, driver: Driver, row: int, answer: _Answers, most_looks: int | None, *, include_never: bool
+        self,
+        driver: Driver,
+        row: int,
+        answer: _Answers,
+        most_looks: int | None,
+        open_sides: Mapping[Side, Bracket],
+        *,
+        include_never: bool,
     ) -> None:
         try:
-            levels = self._by_law(driver, row, most_looks)
+            levels = self._by_law(driver, row, most_looks, open_sides)
         except UnresolvedLevel:
             answer.unresolved.append((self.book.owner(row), driver.name))
             return

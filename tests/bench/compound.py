@@ -13,12 +13,17 @@ from defiliq.book import Amounts, Book
 from defiliq.engine import screen
 from defiliq.engine.solve import find_levels
 from defiliq.errors import UnresolvedLevel
+from defiliq.oracle.drivers import find_driver
 from defiliq.pipeline.solving import Solved, solve_book
-from defiliq.pricing.driver import Driver, Move, driver_of_feeds
+from defiliq.pricing.driver import Driver
+from defiliq.pricing.graph import Fraction, Input, PriceGraph, Quantity
 from defiliq.protocols import PROTOCOLS
+from defiliq.protocols.compound_v2.market import CompoundMarket
+from defiliq.protocols.compound_v3.market import CometMarket
 from defiliq.types import Market, Rule
 from defiliq.units import WAD
 from tests.bench.report import Note, Report, Row, best_of
+from tests.builders import NOW, address
 from tests.protocols.compound_v2.ctokens import comptroller, ctoken
 from tests.protocols.compound_v3.states import UNITY, base_asset, collateral, comet
 
@@ -43,6 +48,16 @@ Floats = NDArray[np.float64]
 
 
 def bench_comet(accounts: int) -> list[Report]:
+    """Verdicts and levels of Compound III."""
+    return _bench("Compound III", *synthetic_comet(accounts))
+
+
+def bench_comptroller(accounts: int) -> list[Report]:
+    """Verdicts and levels of Compound v2."""
+    return _bench("Compound v2", *synthetic_comptroller(accounts))
+
+
+def synthetic_comet(accounts: int) -> tuple[CometMarket, Book[Any]]:
     """A Comet that lends dollars on eight collaterals."""
     reserves = [base_asset(DOLLAR[1], symbol=DOLLAR[0])]
     for k, (symbol, decimals, _, bps, _) in enumerate(ASSETS, start=1):
@@ -56,12 +71,12 @@ def bench_comet(accounts: int) -> list[Report]:
                 liquidate_factor_wad=factor_wad,
             )
         )
-    prices = [round(dollars * 1e8) for dollars in (DOLLAR[2], *(row[2] for row in ASSETS))]
-    market = comet(reserves, prices, borrow_index=UNITY * 117 // 100 + 7)
-    return _bench("Compound III", market, _book(market, accounts, 1.17))
+    graph = _graph([1] * len(reserves))
+    market = comet(reserves, graph.prices(NOW), graph=graph, borrow_index=UNITY * 117 // 100 + 7)
+    return market, _book(market, accounts, 1.17)
 
 
-def bench_comptroller(accounts: int) -> list[Report]:
+def synthetic_comptroller(accounts: int) -> tuple[CompoundMarket, Book[Any]]:
     """A Comptroller with nine cTokens, of which dollars are owed."""
     rate = 213 * 10**24 + 1_234_567_890_123
     rows = [(DOLLAR[0], DOLLAR[1], 8550), *((row[0], row[1], row[3]) for row in ASSETS)]
@@ -76,13 +91,9 @@ def bench_comptroller(accounts: int) -> list[Report]:
         )
         for k, (symbol, decimals, bps) in enumerate(rows)
     ]
-    dollars = (DOLLAR[2], *(row[2] for row in ASSETS))
-    prices = [
-        round(each * 1e8) * 10 ** (28 - reserve.decimals)
-        for each, reserve in zip(dollars, reserves, strict=True)
-    ]
-    market = comptroller(reserves, prices)
-    return _bench("Compound v2", market, _book(market, accounts, 1.2))
+    graph = _graph([10 ** (28 - reserve.decimals) for reserve in reserves])
+    market = comptroller(reserves, graph.prices(NOW), graph=graph)
+    return market, _book(market, accounts, 1.2)
 
 
 def _book(market: Any, accounts: int, debt_grown: float) -> Book[Any]:
@@ -161,7 +172,7 @@ def _verdicts(title: str, market: Market, book: Book[Any], rules: Sequence[Rule]
 
 
 def _levels(title: str, market: Market, book: Book[Any], rules: Sequence[Rule]) -> Report:
-    driver, solved, accounts = ether(market), list[Solved](), len(book)
+    driver, solved, accounts = find_driver(market, "ETH/USD"), list[Solved](), len(book)
     seconds = best_of(2, lambda: solved.append(solve_book(book, [driver])))
     sample = np.random.default_rng(SEED).choice(accounts, min(LAW_SAMPLE, accounts), replace=False).tolist()
     expected: dict[int, set[tuple[object, ...]]] = {}
@@ -188,12 +199,24 @@ def _levels(title: str, market: Market, book: Book[Any], rules: Sequence[Rule]) 
     )
 
 
-def ether(market: Market) -> Driver:
-    """One driver for the three of nine prices that follow ether."""
-    at = [k for k, row in enumerate(ASSETS, start=1) if row[4]]
-    lead = market.prices[at[0]]
-    moves = [Move(at[0]), *(Move(k, market.prices[k], lead) for k in at[1:])]
-    return driver_of_feeds("ETH/USD", lead, market.price_unit(at[0]), moves)
+def _graph(scales: Sequence[int]) -> PriceGraph:
+    """Prices of the base asset and the others, each an aggregator's answer of 8 decimals times a scale.
+
+    Three hang on ETH/USD, two of them by a ratio that stands still.
+    """
+    ether = round(ASSETS[0][2] * 1e8)
+    quantities: list[Quantity] = [Input("ETH/USD", "aggregator", address(0xF000), ether, 8)]
+    feeds = []
+    dollars = (DOLLAR[2], *(row[2] for row in ASSETS))
+    follows = (False, *(row[4] for row in ASSETS))
+    for k, (each, follows_ether, scale) in enumerate(zip(dollars, follows, scales, strict=True)):
+        answer = round(each * 1e8)
+        if not follows_ether:
+            quantities.append(Input(f"A{k}/USD", "aggregator", address(0xF001 + k), answer, 8))
+        source, ratio = (0, answer) if follows_ether else (len(quantities) - 1, 1)
+        quantities.append(Fraction((source,), (), ratio * scale, ether if follows_ether else 1))
+        feeds.append(len(quantities) - 1)
+    return PriceGraph(tuple(quantities), tuple(feeds))
 
 
 def _by_law(law: Rule, market: Market, i: int, driver: Driver) -> set[tuple[object, ...]]:
