@@ -97,14 +97,13 @@ class CompoundMarket(Market):
         """
         if timestamp < self.block.timestamp:
             raise ValueError(f"timestamp {timestamp} lies before the block's own {self.block.timestamp}")
-        tick = self.tick_at(timestamp)
-        return replace(
-            self,
-            timestamp=timestamp,
-            prices=self.prices_at(timestamp),
-            stored=False,
-            reserves=tuple(self._later(reserve, tick) for reserve in self.reserves),
-        )
+        return replace(self, timestamp=timestamp, prices=self.prices_at(timestamp)).as_accrued()
+
+    def as_accrued(self) -> Self:
+        """The same market at its own time and prices, with all cTokens accrued."""
+        tick = self.tick_at(self.timestamp)
+        accrued_reserves = tuple(self._later(reserve, tick) for reserve in self.reserves)
+        return replace(self, stored=False, reserves=accrued_reserves)
 
     def _later(self, reserve: CTokenReserve, tick: int) -> CTokenReserve:
         if not reserve.accrues_plainly:

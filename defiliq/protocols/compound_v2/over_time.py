@@ -48,7 +48,11 @@ _NOTHING = constant(0)
 
 @dataclass(frozen=True, slots=True)
 class TimeRule:
-    """The health of one account as a function of time alone."""
+    """The health of one account as a function of time alone.
+
+    With a market as stored all indices stand still: getAccountLiquidity sees no interest until somebody
+    accrues it.
+    """
 
     market: CompoundMarket
     parts: tuple[_Part, ...]
@@ -56,7 +60,7 @@ class TimeRule:
     """Whether a debt may be liquidated at any time."""
 
     def health(self, at: int) -> Health:
-        """The law's answer at one second, with all cTokens accrued."""
+        """The law's answer at one second."""
         prices, legs, rounding = list(self.market.prices), [], self.market.product_rounding
         for part in self.parts:
             if part.below_price:
@@ -118,10 +122,12 @@ def verdict(legs: Sequence[Values]) -> bool | None:
 
 
 def indices_over(market: CompoundMarket, reserve: CTokenReserve, first: int, last: int) -> Indices:
-    """A cToken's indices from one second to another (`accrual.accrued`).
+    """A cToken's indices from one second to another (`accrual.accrued`), or as stored.
 
     NoLaterTime beyond the block where it accrues in its own way.
     """
+    if market.stored:
+        return Indices(constant(reserve.exchange_rate_now_wad), constant(reserve.borrow_index_now_wad))
     ticks = ticks_over(market, first, last)
     if not reserve.accrues_plainly:
         if ticks != constant(market.tick_at(market.block.timestamp)):

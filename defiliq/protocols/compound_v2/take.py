@@ -110,7 +110,7 @@ def take(account: Account, market: CompoundMarket) -> Liquidation | Refusal:
 
     "Pays best" is the most received minus repaid in base currency, then the larger seizure, then reserve
     order. A repayment too small to seize a single cToken still goes through, so it is what an account is left
-    with whose debts are dust. liquidateBorrow accrues before it judges, so all is by accrued indices even in a
+    with whose debts are dust. liquidateBorrow accrues before it judges, so accrued indices count even in a
     market as stored.
     """
     market = market.as_accrued() if market.stored else market

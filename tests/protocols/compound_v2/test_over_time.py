@@ -121,6 +121,17 @@ def test_a_deprecated_debt_is_liquidatable_at_any_time() -> None:
     assert law.verdict_over(NOW, NOW + 10**6) is True
 
 
+def test_stored_indices_stand_still() -> None:
+    """getAccountLiquidity answers by them until somebody accrues."""
+    growing = ctoken(1, "B", borrow_rate_wad=WAD // 10, total_borrows=0, borrow_index_now_wad=0)
+    market = comptroller([ctoken(0, "A"), growing], [WAD, WAD]).at_time(NOW + 120)
+    stored, account = market.as_stored(), owner(holds(0, 100 * WAD), holds(1, 0, 50 * WAD))
+    assert rule(account, market).liquidatable(market.prices)
+    law = rule_over_time(account, stored)
+    assert law.health(NOW + 120) == law.health(NOW + 10**6) == rule(account, stored).health(stored.prices)
+    assert law.verdict_over(NOW + 120, NOW + 10**9) is False
+
+
 def test_what_accrues_in_its_own_way_has_no_later_time() -> None:
     own = ctoken(
         0,

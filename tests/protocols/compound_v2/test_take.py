@@ -288,7 +288,7 @@ def test_bad_debt_is_what_nothing_backs_after_the_call(scene: tuple[CompoundMark
 
 
 def test_a_call_accrues_before_it_judges() -> None:
-    """Interest alone breaks the account: the view by stored indices calls it safe, a liquidation goes through."""
+    """Interest alone breaks the account: the view calls it safe, a liquidation goes through."""
     growing = ctoken(1, "B", borrow_rate_wad=WAD // 10)
     market = comptroller([ctoken(0, "A"), growing], [WAD, WAD]).at_time(NOW + 120)
     stored, account = market.as_stored(), owner(holds(0, 100 * WAD), holds(1, 0, 50 * WAD))
