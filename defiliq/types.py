@@ -207,8 +207,8 @@ class Health:
     """2**256 - 1 where there is no debt, as the contract answers."""
     liquidatable: bool
     margin: int
-    """Weighted collateral minus debt, in a unit of the protocol's own. Negative when its sums break the account;
-    it says where to look for a level and never decides."""
+    """Weighted collateral minus debt, in a unit of the protocol's own. Negative when that alone makes the
+    account liquidatable; it says where to look for a level and never decides."""
 
 
 NO_DEBT_FACTOR = MAX_UINT256

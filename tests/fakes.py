@@ -150,6 +150,7 @@ def fake_protocol(
         "take",
         "explain",
         "remarks",
+        "unsound",
     )
     plain = {name: getattr(aave_v3, name) for name in kept}
     answers = {"read": read, "read_market": read_market, "ask_many": ask_many}

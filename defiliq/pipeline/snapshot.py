@@ -192,13 +192,13 @@ def _book(table: pa.Table, market: Market, failed: dict[str, str]) -> Book[Any]:
 
 
 def _require_known(book: Book[Any]) -> None:
-    """Every leg's reserve and every account's mode must be one that the market has."""
+    """Every leg's reserve must be one that the market has, and a contract must be able to make the whole."""
     reserves = len(book.market.reserves)
     if len(book.reserves) and not (book.reserves.min() >= 0 and book.reserves.max() < reserves):
         raise NotEncoded("a leg names a reserve that the market does not have")
-    emodes = getattr(book.market, "emodes", None)
-    if emodes is not None and not {int(mode) for mode in np.unique(book.modes)} <= {0, *emodes}:
-        raise NotEncoded("an account uses an eMode that the market does not have")
+    odd = PROTOCOLS[book.market.protocol].unsound(book)
+    if odd:
+        raise NotEncoded(odd)
 
 
 def _owners(names: Sequence[Any]) -> np.ndarray[Any, np.dtype[np.uint8]]:

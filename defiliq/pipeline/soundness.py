@@ -36,6 +36,8 @@ def require_whole(market: Market) -> None:
     count, numbers = len(market.feeds), list(_numbers_of(market))
     if len(market.prices) != count or any(not 0 <= k < count for name, k in numbers if name == "feed"):
         raise NotEncoded("prices, feeds and reserves do not fit together")
+    if any(feed.unit == 0 for feed in market.feeds):
+        raise NotEncoded("a price is counted in units of 0")
     if market.base_unit <= 0 or any(price <= 0 for price in market.prices):
         raise NotEncoded("a price is not positive")
     if any(price > HIGHEST_PRICE for price in market.prices):

@@ -173,6 +173,10 @@ class LendingProtocol(Protocol):
         """What a person should know of an account that its numbers do not say, one sentence each."""
         ...
 
+    def unsound(self, book: Book[Any]) -> str:
+        """Why no contract could have made a book from a file; '' where nothing speaks against it."""
+        ...
+
     def ask_many(self, node: Node, asked: Sequence[Question], spot: Any) -> Sequence[Answered | CallReverted]:
         """The contract's own answer to each question, where `spot` is the market as the chain has it."""
         ...

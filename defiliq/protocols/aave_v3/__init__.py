@@ -14,6 +14,7 @@ from defiliq.protocols.aave_v3.over_time import rule_over_time
 from defiliq.protocols.aave_v3.read import read, read_market
 from defiliq.protocols.aave_v3.rules import health, rule
 from defiliq.protocols.aave_v3.rules_take import take
+from defiliq.protocols.aave_v3.soundness import unsound
 from defiliq.protocols.aave_v3.values import values
 
 name: Final[str] = "aave-v3"
@@ -41,5 +42,6 @@ __all__ = [
     "rule",
     "rule_over_time",
     "take",
+    "unsound",
     "values",
 ]

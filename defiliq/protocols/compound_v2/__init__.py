@@ -13,6 +13,7 @@ from defiliq.protocols.compound_v2.markets import load_listings
 from defiliq.protocols.compound_v2.over_time import rule_over_time
 from defiliq.protocols.compound_v2.read import read, read_market
 from defiliq.protocols.compound_v2.rules import health, rule
+from defiliq.protocols.compound_v2.soundness import unsound
 from defiliq.protocols.compound_v2.take import take
 
 name: Final[str] = "compound-v2"
@@ -39,5 +40,6 @@ __all__ = [
     "rule",
     "rule_over_time",
     "take",
+    "unsound",
     "values",
 ]

@@ -13,6 +13,7 @@ from defiliq.protocols.compound_v3.markets import load_listings
 from defiliq.protocols.compound_v3.over_time import rule_over_time
 from defiliq.protocols.compound_v3.read import read, read_market
 from defiliq.protocols.compound_v3.rules import health, is_borrow_collateralized, rule
+from defiliq.protocols.compound_v3.soundness import unsound
 from defiliq.protocols.compound_v3.take import take
 from defiliq.protocols.compound_v3.values import values
 
@@ -42,5 +43,6 @@ __all__ = [
     "rule",
     "rule_over_time",
     "take",
+    "unsound",
     "values",
 ]
