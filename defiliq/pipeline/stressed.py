@@ -104,9 +104,10 @@ class StressResult:
     def reserves(self) -> pd.DataFrame:
         """One row per reserve: its price before and after, and what liquidatable accounts hold and owe of it.
 
-        An account with several reserves counts in each. `seized` and `repaid` are the first call of each.
+        An account with several reserves counts in each. `seized` and `repaid` are the first call of each; no
+        number where one of them is not told.
         """
-        rows = []
+        rows, told = [], not self._is_untold
         for k, reserve in enumerate(self.market.reserves):
             held, owed = self.sums.collateral[k], self.sums.debt[k]
             spot, price = self.book.market.price_of(k), self.market.price_of(k)
@@ -120,8 +121,8 @@ class StressResult:
                     "capped_at_spot": is_capped(self.book.market, reserve.feed),
                     "capped": is_capped(self.market, reserve.feed),
                 }
-                | _heap_columns(held, self.market, reserve.decimals, "collateral", "seized")
-                | _heap_columns(owed, self.market, reserve.decimals, "debt", "repaid")
+                | _heap_columns(held, self.market, reserve.decimals, "collateral", "seized", told=told)
+                | _heap_columns(owed, self.market, reserve.decimals, "debt", "repaid", told=told)
             )
         return _table(rows, RESERVE_COLUMNS)
 
@@ -130,7 +131,6 @@ class StressResult:
         """One row: how many accounts break, what they hold and owe, first calls, bad debt."""
         calls = [each.taken for each in self.broken if isinstance(each.taken, Liquidation)]
         refusals = Counter(each.taken.reason for each in self.broken if isinstance(each.taken, Refusal))
-        untold = any(isinstance(each.taken, Untold) for each in self.broken)
         market = self.market
         row = self._head() | {
             "accounts": len(self.book),
@@ -145,7 +145,7 @@ class StressResult:
         }
         for name in ("repaid", "seized", "bonus"):
             total = sum(getattr(call, f"{name}_base") for call in calls)
-            row[f"{name}_usd"] = math.nan if untold else to_usd(total, market)
+            row[f"{name}_usd"] = math.nan if self._is_untold else to_usd(total, market)
         at_spot = {f"spot_{name}": value for name, value in _sum_columns(self.at_spot, market).items()}
         return _table([row | _sum_columns(self.sums, market) | at_spot], TOTAL_COLUMNS)
 
@@ -170,6 +170,11 @@ class StressResult:
             for each in sorted(self.broken, key=lambda each: -each.debt_base)
         ]
         return _table(rows, ACCOUNT_COLUMNS)
+
+    @property
+    def _is_untold(self) -> bool:
+        """Whether some first call goes through that takes nobody knows what."""
+        return any(isinstance(each.taken, Untold) for each in self.broken)
 
     def _head(self) -> dict[str, object]:
         return identity(self.market) | {"evaluated_at": self.market.timestamp}
@@ -278,13 +283,15 @@ def _limited_columns(move: Moved) -> dict[str, object]:
     }
 
 
-def _heap_columns(heap: Heap, market: Market, decimals: int, name: str, moved: str) -> dict[str, object]:
+def _heap_columns(
+    heap: Heap, market: Market, decimals: int, name: str, moved: str, *, told: bool
+) -> dict[str, object]:
     return {
         f"{name}_accounts": heap.accounts,
         name: amount_text(heap.amount, decimals),
         f"{name}_usd": to_usd(heap.base, market),
-        moved: amount_text(heap.moved, decimals),
-        f"{moved}_usd": to_usd(heap.moved_base, market),
+        moved: amount_text(heap.moved, decimals) if told else "",
+        f"{moved}_usd": to_usd(heap.moved_base, market) if told else math.nan,
     }
 
 

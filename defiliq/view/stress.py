@@ -95,13 +95,16 @@ def total_lines(row: pd.Series) -> list[str]:
     def sized(name: str) -> str:
         return in_words(float(str(row[f"{name}_usd"])), str(row["base_symbol"]))
 
+    takes = f"repay {sized('repaid')}, seize {sized('seized')}, bonus {sized('bonus')}"
+    if math.isnan(float(str(row["repaid_usd"]))):
+        takes = "but what they take is not known"
     lines = [
         f"liquidatable: {count('liquidatable_accounts')} of {accounts('accounts')}, "
         f"{count('newly_accounts')} newly and {count('already_accounts')} at spot already"
         + (f"; {count('cured_accounts')} no more" if row["cured_accounts"] else ""),
         f"they hold {sized('collateral')} of collateral and owe {sized('debt')}",
-        f"first calls: {count('callable_accounts')} go through, repay {sized('repaid')}, "
-        f"seize {sized('seized')}, bonus {sized('bonus')}; {count('refused_accounts')} are refused",
+        f"first calls: {count('callable_accounts')} go through, {takes}; "
+        f"{count('refused_accounts')} are refused",
         f"bad debt: {sized('bad_debt')} in {accounts('bad_debt_accounts')} "
         f"(at spot {sized('spot_bad_debt')} in {count('spot_bad_debt_accounts')})",
     ]
