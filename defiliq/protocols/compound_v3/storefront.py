@@ -60,13 +60,28 @@ def largest_payment(market: CometMarket, reserve: int, amount: int) -> int:
     return (short_of - 1) // (market.price_of(BASE) * market.reserves[reserve].unit)
 
 
+def smallest_payment(market: CometMarket, reserve: int, bought: int) -> int:
+    """The fewest base tokens whose quote is not less than `bought`: all beyond would buy nothing."""
+    worth = bought * discounted_price(market, reserve) * market.reserves[BASE].unit
+    return -(-worth // (market.price_of(BASE) * market.reserves[reserve].unit))
+
+
+def collateral_reserves(market: CometMarket, reserve: int) -> int:
+    """What the Comet has of a collateral beyond what accounts supplied (Comet.getCollateralReserves)."""
+    return max(0, market.reserves[reserve].held - market.reserves[reserve].supplied)
+
+
 def purchase(market: CometMarket, seizure: Seizure) -> Purchase | None:
-    """Buying all of what was seized, as nearly as one call can; None where there is no price for it."""
+    """Buying all of what was seized, as nearly as one call can; None where there is no price for it.
+
+    Nothing is sold that the Comet does not have (InsufficientReserves), and nothing is paid for nothing.
+    """
     k = seizure.reserve
     if discounted_price(market, k) == 0:
         return None
-    paid = largest_payment(market, k, seizure.amount)
-    bought = quote_collateral(market, k, paid)
+    amount = min(seizure.amount, collateral_reserves(market, k))
+    bought = quote_collateral(market, k, largest_payment(market, k, amount))
+    paid = smallest_payment(market, k, bought)
     worth = mul_div_down(bought, market.price_of(k), market.reserves[k].unit)
     cost = mul_div_down(paid, market.price_of(BASE), market.reserves[BASE].unit)
     return Purchase(k, paid, bought, worth - cost)
@@ -97,6 +112,9 @@ def sell(seizures: Sequence[Seizure], market: CometMarket) -> tuple[int, str]:
             f"NotForSale: {_names(left, market)}, because reserves of {funds} reach the target of "
             f"{market.target_reserves} (base units of {symbol})"
         )
+    lacking = [s.reserve for s in seizures if collateral_reserves(market, s.reserve) < s.amount]
+    if lacking:
+        remarks.append(f"InsufficientReserves: the Comet holds too little of {_names(lacking, market)}")
     if unpriced:
         remarks.append(f"quoteCollateral has no price for {_names(unpriced, market)}: its discount leaves 0")
     return gain_base, "; ".join(remarks)

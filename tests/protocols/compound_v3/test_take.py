@@ -14,6 +14,7 @@ from defiliq.protocols.compound_v3.storefront import (
     largest_payment,
     quote_collateral,
     reserves,
+    smallest_payment,
 )
 from defiliq.protocols.compound_v3.take import absorbed, accrued, after_absorb, base_value
 from defiliq.types import Account, Liquidation, Refusal, Seizure, Untold
@@ -164,9 +165,10 @@ def test_a_purchase_may_lift_the_reserves_to_their_target() -> None:
     market = replace(market, reserves=(replace(market.reserves[0], held=RICH), *market.reserves[1:]))
     after = reserves(after_absorb(absorbed(account, market), market))
     both = taken_from(account, replace(market, target_reserves=after + 94 * 10**6 + 1))
-    most = 47_000 * 10**6 + 469  # buys one bitcoin: at 470 more, one satoshi beyond it
-    assert quote_collateral(market, 2, most) == 10**8 == quote_collateral(market, 2, most + 1) - 1
-    assert (both.bonus_base, both.remark) == (3006 * DOLLAR - 469 * 100, "")
+    price = 47_000 * 10**6  # of one bitcoin; 469 more buy no satoshi beyond it
+    assert largest_payment(market, 2, 10**8) == price + 469
+    assert smallest_payment(market, 2, 10**8) == price
+    assert (both.bonus_base, both.remark) == (3006 * DOLLAR, "")
     first = taken_from(account, replace(market, target_reserves=after + 94 * 10**6))
     assert first.bonus_base == 6 * DOLLAR
     assert "NotForSale: C2" in first.remark
@@ -184,13 +186,26 @@ def test_a_discount_that_leaves_nothing_has_no_price() -> None:
 
 
 def test_a_discount_and_what_is_paid_are_cut() -> None:
-    """A third of a penalty of 2 parts in 1e18 is nothing; 62,729 units at 1.5 are worth 94,093."""
+    """A third of a penalty of 2 parts in 1e18 is nothing; 62,667 units at 1.5 are worth 94,000."""
     slight = collateral(1, 0, liquidation_factor_wad=WAD - 2)
     market = comet([base_asset(0), slight], [1, 1000], store_front_factor_wad=WAD // 3)
     assert discounted_price(market, 1) == 1000
     market = comet([base_asset(1), collateral(1, 0)], [15, 100])
     assert largest_payment(market, 1, 1000) == 62_729
-    assert taken_from(owing(-60_000, 1000), market).bonus_base == 100_000 - 94_093
+    assert smallest_payment(market, 1, 1000) == 62_667
+    assert taken_from(owing(-60_000, 1000), market).bonus_base == 100_000 - 94_000
+
+
+def test_only_what_the_comet_has_is_sold() -> None:
+    """It holds half a token less than accounts supplied: that half is missing when it sells."""
+    account, whole = owing(-86 * 10**6, 10**18), dollars()
+    short = replace(whole.reserves[1], held=6 * 10**18 - 5 * 10**17, supplied=6 * 10**18)
+    taken = taken_from(account, replace(whole, reserves=(whole.reserves[0], short, whole.reserves[2])))
+    assert (taken.bonus_base, taken.repaid) == (3 * DOLLAR, 86 * 10**6)
+    assert taken.remark == "InsufficientReserves: the Comet holds too little of C1"
+    none = replace(short, held=5 * 10**18 - 1)
+    taken = taken_from(account, replace(whole, reserves=(whole.reserves[0], none, whole.reserves[2])))
+    assert taken.bonus_base == 0
 
 
 def test_without_a_discount_nobody_gains() -> None:
@@ -214,7 +229,11 @@ def test_the_largest_payment_is_the_largest(data: st.DataObject) -> None:
     amount = data.draw(st.one_of(st.integers(0, 1000), st.integers(0, 2**100)))
     paid = largest_payment(market, 1, amount)
     assert paid >= 0
-    assert quote_collateral(market, 1, paid) <= amount < quote_collateral(market, 1, paid + 1)
+    bought = quote_collateral(market, 1, paid)
+    assert bought <= amount < quote_collateral(market, 1, paid + 1)
+    least = smallest_payment(market, 1, bought)
+    assert quote_collateral(market, 1, least) == bought
+    assert least == 0 or quote_collateral(market, 1, least - 1) < bought
 
 
 @MANY
