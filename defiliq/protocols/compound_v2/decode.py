@@ -12,15 +12,13 @@ from defiliq.errors import CallReverted, DecodeError, MissingPrice, UnsupportedR
 from defiliq.protocols.compound_v2 import abi
 from defiliq.protocols.compound_v2.accrual import exchange_rate
 from defiliq.protocols.compound_v2.fetch import RawMarket
-from defiliq.protocols.compound_v2.market import Clock, CompoundMarket, CTokenReserve
+from defiliq.protocols.compound_v2.market import COIN, Clock, CompoundMarket, CTokenReserve
 from defiliq.types import Block, Feed, Listing
 from defiliq.units import HIGHEST_PRICE, WAD
 
 PRICE_DECIMALS: Final = 36
 """The decimals of an oracle's price and of the token together (PriceOracle.getUnderlyingPrice)."""
 MAX_MANTISSA: Final = 2**128 - 1
-COIN: Final = "0xEeeeeEeeeEeEeeEeEeEeeEEEeeeeEeeeeeeeEEeE"
-"""How a chain's own coin, which is no contract, is written as an address."""
 COIN_DECIMALS: Final = 18
 COINS: Final = {
     1: "ETH",

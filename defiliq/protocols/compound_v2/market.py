@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal, Self, TypeAlias
+from typing import Final, Literal, Self, TypeAlias
 
 from defiliq.errors import NoLaterTime
 from defiliq.protocols.compound_v2.accrual import accrued
 from defiliq.types import Market, Reserve
+
+COIN: Final = "0xEeeeeEeeeEeEeeEeEeEeeEEEeeeeEeeeeeeeEEeE"
+"""How a chain's own coin, which is no contract, is written as an address."""
 
 Clock: TypeAlias = Literal["block", "timestamp"]
 """What interest counts: blocks (Compound, Venus) or seconds (Moonwell, Benqi)."""

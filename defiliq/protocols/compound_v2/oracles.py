@@ -19,8 +19,7 @@ from defiliq.oracle.compose import Quote
 from defiliq.oracle.resolve import resolve
 from defiliq.oracle.survey import LATEST_ROUND
 from defiliq.protocols.compound_v2 import abi
-from defiliq.protocols.compound_v2.decode import COIN
-from defiliq.protocols.compound_v2.market import CompoundMarket
+from defiliq.protocols.compound_v2.market import COIN, CompoundMarket
 from defiliq.types import Block
 from defiliq.units import WAD
 

@@ -9,11 +9,12 @@ keeps its share of them (protocolSeizeShareMantissa).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
-from defiliq.protocols.compound_v2.accrual import accrued
+from defiliq.protocols.compound_v2.accrual import accrued, exchange_rate
 from defiliq.protocols.compound_v2.legs import PRODUCT, owed_balance, underlying
-from defiliq.protocols.compound_v2.market import CompoundMarket
+from defiliq.protocols.compound_v2.market import COIN, CompoundMarket
 from defiliq.protocols.compound_v2.rules import rule
 from defiliq.types import Account, Liquidation, Refusal, Seizure
 from defiliq.units import WAD, mul_div_down
@@ -92,6 +93,35 @@ def most_repayable(market: CompoundMarket, debt: Holding, *, has_shortfall: bool
     return min(most, accrued(reserve, market.tick_at(market.timestamp)).total_borrows)
 
 
+def most_sendable(account: Account, market: CompoundMarket, debt: int, most: int) -> int:
+    """The most of a debt, up to `most`, that leaves an account with a shortfall short while it is sent.
+
+    Only the chain's own coin can matter. Its cToken takes what comes with a call off its cash, but the
+    Comptroller asks for the exchange rate in a call of its own, with which nothing comes: the coins count
+    there while the debt is not yet repaid. So the borrower's own supply of the coin backs more by what is
+    sent (CEther.getCashPrior, asked by Comptroller.liquidateBorrowAllowed).
+    """
+    reserve = market.reserves[debt]
+    backs = any(leg.reserve == debt and leg.counted and leg.collateral for leg in account.legs)
+    if reserve.asset != COIN or reserve.is_deprecated or not backs:
+        return most
+    now = accrued(reserve, market.tick_at(market.timestamp))
+
+    def is_short(sent: int) -> bool:
+        holding = replace(reserve, cash=reserve.cash + sent)
+        rate_wad = exchange_rate(holding, now.total_borrows, now.total_reserves)
+        reserves = list(market.reserves)
+        reserves[debt] = replace(reserve, exchange_rate_now_wad=rate_wad)
+        seen = replace(market, reserves=tuple(reserves))
+        return rule(account, seen).margin(seen.prices) < 0
+
+    short, safe = 0, most + 1
+    while safe - short > 1:
+        middle = (short + safe) // 2
+        short, safe = (middle, safe) if is_short(middle) else (short, middle)
+    return short
+
+
 def largest_call(market: CompoundMarket, debt: Holding, collateral: Holding, most: int) -> CallAmounts | None:
     """The largest repayment up to `most` that does not seize too much; None where no base unit fits.
 
@@ -128,6 +158,8 @@ def take(account: Account, market: CompoundMarket) -> Liquidation | Refusal:
     options, reasons = [], []
     for debt in (held for held in holdings if held.owed):
         most = most_repayable(market, debt, has_shortfall=has_shortfall)
+        if has_shortfall:
+            most = most_sendable(account, market, debt.reserve, most)
         for collateral in backing:
             call = largest_call(market, debt, collateral, most)
             reason = why_refused(market, debt, collateral, most, call)

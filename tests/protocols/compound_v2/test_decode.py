@@ -8,7 +8,7 @@ import pytest
 
 from defiliq.errors import DecodeError, MissingPrice, NotAMarket, UnsupportedFork, UnsupportedReserve
 from defiliq.protocols.compound_v2 import CompoundMarket, abi, read_market
-from defiliq.protocols.compound_v2.decode import COIN
+from defiliq.protocols.compound_v2.market import COIN
 from defiliq.types import checksum
 from tests.builders import BLOCK
 from tests.protocols.compound_v2.contracts import (

@@ -107,7 +107,8 @@ def test_every_account_at_drawn_prices_and_ticks(scene: Scene) -> None:
     book = everybody(scene)
     for _ in range(6):
         blocks = draw.choice((None, 0, draw.randrange(1, 3 * 10**6)))
-        market, moved = moved_to(book.market, blocks), {}
+        market = moved_to(book.market, blocks)
+        moved: dict[str, int] = {}
         inputs: dict[int, int] = {}
         sources = {position: quantity.source for position, quantity in market.graph.inputs}
         names = {address: name for name, address in scene.lab.drivers.items()}

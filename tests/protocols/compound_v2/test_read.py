@@ -12,7 +12,7 @@ from defiliq.oracle.drivers import drivers
 from defiliq.pipeline.verify import verify
 from defiliq.pricing.graph import Input
 from defiliq.protocols.compound_v2 import CompoundMarket, discovery, health, read, read_market, rule
-from defiliq.protocols.compound_v2.decode import COIN
+from defiliq.protocols.compound_v2.market import COIN
 from defiliq.types import Account, Leg
 from tests.lab.compound_v2.listing import CLOSE_FACTOR_WAD, INCENTIVE_WAD, MARKETS, NATIVE
 from tests.protocols.compound_v2.conftest import Scene, packed

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from defiliq.protocols.compound_v2.market import CompoundMarket
+from defiliq.protocols.compound_v2.market import COIN, CompoundMarket
 from defiliq.protocols.compound_v2.rules import rule
 from defiliq.protocols.compound_v2.take import (
     CallAmounts,
@@ -56,7 +56,32 @@ def refused(account: Account, market: CompoundMarket) -> str:
     return found.reason
 
 
+def seen(market: CompoundMarket, sent: int) -> CompoundMarket:
+    """As the Comptroller sees it while coins come with a call."""
+    eth = market.reserves[ETH]
+    rate = (eth.cash + sent + eth.total_borrows - eth.total_reserves) * WAD // eth.total_supply
+    return replace(market, reserves=(replace(eth, exchange_rate_now_wad=rate), *market.reserves[1:]))
+
+
 BROKEN = owner(holds(ETH, 100 * 10**8), holds(USDC, 0, 5000 * 10**6))
+
+
+def test_coins_that_are_sent_count_for_the_borrower() -> None:
+    """Of 1000 cETH the account has 100, which back 1.5 of the 1.501 ETH that it owes.
+
+    Whoever sends 1 ETH raises what they back by 0.075, until the debt is repaid: 0.0133 ETH are the most.
+    """
+    pool = {"total_supply": 1000 * 10**8, "total_borrows": 15 * WAD, "cash": 5 * WAD}
+    market, account = (
+        eth_and_usdc({"asset": COIN, **pool}),
+        owner(holds(ETH, 100 * 10**8, 1501 * WAD // 1000)),
+    )
+    found = taken(account, market)
+    assert found.repaid == found.debt_to_cover == 13333333333333333
+    assert (
+        surplus(account, seen(market, found.repaid)) < 0 <= surplus(account, seen(market, found.repaid + 1))
+    )
+    assert taken(account, eth_and_usdc(pool)).repaid == 1501 * WAD // 2000, "a token is no coin"
 
 
 def test_a_plain_liquidation_in_numbers() -> None:
