@@ -90,24 +90,19 @@ def purchase(market: CometMarket, seizure: Seizure) -> Purchase | None:
 def sell(seizures: Sequence[Seizure], market: CometMarket) -> tuple[int, str]:
     """What a liquidator gains by buying what was seized, and what they should know of it.
 
-    The Comet sells while its reserves are below their target, however far one purchase lifts them (NotForSale
-    in Comet.buyCollateral). So the cheapest is bought first and the dearest last. Nobody buys at a loss.
+    Nobody buys at a loss.
     """
     if market.buy_paused:
         return 0, "buyCollateral is paused: what is seized cannot be bought now"
     offers = [purchase(market, seizure) for seizure in seizures]
     unpriced = [s.reserve for s, offer in zip(seizures, offers, strict=True) if offer is None]
     worthwhile = [offer for offer in offers if offer is not None and offer.gain_base > 0]
-    funds, gain_base, left = reserves(market), 0, []
-    for offer in sorted(worthwhile, key=lambda offer: (offer.paid, offer.reserve)):
-        if funds >= market.target_reserves:
-            left.append(offer.reserve)
-        else:
-            funds += offer.paid
-            gain_base += offer.gain_base
+    funds = reserves(market)
+    sold = best_sale(worthwhile, funds, market.target_reserves)
+    left = [offer.reserve for offer in worthwhile if offer not in sold]
     remarks = []
     if left:
-        symbol = market.reserves[BASE].symbol
+        symbol, funds = market.reserves[BASE].symbol, funds + sum(offer.paid for offer in sold)
         remarks.append(
             f"NotForSale: {_names(left, market)}, because reserves of {funds} reach the target of "
             f"{market.target_reserves} (base units of {symbol})"
@@ -117,7 +112,31 @@ def sell(seizures: Sequence[Seizure], market: CometMarket) -> tuple[int, str]:
         remarks.append(f"InsufficientReserves: the Comet holds too little of {_names(lacking, market)}")
     if unpriced:
         remarks.append(f"quoteCollateral has no price for {_names(unpriced, market)}: its discount leaves 0")
-    return gain_base, "; ".join(remarks)
+    return _gain(sold), "; ".join(remarks)
+
+
+def best_sale(offers: Sequence[Purchase], funds: int, target: int) -> Sequence[Purchase]:
+    """The purchases that gain most, in order; each must find reserves below their target.
+
+    However far a purchase lifts them (NotForSale in Comet.buyCollateral). So each is tried as the last one,
+    after as many of the cheapest as leave room for it.
+    """
+    if funds >= target:
+        return ()
+    cheapest = sorted(offers, key=lambda offer: (offer.paid, offer.reserve))
+    sales = []
+    for last in cheapest:
+        sale, spent = [], funds
+        for offer in cheapest:
+            if offer is not last and spent + offer.paid < target:
+                sale.append(offer)
+                spent += offer.paid
+        sales.append([*sale, last])
+    return max(sales, key=_gain, default=())
+
+
+def _gain(sale: Sequence[Purchase]) -> int:
+    return sum(offer.gain_base for offer in sale)
 
 
 def _names(positions: Sequence[int], market: CometMarket) -> str:

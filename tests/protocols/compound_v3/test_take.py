@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from defiliq.protocols.compound_v3 import CometMarket, RateCurve, rule, take
 from defiliq.protocols.compound_v3.storefront import (
+    Purchase,
+    best_sale,
     discounted_price,
     largest_payment,
     quote_collateral,
@@ -159,7 +161,7 @@ def test_reserves_at_their_target_sell_nothing(above: int, for_sale: bool) -> No
 
 
 def test_a_purchase_may_lift_the_reserves_to_their_target() -> None:
-    """Room for the first purchase only: the second is refused, and the remark says so."""
+    """Room for one purchase only: the better one is made, and the remark says so."""
     account = owing(-60_000 * 10**6, 10**18, 10**8)
     market = dollars()
     market = replace(market, reserves=(replace(market.reserves[0], held=RICH), *market.reserves[1:]))
@@ -169,9 +171,19 @@ def test_a_purchase_may_lift_the_reserves_to_their_target() -> None:
     assert largest_payment(market, 2, 10**8) == price + 469
     assert smallest_payment(market, 2, 10**8) == price
     assert (both.bonus_base, both.remark) == (3006 * DOLLAR, "")
-    first = taken_from(account, replace(market, target_reserves=after + 94 * 10**6))
-    assert first.bonus_base == 6 * DOLLAR
-    assert "NotForSale: C2" in first.remark
+    one = taken_from(account, replace(market, target_reserves=after + 94 * 10**6))
+    assert one.bonus_base == 3000 * DOLLAR
+    assert "NotForSale: C1" in one.remark
+
+
+def test_the_best_sale_ends_with_what_leaves_no_room() -> None:
+    small, middle, large = Purchase(1, 5, 1, 1), Purchase(2, 6, 1, 4), Purchase(3, 90, 1, 3)
+    offers = (large, small, middle)
+    assert best_sale(offers, 0, 12) == [small, middle, large]
+    assert best_sale(offers, 0, 11) == [middle, small]
+    assert best_sale(offers, -4, 2) == [small, middle]
+    assert best_sale(offers, 0, 1) == best_sale(offers, -1, 0) == [middle]
+    assert best_sale(offers, 3, 3) == best_sale((), 0, 12) == ()
 
 
 def test_a_discount_that_leaves_nothing_has_no_price() -> None:
