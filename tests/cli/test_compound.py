@@ -1,4 +1,4 @@
-"""The commands on Compound v2 and both Comets of the lab: from a node, from files of it, and on several at once."""
+"""The commands on Compound v2 and both Comets of the lab: from a node, from files, and on several at once."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import io
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
 import pyarrow.parquet as pq
@@ -17,8 +17,8 @@ from defiliq.book import Book
 from defiliq.ladder import LADDER_COLUMNS
 from defiliq.protocols import PROTOCOLS
 from defiliq.types import Liquidation
-from tests.builders import graph_market
 from tests.builders import book as aave_book
+from tests.builders import graph_market
 from tests.cli.conftest import Run
 from tests.lab import CometLab, CompoundV2Lab
 
@@ -148,10 +148,10 @@ def test_stress_is_the_law_summed(run: Run, place: Place, kept: Path) -> None:
     )
     assert code == 0
     (row,) = json.loads(out)
-    book: Book[object] = defiliq.load_snapshot(kept)
+    book: Book[Any] = defiliq.load_snapshot(kept)
     protocol = PROTOCOLS[book.market.protocol]
     position = next(k for k, q in enumerate(book.market.graph.quantities) if getattr(q, "name", "") == driver)
-    moved = book.market.at_inputs({position: book.market.graph.quantities[position].value * share // 100})  # type: ignore[union-attr]
+    moved = book.market.at_inputs({position: book.market.graph.quantities[position].value * share // 100})
     broken = [account for account in book.accounts() if protocol.health(account, moved).liquidatable]
     calls = [
         call for call in (protocol.take(each, moved) for each in broken) if isinstance(call, Liquidation)
