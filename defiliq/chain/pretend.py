@@ -13,7 +13,12 @@ PROBE: Final = "0x" + "de" * 20
 """An address whose code is pretended to answer the time and the number of the block."""
 PROBE_CODE: Final = bytes.fromhex("42600052436020526040" + "6000f3")
 """TIMESTAMP and NUMBER, stored and returned."""
+ROUND_AGE_S: Final = 900
+"""How long ago rounds of pretended feeds were written: longer than Moonwell's wrappers hold any back."""
+_WRITTEN: Final = b"\x61" + ROUND_AGE_S.to_bytes(2, "big") + bytes.fromhex("4203")
+"""TIMESTAMP less ROUND_AGE_S."""
 _CHOICE_BYTES: Final = 25
+_REST_OF_ROUND: Final = bytes.fromhex("600160805260a06000f3")
 _REST_OF_ANSWER: Final = bytes.fromhex("60005260206000f3")
 
 
@@ -25,12 +30,13 @@ def constant_code(value: int) -> bytes:
 def aggregator_code(answer: int, decimals: int) -> bytes:
     """Code of a price feed that stands still: a whole round or the decimals where they are asked for, and the
     answer to every other call; without PUSH0.
+
+    The round is ROUND_AGE_S old: some oracles hold back what is only seconds old.
     """
     word = b"\x7f" + answer.to_bytes(32, "big")
     plain = word + _REST_OF_ANSWER
-    whole_round = (
-        bytes.fromhex("5b6001600052") + word + bytes.fromhex("6020524260405242606052600160805260a06000f3")
-    )
+    dated = _WRITTEN + bytes.fromhex("80604052606052")
+    whole_round = bytes.fromhex("5b6001600052") + word + bytes.fromhex("602052") + dated + _REST_OF_ROUND
     digits = bytes.fromhex("5b60") + decimals.to_bytes(1, "big") + _REST_OF_ANSWER
     at_round = _CHOICE_BYTES + len(plain)
     at_digits = at_round + len(whole_round)

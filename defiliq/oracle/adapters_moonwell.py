@@ -1,7 +1,9 @@
 """What Moonwell's price feeds compute: `latestRoundData` in moonwell-fi/moonwell-contracts-v2, src/oracles.
 
-ChainlinkFeedOEVWrapper is not among them: it answers its feed's present round or an earlier one and describes
-itself as the feed does, so it is an aggregator of that pair.
+ChainlinkFeedOEVWrapper and ChainlinkOEVWrapper are not among them: they answer their feed's present round or
+an earlier one and describe themselves as the feed does, so they are aggregators of that pair. Nor is
+ChainlinkBoundedCompositeOracle, which jumps to another feed where the first one leaves its bounds: it is an
+input of its own.
 """
 
 from __future__ import annotations
@@ -28,6 +30,22 @@ def _composite(parts: Parts) -> int:
     return parts.fraction(over, (), ten_to(missing), ten_to(COMPOSITE_DECIMALS * (len(names) - 1)))
 
 
+def _held_back(parts: Parts) -> int:
+    """compositeOracle's answer; for some time after each round of baseFeed an earlier one, which is refused.
+
+    Until then a liquidator can have the present answer, too (updatePriceEarlyAndLiquidate), for a fee.
+    """
+    return parts.fraction([parts.feed("compositeOracle")])
+
+
 _FEEDS: Final = ("base", "multiplier", "secondMultiplier")
 
-MOONWELL: Final[tuple[Kind, ...]] = (Kind("ChainlinkCompositeOracle", _FEEDS, _composite, feeds=_FEEDS),)
+MOONWELL: Final[tuple[Kind, ...]] = (
+    Kind("ChainlinkCompositeOracle", _FEEDS, _composite, feeds=_FEEDS),
+    Kind(
+        "ChainlinkCompositeOEVWrapper",
+        ("compositeOracle", "baseFeed", "cachedCompositePrice"),
+        _held_back,
+        feeds=("compositeOracle",),
+    ),
+)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from defiliq.oracle.contracts import NOWHERE, Contract
 from defiliq.oracle.heartbeats import Promise
 from defiliq.oracle.kinds import Kind, Seen
-from defiliq.oracle.names import pair_name
+from defiliq.oracle.names import is_pair, pair_name
 from defiliq.oracle.scale import power_of_ten
 from defiliq.oracle.sheet import SHORT, Parts, Sheet, Unsound
 from defiliq.pricing.graph import Fixed, Fraction, Input, Least, PriceGraph, Quantity
@@ -159,8 +159,9 @@ class _Composer:
         if kind is not None or not contract.has_rounds:
             name = own if symbol != "" or described == "" else described
             return self._unresolved(name, contract.address, answer, contract.decimals)
+        is_told = described != "" and (is_pair(described) or symbol == "")
         quoted = Input(
-            name=own if described == "" else described,
+            name=described if is_told else own,
             kind="aggregator",
             source=contract.address,
             value=answer,
@@ -210,11 +211,18 @@ def _moved(quantity: Quantity, moved: Mapping[int, int]) -> Quantity:
 
 
 def _told_apart(graph: PriceGraph) -> PriceGraph:
-    """The graph with unresolved inputs named unlike all others: one that is not known moves alone."""
+    """The graph with inputs of which nobody says what they quote named unlike all others: each moves alone.
+
+    Those are unresolved ones, and aggregators that call themselves something else than a pair: contracts of
+    one kind for many assets may all say the same.
+    """
     names = Counter(quantity.name.casefold() for _, quantity in graph.inputs)
     quantities = list(graph.quantities)
     for k, quantity in graph.inputs:
-        if quantity.kind == "unresolved" and names[quantity.name.casefold()] > 1:
+        is_alone = quantity.kind == "unresolved" or (
+            quantity.kind == "aggregator" and not is_pair(quantity.name)
+        )
+        if is_alone and names[quantity.name.casefold()] > 1:
             name = f"{quantity.name}[{quantity.source[:SHORT]}]"
             quantities[k] = replace(quantity, name=name)
     return replace(graph, quantities=tuple(quantities))

@@ -13,6 +13,11 @@ def pair_name(description: str) -> str:
     return _SLASH.sub("/", description.strip())
 
 
+def is_pair(name: str) -> bool:
+    """Whether a name says what is quoted in what: ETH/USD, but not 'Chainlink Composite OEV Wrapper'."""
+    return "/" in name
+
+
 def first_half(pair: str) -> str:
     """What a pair quotes: ETH for ETH/USD."""
     return pair.partition("/")[0]

@@ -64,3 +64,57 @@ def test_feeds_of_too_many_decimals_are_not_guessed() -> None:
     graph = composite(chain, 2500 * 10**18)
     assert [one.kind for _, one in graph.inputs] == ["unresolved"]
     assert any("27 decimals" in warning for warning in graph.warnings)
+
+
+WRAPPER = "Chainlink Composite OEV Wrapper"
+
+
+def wrapped(chain: Chain, at: str, answer: int, **getters: int | str) -> None:
+    """A ChainlinkCompositeOEVWrapper, which calls itself the same whatever it prices."""
+    chain.put(at, description=WRAPPER, decimals=18, cachedCompositePrice=1, baseFeed=A, **getters)
+    chain.put(at, latestRoundData=(0, answer, 0, NOW, 0))
+
+
+def wrapped_composite(answer: int) -> PriceGraph:
+    """A wrapper over a composite oracle that answers 2708.64..., itself answering something."""
+    price = 2708_641972530864195000
+    chain = Chain()
+    chain.aggregator(A, ETHER, "ETH / USD")
+    chain.aggregator(B, 1_083456789012345678, "cbETH / ETH", decimals=18)
+    chain.put(D, base=A, multiplier=B, secondMultiplier=0, decimals=18)
+    chain.put(D, latestRoundData=(0, price, 0, NOW, 0))
+    wrapped(chain, C, answer, compositeOracle=D)
+    return resolved(chain, C, names=["cbETH"], asked_by=LATEST_ROUND, quote=QUOTE)
+
+
+def test_a_wrapped_composite_hangs_on_its_feeds() -> None:
+    graph = wrapped_composite(2708_641972530864195000)
+    assert [one.name for _, one in graph.inputs] == ["ETH/USD", "cbETH/ETH"]
+    assert graph.warnings == ()
+    assert graph.prices(NOW, {0: 1999_99999999}) == (2166913578013856788109,)
+
+
+def test_one_that_holds_a_price_back_is_an_input_of_its_own() -> None:
+    graph = wrapped_composite(2700 * 10**18)
+    assert [(one.name, one.kind, one.value) for _, one in graph.inputs] == [
+        ("cbETH/USD", "unresolved", 2700 * 10**18)
+    ]
+    assert any("ChainlinkCompositeOEVWrapper" in warning for warning in graph.warnings)
+
+
+def test_aggregators_that_name_no_pair_are_not_taken_for_one() -> None:
+    """All of them say the same of themselves, and price different assets."""
+    chain = Chain()
+    chain.aggregator(A, 3000 * 10**18, WRAPPER, decimals=18)
+    chain.aggregator(B, 60_000 * 10**18, WRAPPER, decimals=18)
+    graph = resolved(chain, A, B, names=["wstETH", "LBTC"], asked_by=LATEST_ROUND, quote=QUOTE)
+    assert [one.name for _, one in graph.inputs] == ["wstETH/USD", "LBTC/USD"]
+
+
+def test_multipliers_that_name_no_pair_are_not_taken_for_one() -> None:
+    chain = Chain()
+    chain.aggregator(A, 2 * 10**18, "Moonwell Bounded Composite Oracle", decimals=18)
+    chain.aggregator(B, 3 * 10**18, "Moonwell Bounded Composite Oracle", decimals=18)
+    graph = composite(chain, 6 * 10**18)
+    names = [one.name for _, one in graph.inputs]
+    assert names == [f"Moonwell Bounded Composite Oracle[{at[:10]}]" for at in (A, B)]
