@@ -131,8 +131,8 @@ def _sum_up(book: Book[Any], flags: NDArray[np.bool_], known: dict[int, Account]
 
 
 def _legs(account: Account, market: Market) -> tuple[list[Held], list[Owed]]:
-    """What backs the account's debt, and what it owes."""
+    """What a liquidator may take of the account, and what it owes."""
     values = PROTOCOLS[market.protocol].explain(account, market)
-    held = [Held(v.reserve, v.supplied, v.supplied_base) for v in values if v.counted and v.supplied]
+    held = [Held(v.reserve, v.supplied, v.supplied_base) for v in values if v.seizable and v.supplied]
     owed = [Owed(v.reserve, v.owed, v.owed_base) for v in values if v.owed]
     return held, owed

@@ -10,7 +10,7 @@ from defiliq.types import Liquidation, Market
 
 
 class Held(NamedTuple):
-    """Counted collateral of one account in one reserve."""
+    """Collateral of one account in one reserve that a liquidator may take."""
 
     reserve: int
     amount: int

@@ -78,6 +78,11 @@ class Valued(Protocol):
         ...
 
     @property
+    def seizable(self) -> bool:
+        """Whether a liquidation may take the supply."""
+        ...
+
+    @property
     def threshold_bps(self) -> int:
         """The liquidation threshold that applies to this account."""
         ...

@@ -36,6 +36,11 @@ class LegValue:
     receipts: None = None
     """Nothing: aTokens are counted in the asset's own units."""
 
+    @property
+    def seizable(self) -> bool:
+        """Whether a liquidation may take the supply: only what is counted."""
+        return self.counted
+
 
 def explain(account: Account, market: AaveMarket) -> tuple[LegValue, ...]:
     """The account's legs, rounded as its pool rounds them."""

@@ -27,6 +27,8 @@ class LegValue:
     """The collateral factor, cut."""
     receipts: int
     """cTokens."""
+    seizable: bool = True
+    """Entered or not: a liquidator names any market in which the account has cTokens."""
 
 
 def explain(account: Account, market: CompoundMarket) -> tuple[LegValue, ...]:

@@ -28,6 +28,11 @@ class LegValue:
     receipts: None = None
     """Nothing: a Comet has no such tokens."""
 
+    @property
+    def seizable(self) -> bool:
+        """Whether absorb takes the supply: only what is counted."""
+        return self.counted
+
 
 def explain(account: Account, market: CometMarket) -> tuple[LegValue, ...]:
     """The account's legs, rounded as the Comet rounds them."""
