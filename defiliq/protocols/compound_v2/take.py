@@ -138,10 +138,11 @@ def largest_call(market: CompoundMarket, debt: Holding, collateral: Holding, mos
 def take(account: Account, market: CompoundMarket) -> Liquidation | Refusal:
     """The liquidation that pays best at the market's prices, or why there is none.
 
-    "Pays best" is the most received minus repaid in base currency, then the larger seizure, then reserve
-    order. A repayment too small to seize a single cToken still goes through, so it is what an account is left
-    with whose debts are dust. liquidateBorrow accrues before it judges, so accrued indices count even in a
-    market as stored.
+    "Pays best" compares the largest calls of all pairs of legs: the most received minus repaid in base
+    currency, then the larger seizure, then reserve order. The last cToken of a call may be paid for and not
+    seized, so where one is worth much beside the debt a smaller repayment can pay better. A repayment too
+    small to seize a single cToken still goes through, so it is what an account is left with whose debts are
+    dust. liquidateBorrow accrues before it judges, so accrued indices count even in a market as stored.
     """
     market = market.as_accrued() if market.stored else market
     law = rule(account, market)
