@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 import defiliq
 from defiliq.book import Book
-from defiliq.errors import NoLaterTime
+from defiliq.errors import BadFile, NoLaterTime
 from defiliq.pipeline.eta import with_eta
 from defiliq.pipeline.position import position_json
 from defiliq.protocols.compound_v2 import CompoundMarket
@@ -40,6 +41,13 @@ def there() -> Book[CompoundMarket]:
 def test_a_later_time_is_refused_in_words(there: Book[CompoundMarket]) -> None:
     with pytest.raises(NoLaterTime, match=r"DAI .* in its own way. Leave out --at"):
         defiliq.at_time(there, NOW + 60)
+
+
+def test_a_snapshot_of_a_later_time_is_no_whole_one(there: Book[CompoundMarket], tmp_path: Path) -> None:
+    path = tmp_path / "later.parquet"
+    defiliq.save_snapshot(replace(there, market=replace(there.market, timestamp=NOW + 60)), path)
+    with pytest.raises(BadFile, match="judged after its block, where DAI accrues in its own way"):
+        defiliq.load_snapshot(path)
 
 
 def test_those_that_are_not_known_are_named(there: Book[CompoundMarket]) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from defiliq.book import Book
+from defiliq.errors import NoLaterTime
 from defiliq.protocols.compound_v2.decode import MAX_MANTISSA, PRICE_DECIMALS
 from defiliq.protocols.compound_v2.market import CompoundMarket, CTokenReserve
 from defiliq.units import WAD
@@ -30,7 +31,11 @@ def unsound(book: Book[Any]) -> str:
     for reserve in market.reserves:
         for reason in _oddities(reserve, tick):
             return f"{reserve.c_symbol}: {reason}"
-    if market != (market.as_stored() if market.stored else market.as_accrued()):
+    try:
+        follows = market == (market.as_stored() if market.stored else market.as_accrued())
+    except NoLaterTime as error:
+        return f"it is judged after its block, where {error.symbol} accrues in its own way"
+    if not follows:
         return "its indices do not follow from those that were written"
     return _unsettled(book)
 
