@@ -87,8 +87,15 @@ def mul_div(
     end = rounded(span.end, numerator, denominator)
     low = start if span.low == span.start else rounded(span.low, numerator, denominator)
     high = end if span.high == span.end else rounded(span.high, numerator, denominator)
-    bend = -(-span.bend * numerator // denominator) + (0 if numerator % denominator == 0 else 1)
+    bend = bend_of(span.bend, numerator, denominator)
     return Span(start, end, low, high, min(bend, high - low))
+
+
+def bend_of(bend: int, numerator: int, denominator: int) -> int:
+    """How far x * numerator / denominator, rounded, may lie from a straight line where x may lie `bend` from
+    its own: the rounding adds at most 1, and nothing where the factor is whole.
+    """
+    return _ceil(bend * numerator, denominator) + (0 if numerator % denominator == 0 else 1)
 
 
 def total(of: Sequence[Span]) -> Span:

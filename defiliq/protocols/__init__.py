@@ -12,6 +12,7 @@ from defiliq.book import Book, MarginTerms, ValueTerms
 from defiliq.chain.node import LogFilter, Logs, Node
 from defiliq.errors import CallReverted, MissingPrice
 from defiliq.protocols import aave_v3, compound_v2, compound_v3
+from defiliq.protocols.explained import LegValue
 from defiliq.types import (
     Account,
     Block,
@@ -31,60 +32,6 @@ class Answered(Protocol):
     @property
     def said(self) -> Mapping[str, int | bool]:
         """What it says, under the names of `types.Health`; a contract need not say all of it."""
-        ...
-
-
-class Valued(Protocol):
-    """One leg as a person reads it."""
-
-    @property
-    def reserve(self) -> int:
-        """Position in `Market.reserves`."""
-        ...
-
-    @property
-    def feed(self) -> int:
-        """Position of its price in `Market.prices`."""
-        ...
-
-    @property
-    def supplied(self) -> int:
-        """Token base units."""
-        ...
-
-    @property
-    def supplied_base(self) -> int:
-        """In the market's base currency."""
-        ...
-
-    @property
-    def receipts(self) -> int | None:
-        """Base units of `Reserve.receipt` that the supply is held as; None where there is no such token."""
-        ...
-
-    @property
-    def owed(self) -> int:
-        """Token base units."""
-        ...
-
-    @property
-    def owed_base(self) -> int:
-        """In the market's base currency."""
-        ...
-
-    @property
-    def counted(self) -> bool:
-        """Whether the supply backs debt."""
-        ...
-
-    @property
-    def seizable(self) -> bool:
-        """Whether a liquidation may take the supply."""
-        ...
-
-    @property
-    def threshold_bps(self) -> int:
-        """The liquidation threshold that applies to this account."""
         ...
 
 
@@ -170,7 +117,7 @@ class LendingProtocol(Protocol):
         """What a liquidation takes, or why there is none."""
         ...
 
-    def explain(self, account: Account, market: Any) -> Sequence[Valued]:
+    def explain(self, account: Account, market: Any) -> Sequence[LegValue]:
         """The account's legs with balances and values."""
         ...
 

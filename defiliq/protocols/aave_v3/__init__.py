@@ -6,7 +6,7 @@ from typing import Final
 
 from defiliq.protocols.aave_v3.ask import Answer, ask_many
 from defiliq.protocols.aave_v3.discover import discovery
-from defiliq.protocols.aave_v3.explain import LegValue, explain, remarks
+from defiliq.protocols.aave_v3.explain import explain, remarks
 from defiliq.protocols.aave_v3.margin import margin
 from defiliq.protocols.aave_v3.market import AaveMarket, AaveReserve, EMode
 from defiliq.protocols.aave_v3.markets import load_listings
@@ -26,7 +26,6 @@ __all__ = [
     "AaveReserve",
     "Answer",
     "EMode",
-    "LegValue",
     "ask_many",
     "discovery",
     "explain",

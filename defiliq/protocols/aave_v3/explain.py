@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from defiliq.protocols.aave_v3.legs import (
     FIRST_DIRECTED_REVISION,
     backs_debt,
@@ -14,32 +12,9 @@ from defiliq.protocols.aave_v3.legs import (
     supplied_balance,
 )
 from defiliq.protocols.aave_v3.market import AaveMarket
+from defiliq.protocols.explained import LegValue
 from defiliq.types import Account
 from defiliq.units import mul_div_down, mul_div_up
-
-
-@dataclass(frozen=True, slots=True)
-class LegValue:
-    """One leg at the market's prices and time."""
-
-    reserve: int
-    feed: int
-    supplied: int
-    """Token base units, interest included."""
-    supplied_base: int
-    owed: int
-    owed_base: int
-    counted: bool
-    """Whether the rule counts the supply; a collateral flag alone is not enough in every revision."""
-    threshold_bps: int
-    """The eMode's own where the account's category has the reserve."""
-    receipts: None = None
-    """Nothing: aTokens are counted in the asset's own units."""
-
-    @property
-    def seizable(self) -> bool:
-        """Whether a liquidation may take the supply: only what is counted."""
-        return self.counted
 
 
 def explain(account: Account, market: AaveMarket) -> tuple[LegValue, ...]:
@@ -64,6 +39,7 @@ def explain(account: Account, market: AaveMarket) -> tuple[LegValue, ...]:
                 owed=owed,
                 owed_base=debt_value(owed, price, reserve.unit),
                 counted=backs_debt(leg, reserve, market.revision),
+                seizable=backs_debt(leg, reserve, market.revision),
                 threshold_bps=emode.liquidation_threshold_bps if emode is not None and in_emode else own_bps,
             )
         )

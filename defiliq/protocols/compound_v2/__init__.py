@@ -6,7 +6,7 @@ from typing import Final
 
 from defiliq.protocols.compound_v2.ask import Answer, ask_many
 from defiliq.protocols.compound_v2.discover import discovery
-from defiliq.protocols.compound_v2.explain import LegValue, explain, remarks
+from defiliq.protocols.compound_v2.explain import explain, remarks
 from defiliq.protocols.compound_v2.margin import margin, values
 from defiliq.protocols.compound_v2.market import CompoundMarket, CTokenReserve
 from defiliq.protocols.compound_v2.markets import load_listings
@@ -24,7 +24,6 @@ __all__ = [
     "Answer",
     "CTokenReserve",
     "CompoundMarket",
-    "LegValue",
     "ask_many",
     "discovery",
     "explain",

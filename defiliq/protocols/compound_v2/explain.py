@@ -2,33 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from defiliq.protocols.compound_v2.legs import owed_balance, underlying
 from defiliq.protocols.compound_v2.market import CompoundMarket
+from defiliq.protocols.explained import LegValue
 from defiliq.types import Account, Leg
 from defiliq.units import BPS, WAD, mul_div_down
-
-
-@dataclass(frozen=True, slots=True)
-class LegValue:
-    """One leg at the market's prices and indices."""
-
-    reserve: int
-    feed: int
-    supplied: int
-    """Underlying base units, interest included."""
-    supplied_base: int
-    owed: int
-    owed_base: int
-    counted: bool
-    """Whether the account has entered the market: else neither its supply nor a debt there counts."""
-    threshold_bps: int
-    """The collateral factor, cut."""
-    receipts: int
-    """cTokens."""
-    seizable: bool = True
-    """Entered or not: a liquidator names any market in which the account has cTokens."""
 
 
 def explain(account: Account, market: CompoundMarket) -> tuple[LegValue, ...]:
@@ -48,6 +26,7 @@ def explain(account: Account, market: CompoundMarket) -> tuple[LegValue, ...]:
                 owed=owed,
                 owed_base=mul_div_down(owed, price, WAD),
                 counted=leg.counted,
+                seizable=True,  # entered or not: a liquidator may name any of them
                 threshold_bps=mul_div_down(reserve.collateral_factor_wad, BPS, WAD),
                 receipts=leg.collateral,
             )

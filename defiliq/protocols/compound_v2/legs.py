@@ -8,7 +8,7 @@ from typing import Final, NamedTuple, TypeAlias
 from defiliq.protocols.compound_v2.accrual import borrow_balance
 from defiliq.protocols.compound_v2.market import CompoundMarket, CTokenReserve, ProductRounding
 from defiliq.types import Account, Leg
-from defiliq.units import WAD, mul_div_down, mul_div_half_up, mul_div_up
+from defiliq.units import WAD, mul_div_down, mul_div_half_up
 
 Rounding: TypeAlias = Callable[[int, int, int], int]
 
@@ -83,12 +83,3 @@ def counted_legs(account: Account, market: CompoundMarket) -> tuple[Counted, ...
         for leg in account.legs
         if leg.counted
     )
-
-
-def bend_of(amount: int, numerator: int, denominator: int) -> int:
-    """How far amount * numerator / denominator, rounded, may lie from a straight line between its ends.
-
-    `amount` is how far the multiplied quantity itself may lie from its line. The rounding adds at most 1, and
-    nothing where the factor is whole.
-    """
-    return mul_div_up(amount, numerator, denominator) + (0 if numerator % denominator == 0 else 1)

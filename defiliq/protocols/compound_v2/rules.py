@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from defiliq.pricing.driver import Stretch
+from defiliq.pricing.span import bend_of
 from defiliq.protocols.compound_v2.legs import (
     PRODUCT,
     Counted,
-    bend_of,
     counted_legs,
     owes_deprecated,
     underlying,

@@ -6,7 +6,7 @@ from typing import Final
 
 from defiliq.protocols.compound_v3.ask import Answer, ask_many
 from defiliq.protocols.compound_v3.discover import discovery
-from defiliq.protocols.compound_v3.explain import LegValue, explain, remarks
+from defiliq.protocols.compound_v3.explain import explain, remarks
 from defiliq.protocols.compound_v3.margin import margin
 from defiliq.protocols.compound_v3.market import CometMarket, CometReserve, RateCurve
 from defiliq.protocols.compound_v3.markets import load_listings
@@ -25,7 +25,6 @@ __all__ = [
     "Answer",
     "CometMarket",
     "CometReserve",
-    "LegValue",
     "RateCurve",
     "ask_many",
     "discovery",

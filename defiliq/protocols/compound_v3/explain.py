@@ -2,36 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from defiliq.protocols.compound_v3.legs import backs_debt, owed_balance, supplied_balance
 from defiliq.protocols.compound_v3.market import CometMarket
+from defiliq.protocols.explained import LegValue
 from defiliq.types import Account, Leg
 from defiliq.units import BPS, WAD, mul_div_down
-
-
-@dataclass(frozen=True, slots=True)
-class LegValue:
-    """One leg at the market's prices and indices."""
-
-    reserve: int
-    feed: int
-    supplied: int
-    """Token base units; of the base asset with interest, which collateral does not bear."""
-    supplied_base: int
-    owed: int
-    owed_base: int
-    counted: bool
-    """Whether the Comet counts the supply: a positive base balance backs nothing."""
-    threshold_bps: int
-    """liquidateCollateralFactor, which the contract keeps in whole basis points."""
-    receipts: None = None
-    """Nothing: a Comet has no such tokens."""
-
-    @property
-    def seizable(self) -> bool:
-        """Whether absorb takes the supply: only what is counted."""
-        return self.counted
 
 
 def explain(account: Account, market: CometMarket) -> tuple[LegValue, ...]:
@@ -50,6 +25,7 @@ def explain(account: Account, market: CometMarket) -> tuple[LegValue, ...]:
                 owed=owed,
                 owed_base=mul_div_down(owed, price, reserve.unit),
                 counted=backs_debt(leg, reserve),
+                seizable=backs_debt(leg, reserve),
                 threshold_bps=mul_div_down(reserve.liquidate_factor_wad, BPS, WAD),
             )
         )

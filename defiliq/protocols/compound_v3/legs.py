@@ -7,7 +7,6 @@ from typing import NamedTuple
 from defiliq.protocols.compound_v3.accrual import present_value
 from defiliq.protocols.compound_v3.market import CometMarket, CometReserve
 from defiliq.types import Account, Leg
-from defiliq.units import mul_div_up
 
 
 class Counted(NamedTuple):
@@ -61,12 +60,3 @@ def counted_legs(account: Account, market: CometMarket) -> tuple[Counted, ...]:
                 )
             )
     return tuple(legs)
-
-
-def bend_of(amount: int, numerator: int, denominator: int) -> int:
-    """How far floor(amount * numerator / denominator) may lie from a straight line between two of its values.
-
-    `amount` is how far the multiplied quantity itself may lie from its line. The floor adds less than 1, and
-    nothing where the factor is whole.
-    """
-    return mul_div_up(amount, numerator, denominator) + (0 if numerator % denominator == 0 else 1)

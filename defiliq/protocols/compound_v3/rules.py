@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from defiliq.pricing.driver import Stretch
-from defiliq.protocols.compound_v3.legs import Counted, bend_of, counted_legs
+from defiliq.pricing.span import bend_of
+from defiliq.protocols.compound_v3.legs import Counted, counted_legs
 from defiliq.protocols.compound_v3.market import CometMarket
 from defiliq.types import NO_DEBT_FACTOR, Account, Health
 from defiliq.units import BPS, WAD, mul_div_down
