@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 import pytest
+from hypothesis import settings
 
 from tests.lab import (
     CometLab,
@@ -24,6 +25,10 @@ LAB_SEED = 8
 COMPOUND_USERS = 300
 COMPOUND_SEED = 7
 R = TypeVar("R", bound=RunningNode)
+
+# How long an example takes says something of the machine, not of the code.
+settings.register_profile("defiliq", deadline=None)
+settings.load_profile("defiliq")
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
