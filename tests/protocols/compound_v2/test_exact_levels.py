@@ -19,7 +19,7 @@ from tests.lab import CompoundV2Lab
 from tests.protocols.compound_v2.stage import Stage, World, ask_comptroller, open_stage, price_of, toward_spot
 
 pytestmark = pytest.mark.lab
-LATER = [None, 0, 1_000, 100_000]
+LATER = [None, 0, 100_000]
 """Blocks after the one that was read; None: as stored."""
 ONE_DRIVER = "one-driver"
 """Accounts that hold ETH and owe WETH or the other way round."""

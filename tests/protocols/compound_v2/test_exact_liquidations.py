@@ -214,7 +214,7 @@ def test_at_the_price_it_succeeds_and_at_its_neighbour_it_is_refused(stage: Stag
 def test_one_unit_more_than_the_largest_repayment_is_refused(stage: Stage) -> None:
     """By the close factor, or because the account does not hold so many cTokens."""
     seen: Counter[object] = Counter()
-    for level, percent in product(spread(selection(stage), 12), DEEPER_PERCENT):
+    for level, percent in product(spread(selection(stage), 9), DEEPER_PERCENT):
         case = Case(stage, level, lower(level, percent))
         law = rule(case.account, case.market)
         if not law.liquidatable(case.market.prices) or not isinstance(
@@ -241,7 +241,7 @@ def test_no_pair_of_legs_pays_more_than_the_one_that_is_chosen(stage: Stage) -> 
     seen: Counter[str] = Counter()
     rich = [level for level in stage.priced() if len(list(pairs(Case(stage, level, price_of(level))))) >= 3]
     by_account = {level.account: level for level in rich}
-    for level, percent in zip(spread(list(by_account.values()), 8), DEEPER_PERCENT * 2, strict=False):
+    for level, percent in zip(spread(list(by_account.values()), 6), DEEPER_PERCENT * 2, strict=False):
         case = Case(stage, level, lower(level, percent))
         ours, paid = case.taken(), []
         for debt, held in pairs(case):
@@ -260,8 +260,8 @@ def test_no_pair_of_legs_pays_more_than_the_one_that_is_chosen(stage: Stage) -> 
         assert ours.bonus_base == best
         assert (best, (sole(ours).reserve, ours.repay_reserve)) in paid
         seen["a choice"] += len({gain for gain, _ in paid}) > 1
-    assert seen["pairs"] >= 50
-    assert seen["a choice"] >= 6
+    assert seen["pairs"] >= 30
+    assert seen["a choice"] >= 5
     assert seen["same market"] >= 3
 
 

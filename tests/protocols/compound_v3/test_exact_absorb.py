@@ -153,7 +153,7 @@ def test_a_buyer_pays_and_gets_what_is_predicted(stage: Stage) -> None:
     """Every collateral of an absorbed account, bought for real; together they gain what `take` says."""
     lab, bought = stage.lab, Counter[str]()
     by_account = {level.account: level for level in stage.priced()}
-    kinds = spread([x for x in by_account.values() if 1 < len(stage.account(x).legs) <= 6], 9)
+    kinds = spread([x for x in by_account.values() if 1 < len(stage.account(x).legs) <= 6], 6)
     for level in kinds:
         case, gain_base = Case(stage, level, price_of(level)), 0
         market, ours = case.market, absorbed(case.account, case.market)
@@ -183,7 +183,7 @@ def test_a_buyer_pays_and_gets_what_is_predicted(stage: Stage) -> None:
             gain_base += done.received * price // unit - base_value(market, done.paid)
             bought[symbol] += 1
         assert gain_base == found.bonus_base > 0
-    assert len(bought) >= {"usdc": 8, "weth": 4}[stage.name]
+    assert len(bought) >= {"usdc": 6, "weth": 3}[stage.name]
 
 
 def broken(stage: Stage) -> Account:
