@@ -1,7 +1,7 @@
 """What Compound III's price feeds compute: `latestRoundData` of each contract in compound-finance/comet.
 
-All of them divide with truncation. Numbers that a contract keeps without a getter (`rescaleFactor`) follow
-from the decimals that its constructor read or assumed.
+Those that cap a ratio are in woof-software/compound-capo. All of them divide with truncation. Numbers that a
+contract keeps without a getter (`rescaleFactor`) follow from the decimals that its constructor read or assumed.
 """
 
 from __future__ import annotations
@@ -13,11 +13,13 @@ from typing import Final
 from defiliq.oracle.contracts import Ask
 from defiliq.oracle.kinds import Kind
 from defiliq.oracle.sheet import Parts, ten_to
+from defiliq.pricing.graph import Growing, Least
 
 RATE_DECIMALS: Final = 18
 """What RsETHScalingPriceFeed and EzETHExchangeRatePriceFeed take for granted."""
 MAX_RATE_DECIMALS: Final = 36
 _UNDERLYING: Final = "underlyingPriceFeed"
+_BASE: Final = "assetToBaseAggregator"
 
 
 def _constant(parts: Parts) -> int:
@@ -80,6 +82,28 @@ def _underlying(parts: Parts) -> Iterator[tuple[int, int]]:
                 yield parts.ratio(rate, _UNDERLYING, decimals), decimals
 
 
+def _ratio_cap(parts: Parts) -> int:
+    """base * min(ratio, snapshot + growth * seconds / GROWTH_RATIO_SCALE) / 10**ratioDecimals, rescaled after
+
+    PriceCapAdapterBase. The growth per second was a whole number before it got a scale. Where there is a
+    marketAggregator, getRatio has its rate in it: both together are one ratio here.
+    """
+    start, since = parts.number("snapshotRatio"), parts.number("snapshotTimestamp")
+    if since > parts.sheet.timestamp:
+        parts.refuse(f"its cap starts at {since}, after this block")
+    scale = parts.scale("GROWTH_RATIO_SCALE") if parts.has("GROWTH_RATIO_SCALE") else 1
+    base, decimals = parts.feed(_BASE), parts.number("ratioDecimals")
+    ratio = parts.ratio("getRatio", "ratioProvider", decimals, base)
+    cap = parts.sheet.add(Growing(start, since, parts.number("maxRatioGrowthPerSecond"), scale))
+    values = parts.sheet.values
+    if (values[ratio] > values[cap]) != bool(parts.number("isCapped")):
+        parts.refuse(f"its cap would stand at {values[cap]}, which its isCapped contradicts")
+    held = parts.sheet.add(Least((ratio, cap), "ratio, at most the cap", parts.contract.address))
+    missing = parts.decimals - parts.feed_decimals(_BASE)
+    price = parts.fraction((base, held), (), 1, ten_to(decimals + max(0, -missing)))
+    return parts.fraction((price,), (), ten_to(missing)) if missing > 0 else price
+
+
 _SCALES: Final = (Ask("priceFeedScale"), Ask("combinedScale"))
 
 COMPOUND: Final[tuple[Kind, ...]] = (
@@ -122,6 +146,16 @@ COMPOUND: Final[tuple[Kind, ...]] = (
             Ask("convertToAssets", of="rateProvider", power="rateDecimals"),
         ),
         feeds=(_UNDERLYING,),
+    ),
+    Kind(
+        "PriceCapAdapterBase of Compound",
+        (_BASE, "ratioProvider"),
+        _ratio_cap,
+        (
+            *(Ask(getter) for getter in ("getRatio", "ratioDecimals", "snapshotRatio", "snapshotTimestamp")),
+            *(Ask(getter) for getter in ("maxRatioGrowthPerSecond", "GROWTH_RATIO_SCALE", "isCapped")),
+        ),
+        feeds=(_BASE,),
     ),
     Kind(
         "ScalingPriceFeed",
