@@ -1,7 +1,8 @@
 """What Compound III's price feeds compute: `latestRoundData` of each contract in compound-finance/comet.
 
-Those that cap a ratio are in woof-software/compound-capo. All of them divide with truncation. Numbers that a
-contract keeps without a getter (`rescaleFactor`) follow from the decimals that its constructor read or assumed.
+Those that cap a ratio are in woof-software/compound-capo. All of them divide with truncation. Numbers that
+a contract keeps without a getter (`rescaleFactor`) follow from the decimals that its constructor read or
+assumed.
 """
 
 from __future__ import annotations

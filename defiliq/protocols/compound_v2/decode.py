@@ -224,7 +224,9 @@ def _require_sane(reserve: CTokenReserve, stored_rate: int, tick: int) -> None:
     what = f"the state of {reserve.c_symbol} ({reserve.c_token})"
     mantissas = (stored_rate, reserve.borrow_index_wad, reserve.borrow_rate_wad, reserve.total_borrows)
     if max(mantissas) > MAX_MANTISSA or not (stored_rate and reserve.borrow_index_wad):
-        raise DecodeError(what, f"exchange rate {stored_rate}, borrow index {reserve.borrow_index_wad}")
+        names = ("exchange rate", "borrow index", "borrow rate", "borrows")
+        seen = ", ".join(f"{name} {one}" for name, one in zip(names, mantissas, strict=True))
+        raise DecodeError(what, seen)
     if max(reserve.collateral_factor_wad, reserve.reserve_factor_wad, reserve.seize_share_wad) > WAD:
         raise DecodeError(what, "a factor above 1")
     if reserve.accrued_at > tick:
