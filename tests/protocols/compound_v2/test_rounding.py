@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import get_args
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from defiliq.chain.node import Call, Override
@@ -84,13 +84,19 @@ def test_a_node_without_overrides_tells_nothing() -> None:
     assert rounding_of(chain, market) is None
 
 
-@given(incentive=st.integers(WAD, 3 * WAD // 2), supply=st.integers(1, 10**30), count=st.integers(1, 2))
+@settings(max_examples=40)
+@given(incentive=st.integers(1_001, 1_500), supply=st.integers(10**12, 10**30), count=st.integers(1, 2))
 def test_there_are_prices_that_tell(incentive: int, supply: int, count: int) -> None:
+    """At every usual exchange rate, for every incentive of whole thousandths above 1."""
     market = market_of(*"AB"[:count])
     reserves = tuple(replace(reserve, total_supply=supply) for reserve in market.reserves)
-    market = replace(market, reserves=reserves, liquidation_incentive_wad=incentive)
-    if telling_prices(market) is not None:
-        assert len({seized(market, rounding) for rounding in ROUNDINGS}) == len(ROUNDINGS)
-    else:
-        # Nothing to round: both factors of both products are whole.
-        assert incentive % 10**15 == 0 or supply < 10**9
+    market = replace(market, reserves=reserves, liquidation_incentive_wad=incentive * WAD // 1_000)
+    assert telling_prices(market) is not None
+    assert len({seized(market, rounding) for rounding in ROUNDINGS}) == len(ROUNDINGS)
+
+
+def test_an_incentive_of_one_may_tell_nothing() -> None:
+    """Then no product is rounded, and the accounts' own liquidity has to tell."""
+    market = replace(market_of("A"), liquidation_incentive_wad=WAD)
+    reserves = tuple(replace(reserve, total_supply=1, cash=1) for reserve in market.reserves)
+    assert telling_prices(replace(market, reserves=reserves)) is None
