@@ -148,7 +148,8 @@ def show_whole_market(demo: Demo, protocol: str, driver: str) -> None:
         return
     account = nearest_account(demo.folder / ladder, driver)
     demo.run("position: the next to break as ETH falls", "position", account, protocol, recording="market")
-    demo.run(f"stress: {driver} falls by a quarter", "stress", "--from", snapshot, "--set", f"{driver}=-25%")
+    fall = ("--set", f"{driver}=-25%", "--format", "table")
+    demo.run(f"stress: {driver} falls by a quarter", "stress", "--from", snapshot, *fall)
     demo.run("verify: the contract is asked about every account and level", "verify", protocol, "--levels")
 
 
