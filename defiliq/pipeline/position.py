@@ -40,6 +40,11 @@ LEG_COLUMNS = (
     "base_symbol",
 )
 
+AS_STORED = (
+    "balances are as last written; what a liquidation takes is told with interest, which it accrues first"
+)
+"""What a person should know of a position that is judged by stored indices."""
+
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
 
 
@@ -114,7 +119,7 @@ def position(
         is_eta_unknown=bool(etas.unknown),
         horizon_s=horizon_s,
         taken=None if isinstance(taken, Refusal) else taken,
-        remarks=tuple(protocol.remarks(account, market)),
+        remarks=(*((AS_STORED,) if market.stored else ()), *protocol.remarks(account, market)),
     )
 
 

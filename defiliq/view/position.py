@@ -26,7 +26,7 @@ def print_legs(legs: pd.DataFrame) -> None:
         print_lines(["it holds and owes nothing that counts in this market"])
         return
     shown = legs_shown(legs)
-    print_rows(shown, "legs", [*_LEGS, *filled(shown, "held_as")])
+    print_rows(shown, "legs", [*_LEGS, *filled(shown, "base_units_held")])
 
 
 def print_levels(levels: pd.DataFrame) -> None:
@@ -38,7 +38,7 @@ def print_levels(levels: pd.DataFrame) -> None:
 def legs_shown(legs: pd.DataFrame) -> pd.DataFrame:
     """Legs with amounts cut for reading; what concerns collateral is blank where there is none.
 
-    `held_as` is what a supply is held as, in base units of the protocol's own token.
+    `base_units_held` is what a supply is held as, in base units of the protocol's own token.
     """
     is_held = legs["collateral_raw"] != "0"
     return legs.assign(
@@ -46,7 +46,7 @@ def legs_shown(legs: pd.DataFrame) -> pd.DataFrame:
         debt=legs["debt"].map(tokens),
         counted=legs["counted"].astype(object).where(is_held, ""),
         threshold_bps=legs["threshold_bps"].astype("Int64").where(is_held),
-        held_as=(legs["receipt_raw"] + " " + legs["receipt"]).where(is_held, "").str.strip(),
+        base_units_held=(legs["receipt_raw"] + " " + legs["receipt"]).where(is_held, "").str.strip(),
     )
 
 

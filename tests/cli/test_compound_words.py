@@ -66,7 +66,7 @@ def test_ctokens_stand_beside_what_they_are_worth(run: Run, tmp_path: Path) -> N
     reserves = (ctoken(ETH, "ETH"), ctoken(USDC, "USDC", 6), ctoken(2, "XYZ"))
     path = saved(tmp_path, comptroller(reserves, [3000 * WAD, 10**30, WAD]).at_time(NOW), [account])
     _, out, _ = run("position", account.owner, "--from", path)
-    assert "held as" in out
+    assert "base units held" in out
     assert f"{WAD} cETH" in out
     assert "note: cXYZ is not entered: it backs nothing, but a liquidator can seize it" in out
     assert "base units of cETH, a bonus of" in out
@@ -198,7 +198,7 @@ def test_legs_and_levels_for_reading() -> None:
     shown = legs_shown(legs)
     assert shown["counted"].tolist() == ["", True]
     assert shown["threshold_bps"].tolist() == [pd.NA, 8500]
-    assert shown["held_as"].tolist() == ["", "77 cB"]
+    assert shown["base_units_held"].tolist() == ["", "77 cB"]
     assert shown["collateral"].tolist() == ["0", "0.241364"]
     money = {name: [1.0, 0.0] for name in ("seized_usd", "repaid_usd", "bonus_usd", "bad_debt_usd")}
     levels = levels_shown(pd.DataFrame(money | {"outcome": ["price", "never"], "callable": [True, False]}))

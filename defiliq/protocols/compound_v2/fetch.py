@@ -14,6 +14,7 @@ from defiliq.chain.words import Bytes, Words
 from defiliq.errors import CallReverted, DecodeError, NotAMarket, UnsupportedFork
 from defiliq.protocols.compound_v2 import abi
 from defiliq.types import Block, Listing
+from defiliq.units import WAD
 
 MAX_MARKETS = 512
 """No Comptroller can list more and still answer for an account that entered all of them."""
@@ -90,6 +91,8 @@ def fetch_comptroller(node: Node, listing: Listing, at: Block) -> Comptroller:
     oracle, close, incentive, seizing, paused, vai = (None if words is None else words[0] for words in found)
     if oracle is None or close is None or incentive is None:
         raise NotAMarket(address, "a Comptroller", "it names no oracle, close factor or incentive")
+    if close > WAD or incentive == 0:
+        raise NotAMarket(address, "a Comptroller", f"its close factor is {close}, its incentive {incentive}")
     named = abi.address_of(oracle.to_bytes(32, "big"))
     if named is None or named == abi.NOWHERE:
         raise NotAMarket(address, "a live Comptroller", "it names no price oracle")

@@ -18,7 +18,7 @@ from defiliq.types import Block, Listing
 
 MAX_UINT8 = 255
 MAX_ASSETS = 24
-"""CometWithExtendedAssetList holds so many; the older Comet 12."""
+"""CometWithExtendedAssetList holds so many; the older Comet 12, Scroll's 15."""
 
 
 @dataclass(frozen=True, slots=True)
