@@ -197,7 +197,8 @@ def test_whoever_owes_vai_is_failed_by_name(scene: Scene) -> None:
 def test_a_slot_that_cannot_be_proved_fails_its_debtors(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    debtors = {scene.book().owner(int(row)) for row in scene.book().debtors.nonzero()[0]}
+    whole = scene.book()
+    debtors = {whole.owner(int(row)) for row in whole.debtors.nonzero()[0]}
     monkeypatch.setattr(snapshots, "LIKELY", (14,))
     monkeypatch.setattr(snapshots, "MOST_SLOTS", 8)
     book = scene.book()
