@@ -85,10 +85,10 @@ def test_a_node_without_overrides_tells_nothing() -> None:
 
 
 @settings(max_examples=40)
-@given(incentive=st.integers(1_001, 1_500), supply=st.integers(10**12, 10**30), count=st.integers(1, 2))
-def test_there_are_prices_that_tell(incentive: int, supply: int, count: int) -> None:
-    """At every usual exchange rate, for every incentive of whole thousandths above 1."""
-    market = market_of(*"AB"[:count])
+@given(incentive=st.integers(1_010, 1_500), supply=st.integers(10**12, 10**30))
+def test_there_are_prices_that_tell(incentive: int, supply: int) -> None:
+    """At every usual exchange rate and incentive, where there are two cTokens at least."""
+    market = market_of("A", "B")
     reserves = tuple(replace(reserve, total_supply=supply) for reserve in market.reserves)
     market = replace(market, reserves=reserves, liquidation_incentive_wad=incentive * WAD // 1_000)
     assert telling_prices(market) is not None
