@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tests.lab import compile as solidity
 from tests.lab.chain import DEPLOYER, Chain
 from tests.lab.contract import Contract
 
 DAY_S = 86_400
+HIGHEST = 10**26
+"""What a knob is set to at most, where two of them are multiplied: far inside int256."""
+NOWHERE = "0x" + "0" * 40
+WRAPPED, WRAPPER_DELAY_S = "wrapped composite", 10
 _ANSWERS = "answers((address,bytes4)[],int256[],address)"
 
 
@@ -22,7 +26,9 @@ class Knob:
     edges: tuple[int, ...]
     """Where the adapter may bend: a cap, the usual value."""
     lowest: int = 0
-    """Below, the adapter answers nothing: it divides by what is set, without a guard."""
+    """Below, the adapter answers nothing: it divides by what is set, without a guard, or refuses it."""
+    highest: int = HIGHEST
+    """Above, the adapter's product may not fit into int256."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +52,18 @@ class Bench:
         """One contract of `solidity/`."""
         return self.chain.deploy(self._code[name], *arguments)
 
-    def feed(self, answer: int, decimals: int, description: str, *edges: int) -> Knob:
+    def feed(
+        self,
+        answer: int,
+        decimals: int,
+        description: str,
+        *edges: int,
+        lowest: int = 0,
+        highest: int = HIGHEST,
+    ) -> Knob:
         """A price feed."""
         feed = self.deploy("SettableFeed", answer, decimals, description)
-        return Knob(feed, "setAnswer", (answer, *edges))
+        return Knob(feed, "setAnswer", (answer, *edges), lowest, highest)
 
     def ratio(self, ratio: int, decimals: int, *edges: int, lowest: int = 0) -> Knob:
         """A rate provider, which answers under every name that adapters ask for."""
@@ -92,7 +106,44 @@ def deploy_fixed(bench: Bench) -> list[Deployed]:
 
 def deploy_compound(bench: Bench) -> list[Deployed]:
     """One of each of Compound III's price feeds, some in several sizes."""
-    return [*_rescaled(bench), *_compound_pairs(bench)]
+    return [*_rescaled(bench), *_compound_pairs(bench), *_compound_caps(bench)]
+
+
+def deploy_market_cap(bench: Bench) -> Deployed:
+    """Compound III's capped rate with a market's rate in it; knobs: base price, rate, market's rate."""
+    eth, market = bench.feed(2_498_20517361, 8, "ETH / USD"), bench.feed(99_987_654, 8, "ezETH / ETH market")
+    snapshot = 1_049_000_000_000_000_123
+    rate = bench.ratio(1_049_876_543_210_987_654, 18, snapshot)
+    ends = eth.contract.address, rate.contract.address
+    cap = bench.deploy("CompoundRateCap", *ends, 18, 8, "ezETH / USD CAPO", market.contract.address)
+    bench.chain.send(cap, "setSnapshot", snapshot, bench.chain.now() - 30 * DAY_S, 400)
+    return Deployed("market's rate under a cap", cap, (eth, rate, market))
+
+
+def deploy_moonwell(bench: Bench) -> list[Deployed]:
+    """Moonwell's composites of two and three feeds, and one that is wrapped."""
+    two = _composite(
+        bench,
+        "composite of two",
+        bench.feed(2_498_20517361, 8, "ETH / USD", lowest=1),
+        bench.feed(1_083_456_789_012_345_678, 18, "cbETH / ETH", lowest=1),
+    )
+    three = _composite(
+        bench,
+        "composite of three",
+        bench.feed(2_498_20517361, 8, "ETH / USD", lowest=1, highest=10**15),
+        bench.feed(998_700_000_000_000_123, 18, "stETH / ETH", lowest=1, highest=10**25),
+        bench.feed(1_193_371, 6, "wstETH / stETH", lowest=1, highest=10**13),
+    )
+    inner = _composite(
+        bench,
+        "composite of two, 8 decimals each",
+        bench.feed(60_123_99120004, 8, "BTC / USD", lowest=1),
+        bench.feed(100_120_345, 8, "LBTC / BTC", lowest=1),
+    )
+    ends = inner.contract.address, inner.knobs[0].contract.address
+    wrapper = bench.deploy("MoonwellCompositeWrapper", *ends, WRAPPER_DELAY_S)
+    return [two, three, inner, Deployed(WRAPPED, wrapper, inner.knobs)]
 
 
 def _synchronised(bench: Bench) -> list[Deployed]:
@@ -203,3 +254,43 @@ def _compound_pairs(bench: Bench) -> list[Deployed]:
         pair("vault, 6 decimals", "CompoundVaultFeed", small, coins, 8, "sUSDC / USD"),
         pair("wrapped", "CompoundWrappedFeed", staked, wrapped, 8),
     ]
+
+
+def _compound_caps(bench: Bench) -> list[Deployed]:
+    """Capped ratios: caps that bind and that do not, other decimals than the base, each kind of ratio."""
+    wad, eight = 1_193_371_824_550_718_263, (2_498_20517361, 8, "ETH / USD")
+    free, tight = 1_195_000_000_000_000_007, 1_177_654_321_987_654_321
+    long = (2_498_205173610000001234, 18, "ETH / USD")
+
+    def capped(
+        code: str, base: tuple[int, int, str], ratio: Knob, snapshot: int, name: str, *rest: object
+    ) -> Deployed:
+        feed = bench.feed(*base)
+        adapter = bench.deploy(code, feed.contract.address, ratio.contract.address, *rest)
+        since = bench.chain.now() - 30 * DAY_S
+        bench.chain.send(adapter, "setSnapshot", snapshot, since, 968)
+        cap = snapshot + snapshot * 968 // 10_000 * 30 // 365
+        return Deployed(name, adapter, (feed, replace(ratio, edges=(*ratio.edges, snapshot, cap))))
+
+    def rate(base: tuple[int, int, str], snapshot: int, name: str, decimals: int) -> Deployed:
+        rest = 18, decimals, "weETH / USD CAPO", NOWHERE
+        return capped("CompoundRateCap", base, bench.ratio(wad, 18), snapshot, name, *rest)
+
+    vault, small = bench.ratio(1_065_432, 18), bench.ratio(1_087_654_321, 9)
+    fed = bench.feed(wad, 18, "wstETH / ETH exchange rate")
+    dollar, ether = (99_987_654, 8, "USDC / USD"), "wstETH / USD CAPO"
+    return [
+        rate(eight, tight, "rate under a cap that binds", 8),
+        rate(eight, free, "rate under a cap", 8),
+        rate(eight, tight, "rate under a cap, more decimals", 18),
+        rate(long, free, "rate under a cap, fewer decimals", 8),
+        capped("CompoundVaultCap", dollar, vault, 1_060_007, "vault under a cap", 6, 8, "sUSDC / USD CAPO"),
+        capped("CompoundFeedCap", eight, fed, tight, "feed under a cap", 8, ether),
+        capped("CompoundUnscaledCap", eight, small, 1_080_000_007, "unscaled cap", 9, 8, ether),
+    ]
+
+
+def _composite(bench: Bench, name: str, *feeds: Knob) -> Deployed:
+    addresses = [feed.contract.address for feed in feeds]
+    oracle = bench.deploy("MoonwellComposite", *addresses, *[NOWHERE] * (3 - len(feeds)))
+    return Deployed(name, oracle, feeds)
