@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from defiliq.chain.abi import encode_call
 from defiliq.chain.node import Call, Node, Override, answered
-from defiliq.chain.pretend import aggregator_code, constant_code
+from defiliq.chain.pretend import ROUND_AGE_S, aggregator_code, constant_code
 from defiliq.errors import BadResponse, CallReverted, UnsupportedReserve
 from defiliq.oracle.drivers import find_driver
 from defiliq.pricing.graph import Input
@@ -101,7 +101,8 @@ def test_a_pretended_aggregator_answers_like_one(scene: Scene) -> None:
     answer, whole_round, decimals = answered(scene.node.call(calls, at, overrides=pretended))
     assert int.from_bytes(answer, "big") == 123456789
     words = [int.from_bytes(whole_round[k : k + 32], "big") for k in range(0, len(whole_round), 32)]
-    assert words == [1, 123456789, at.timestamp, at.timestamp, 1]
+    written = at.timestamp - ROUND_AGE_S
+    assert words == [1, 123456789, written, written, 1]
     assert int.from_bytes(decimals, "big") == 8
 
 
