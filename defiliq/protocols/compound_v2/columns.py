@@ -81,7 +81,20 @@ def fetch_accounts(
         account.append(np.repeat(some[is_whole], count))
         c_tokens.append(words.words[is_whole, 2:, 12:].reshape(-1, 20))
     found.account, found.c_tokens = np.concatenate(account), np.concatenate(c_tokens)
+    found.refuse(_named_twice(found), "the Comptroller says that it has entered one market twice")
     return found
+
+
+def _named_twice(accounts: Accounts) -> NDArray[np.intp]:
+    """The accounts with a cToken that stands twice among those they have entered."""
+    pairs = set[tuple[int, bytes]]()
+    twice = set[int]()
+    for account, token in zip(accounts.account.tolist(), accounts.c_tokens, strict=True):
+        pair = account, token.tobytes()
+        if pair in pairs:
+            twice.add(account)
+        pairs.add(pair)
+    return np.array(sorted(twice), np.intp)
 
 
 def fetch_legs(

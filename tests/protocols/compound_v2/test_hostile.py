@@ -194,6 +194,26 @@ def test_whoever_owes_vai_is_failed_by_name(scene: Scene) -> None:
     assert "VAI" in book.failed[owner]
 
 
+def test_who_is_said_to_have_entered_a_market_twice_is_failed_by_name(scene: Scene) -> None:
+    lab, comptroller = scene.lab, scene.lab.market.comptroller
+    owner = next(one for one in lab.owners if len(lab.chain.call(comptroller, "getAssetsIn", one)) == 2)
+    first, second = lab.chain.call(comptroller, "getAssetsIn", owner)
+
+    def place(slot: int) -> int:
+        """Where the second of the account's markets stands: an array in a mapping."""
+        key = keccak(bytes.fromhex(owner[2:]).rjust(32, b"\0") + slot.to_bytes(32, "big"))
+        return int.from_bytes(keccak(key), "big") + 1
+
+    def is_twice() -> bool:
+        return len(set(lab.chain.call(comptroller, "getAssetsIn", owner))) == 1
+
+    with lab.rewinding():
+        slot_that(scene, place, (int(second, 16), int(first, 16)), is_twice)
+        book = scene.book()
+    assert set(book.failed) == {owner}
+    assert "one market twice" in book.failed[owner]
+
+
 def test_a_slot_that_cannot_be_proved_fails_its_debtors(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
