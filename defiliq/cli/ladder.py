@@ -31,7 +31,12 @@ if TYPE_CHECKING:
 @axes_options
 @click.option("--bin", "step", metavar="PCT", help="Sum the rungs in price buckets this wide, such as 1%.")
 @click.option("--all", "include_never", is_flag=True, help="List accounts that no price breaks, too.")
-@click.option("--eta", "with_eta", is_flag=True, help="Say when interest alone breaks each account, too.")
+@click.option(
+    "--eta",
+    "with_eta",
+    is_flag=True,
+    help="Say when interest alone breaks each account, too; not with --bin.",
+)
 @horizon_option
 @output_option(TABLES)
 @format_option(SHAPES)

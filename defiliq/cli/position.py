@@ -86,7 +86,9 @@ def _print(found: Position) -> None:
         [
             headline(found.market),
             f"account {found.owner}{mode}",
-            f"health factor {factor_shown(health['health_factor'])} ({verdict})",
+            f"health factor {factor_shown(health['health_factor'])} ({verdict})"
+            if health["health_factor"]
+            else "no debt, so no health factor",
             f"collateral {in_words(health['collateral_usd'], base)}   "
             f"debt {in_words(health['debt_usd'], base)}   threshold {health['threshold_bps']} bps",
             *breaking_first(found),

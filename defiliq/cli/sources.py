@@ -92,7 +92,11 @@ def listings(source: Source) -> list[Listing]:
     if protocol is None:
         raise click.UsageError("Name a PROTOCOL, a --market-file, or a snapshot with --from.")
     if source.chain is None:
-        raise click.UsageError("Name a --chain or a --market-file. `defiliq markets` lists the bundled ones.")
+        where = sorted({found.chain for found in markets(None if protocol == "all" else protocol)})
+        raise click.UsageError(
+            f"Name a --chain ({', '.join(where)}) or a --market-file. "
+            "`defiliq markets` lists the bundled ones."
+        )
     if protocol == "all":
         return list(markets(chain=source.chain))
     if source.market == "all":

@@ -23,7 +23,7 @@ from tests.cli.conftest import Fakes, Run
     ("arguments", "seen"),
     [
         (["scan"], "Name a PROTOCOL, a --market-file, or a snapshot"),
-        (["scan", "aave-v3"], "Name a --chain or a --market-file"),
+        (["scan", "aave-v3"], "or a --market-file. `defiliq markets` lists the bundled ones"),
         (["scan", "aave-v9", "--chain", "1"], "no protocol 'aave-v9'. Known here: aave-v3"),
         (["scan", "aave-v3", "--chain", "nowhere"], "no chain 'nowhere'"),
         (["scan", "aave-v3", "--chain", "1", "--market", "Nope"], "no aave-v3 market 'Nope on 1'"),
