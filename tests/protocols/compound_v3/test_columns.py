@@ -97,6 +97,16 @@ def test_a_weight_is_cut_as_the_contract_cuts_it(bps: int) -> None:
     assert_as_the_law(market, owing(-1, 7), driver)
 
 
+@pytest.mark.parametrize("owed", range(300, 1800, 11))
+def test_ten_values_that_are_cut_twice(owed: int) -> None:
+    """Each loses nearly 1 to its price and nearly 1 to its factor: the lines must allow for both."""
+    reserves = [base_asset(0)]
+    reserves += [collateral(k, 2, feed=1, liquidate_factor_wad=9_999 * BPS_WAD) for k in range(1, 11)]
+    market = comet(reserves, [1, 1000, *[1] * 9])
+    driver = driver_of_feeds("X", 1000, 1, (Move(1),))
+    assert_as_the_law(market, owing(-owed, *[19] * 10), driver)
+
+
 def test_factors_of_more_digits_have_no_columns() -> None:
     market = comet([base_asset(6), collateral(1, 18, liquidate_factor_wad=WAD // 3)], [10**8, 10**8])
     assert values(Book.build(market, [owing(-1, 1)])) is None
