@@ -16,15 +16,19 @@ from defiliq.engine.solve import find_levels
 from defiliq.engine.sweep import NEVER
 from defiliq.errors import UnresolvedLevel
 from defiliq.oracle.drivers import find_driver
-from defiliq.pricing.driver import Driver, Move, driver_of_feeds
+from defiliq.pipeline.solving import solve_book
+from defiliq.pricing.driver import Driver, Move, driver_of_feeds, driver_of_inputs
+from defiliq.pricing.graph import Fixed, Input, Least, PriceGraph
 from defiliq.protocols import PROTOCOLS
 from defiliq.types import Account, Side
 from defiliq.units import WAD
 from tests.bench.compound import synthetic_comet, synthetic_comptroller
+from tests.builders import NOW, address
 from tests.engine import test_solve
 from tests.protocols.compound_v2 import states as v2
 from tests.protocols.compound_v2.ctokens import comptroller, ctoken, holds, owner
 from tests.protocols.compound_v3 import test_verdicts_over as v3
+from tests.protocols.compound_v3.states import base_asset, collateral, comet, owing
 
 SCENES = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 SIDES: tuple[Side, Side] = ("long", "short")
@@ -120,3 +124,21 @@ def test_rounding_flickers_inside_a_bracket() -> None:
     for near, far in ((999, last - 1), (first, last), (first + 1, 1)):
         bracketed = find_levels(law, 0, market.prices, driver, ("long",), brackets={"long": (near, far)})
         assert bracketed == [level]
+
+
+def test_no_bracket_where_prices_are_mostly_rounding() -> None:
+    """A debt under a cap that binds at spot: the account breaks only below a millionth of it."""
+    graph = PriceGraph(
+        (Input("X", "aggregator", address(0xD001), 10**9, 0), Fixed(50), Least((0, 1))), (2, 0)
+    )
+    reserves = [base_asset(0), collateral(1, 0, liquidate_factor_wad=8 * WAD // 10)]
+    market = comet(reserves, graph.prices(NOW), graph=graph)
+    book = Book.build(market, [owing(-8 * 10**6, 10**6)])
+    driver = driver_of_inputs(graph, "X", 10**9, 1, [Move(0)], NOW)
+    law = PROTOCOLS["compound-v3"].rule(book.account(0), market)
+    breaks = [law.liquidatable(driver.lead(market.prices, at)) for at in (1, 400, 499, 501, 999, 10**8)]
+    assert breaks == [True, True, True, False, False, False]
+    assert driver.shallow == 1000
+    assert compare(market, book, 0, driver) == Counter(nothing=1, never=1)
+    (level,) = solve_book(book, [driver], include_never=True).levels
+    assert level.outcome == "never"
