@@ -36,6 +36,7 @@ from defiliq.protocols.aave_v3.fetch import (
     fetch_prices,
 )
 from defiliq.protocols.aave_v3.market import AaveMarket, EMode
+from defiliq.protocols.priceless import tell_missing
 from defiliq.types import Block, Feed, Listing
 
 OnProgress = Callable[[int, int], None]
@@ -61,11 +62,7 @@ def read_market(
     A reserve without a price is left out and told to `on_missing`; without one, MissingPrice is raised.
     """
     reading = _read_market(node, listing, fetch_contracts(node, listing, at), (), at)
-    for lost in reading.dropped:
-        error = MissingPrice(lost.symbol, lost.asset, lost.seen)
-        if on_missing is None:
-            raise error
-        on_missing(error)
+    tell_missing(reading.dropped, on_missing)
     require_unchanged(node, at)
     return reading.market
 

@@ -87,14 +87,10 @@ def fetch_accounts(
 
 def _named_twice(accounts: Accounts) -> NDArray[np.intp]:
     """The accounts with a cToken that stands twice among those they have entered."""
-    pairs = set[tuple[int, bytes]]()
-    twice = set[int]()
-    for account, token in zip(accounts.account.tolist(), accounts.c_tokens, strict=True):
-        pair = account, token.tobytes()
-        if pair in pairs:
-            twice.add(account)
-        pairs.add(pair)
-    return np.array(sorted(twice), np.intp)
+    named = accounts.account.astype(">i8").view(np.uint8).reshape(-1, 8)
+    pairs, counts = np.unique(np.concatenate((named, accounts.c_tokens), axis=1), axis=0, return_counts=True)
+    twice = np.ascontiguousarray(pairs[counts > 1, :8]).view(">i8").ravel()
+    return np.unique(twice).astype(np.intp)
 
 
 def fetch_legs(

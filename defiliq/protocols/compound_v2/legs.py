@@ -50,15 +50,6 @@ def weight_wad(reserve: CTokenReserve, rounding: ProductRounding) -> int:
     return PRODUCT[rounding](reserve.collateral_factor_wad, reserve.exchange_rate_now_wad, WAD)
 
 
-def tokens_to_base(reserve: CTokenReserve, price: int, rounding: ProductRounding) -> int:
-    """What 1e18 cToken base units back at a price: `tokensToDenom` of the same function.
-
-    getHypotheticalAccountLiquidity answers it to the integer: redeeming 1e18 cTokens of an entered market
-    takes just this much from liquidity less shortfall, so it tells which rounding a Comptroller has.
-    """
-    return PRODUCT[rounding](weight_wad(reserve, rounding), price, WAD)
-
-
 def owes_deprecated(account: Account, market: CompoundMarket) -> bool:
     """Whether the account owes in a deprecated market, and so may be liquidated at any price."""
     return any(leg.debt and market.reserves[leg.reserve].is_deprecated for leg in account.legs)

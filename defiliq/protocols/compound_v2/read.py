@@ -24,6 +24,7 @@ from defiliq.protocols.compound_v2.market import CompoundMarket, ProductRounding
 from defiliq.protocols.compound_v2.oracles import with_graph
 from defiliq.protocols.compound_v2.rounding import rounding_of
 from defiliq.protocols.compound_v2.rules import rule
+from defiliq.protocols.priceless import tell_missing
 from defiliq.types import Account, Block, Listing, checksum
 
 OnProgress = Callable[[int, int], None]
@@ -52,11 +53,7 @@ def read_market(
     """
     comptroller = fetch_comptroller(node, listing, at)
     reading = _read_market(node, listing, comptroller, comptroller.c_tokens, at)
-    for lost in reading.dropped:
-        error = MissingPrice(lost.symbol, lost.asset, lost.seen)
-        if on_missing is None:
-            raise error
-        on_missing(error)
+    tell_missing(reading.dropped, on_missing)
     require_unchanged(node, at)
     return reading.market
 

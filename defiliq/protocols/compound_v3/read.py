@@ -18,6 +18,7 @@ from defiliq.protocols.compound_v3.columns import Basics, build_book, fetch_basi
 from defiliq.protocols.compound_v3.decode import Dropped, decode_market, quote_of
 from defiliq.protocols.compound_v3.fetch import RawMarket, fetch_market
 from defiliq.protocols.compound_v3.market import CometMarket
+from defiliq.protocols.priceless import tell_missing
 from defiliq.types import Block, Listing
 
 OnProgress = Callable[[int, int], None]
@@ -33,11 +34,7 @@ def read_market(
     it always is where the base asset has none.
     """
     market, dropped = _resolved(node, fetch_market(node, listing, at), listing, at)
-    for lost in dropped:
-        error = MissingPrice(lost.symbol, lost.asset, lost.seen)
-        if on_missing is None:
-            raise error
-        on_missing(error)
+    tell_missing(dropped, on_missing)
     require_unchanged(node, at)
     return market
 

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from defiliq.engine.solve import find_levels
 from defiliq.pricing.driver import Move, driver_of_feeds
 from defiliq.protocols.compound_v2.explain import explain
-from defiliq.protocols.compound_v2.legs import tokens_to_base
 from defiliq.protocols.compound_v2.market import CompoundMarket, ProductRounding
 from defiliq.protocols.compound_v2.rules import health, rule
 from defiliq.types import NO_DEBT_FACTOR
@@ -136,13 +135,10 @@ def test_each_product_is_rounded_as_the_comptroller_does(
 ) -> None:
     first = ctoken(0, "A", collateral_factor_wad=WAD // 2, exchange_rate_now_wad=1)
     second = ctoken(0, "B", collateral_factor_wad=WAD // 2, exchange_rate_now_wad=2)
-    assert tokens_to_base(first, WAD, rounding) == expected[0]
-    assert tokens_to_base(second, 3 * WAD // 2, rounding) == expected[1]
-    assert tokens_to_base(second, WAD // 2, rounding) == expected[2]
-    for reserve, price in ((first, WAD), (second, 3 * WAD // 2), (second, WAD // 2)):
+    drawn = ((first, WAD), (second, 3 * WAD // 2), (second, WAD // 2))
+    for (reserve, price), backed in zip(drawn, expected, strict=True):
         market = comptroller([reserve], [price], product_rounding=rounding)
-        held = rule(owner(holds(0, WAD)), market)
-        assert held.margin([price]) == tokens_to_base(reserve, price, rounding)
+        assert rule(owner(holds(0, WAD)), market).margin([price]) == backed
 
 
 def test_products_are_cut_before_they_meet_ctokens() -> None:
