@@ -64,6 +64,27 @@ class Amounts:
         return self.high.astype(np.float64) * 2.0**64 + self.low.astype(np.float64)
 
 
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """Integers of either sign whose size is below 2**128, one per leg."""
+
+    size: Amounts
+    below_zero: Bools
+
+    @classmethod
+    def of(cls, values: Sequence[int]) -> Signed:
+        """Columns of Python ints; OverflowError where a size has more than 128 bits."""
+        below_zero = np.array([value < 0 for value in values], dtype=np.bool_)
+        return cls(Amounts.of([abs(value) for value in values]), below_zero)
+
+    def __getitem__(self, leg: int) -> int:
+        return -self.size[leg] if self.below_zero[leg] else self.size[leg]
+
+    def take(self, rows: NDArray[np.intp] | Bools) -> Signed:
+        """Some rows, by number or by mask."""
+        return Signed(self.size.take(rows), self.below_zero[rows])
+
+
 def ray_mul(
     amounts: Amounts, rays: Sequence[int], ray_of: NDArray[np.intp], *, up: bool
 ) -> tuple[Amounts, Bools]:

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from defiliq.amounts import Amounts as Amounts
-from defiliq.types import Account, Leg, Market, StableDebt, checksum
+from defiliq.amounts import Signed
+from defiliq.types import Account, Leg, Market, StableDebt
 
 M = TypeVar("M", bound=Market)
 
@@ -25,7 +26,7 @@ class Book(Generic[M]):
 
     market: M
     owners: NDArray[np.uint8]
-    """(N, 20) addresses."""
+    """(N, K) accounts as bytes, as `market.account_key` gives them: addresses, on most markets."""
     modes: NDArray[np.uint8]
     """(N,) eMode categories."""
     first_leg: NDArray[np.int64]
@@ -42,6 +43,8 @@ class Book(Generic[M]):
     """Leg row to stable-rate debt; empty on every market that has none."""
     debt_index: Amounts | None = None
     """(L,) the borrow index at which each debt was last settled, where the protocol keeps one per account."""
+    funding_index: Signed | None = None
+    """(L,) the funding index at which each position was last settled, where the protocol has funding."""
     failed: Mapping[str, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -66,8 +69,8 @@ class Book(Generic[M]):
         return owing
 
     def owner(self, i: int) -> str:
-        """EIP-55 address of account `i`."""
-        return checksum(self.owners[i].tobytes())
+        """The name of account `i`."""
+        return self.market.account_name(self.owners[i].tobytes())
 
     def account(self, i: int) -> Account:
         """Account `i` as exact ints."""
@@ -86,6 +89,7 @@ class Book(Generic[M]):
                 self.counted.item(k),
                 self.stable.get(k),
                 None if self.debt_index is None else self.debt_index[k],
+                None if self.funding_index is None else self.funding_index[k],
             )
             for k in range(self.first_leg.item(i), self.first_leg.item(i + 1))
         )
@@ -110,11 +114,12 @@ class Book(Generic[M]):
             counted=self.counted[legs],
             stable={int(position[leg]): debt for leg, debt in self.stable.items() if legs[leg]},
             debt_index=None if self.debt_index is None else self.debt_index.take(legs),
+            funding_index=None if self.funding_index is None else self.funding_index.take(legs),
         )
 
     def find(self, owner: str) -> int | None:
-        """Position of an address, in any spelling; None where the book does not have it."""
-        wanted = np.frombuffer(bytes.fromhex(owner.removeprefix("0x")), dtype=np.uint8)
+        """Position of an account, in any spelling; None where the book does not have it."""
+        wanted = np.frombuffer(self.market.account_key(owner), dtype=np.uint8)
         rows = np.flatnonzero((self.owners == wanted).all(axis=1))
         return int(rows[0]) if len(rows) else None
 
@@ -124,11 +129,11 @@ class Book(Generic[M]):
     ) -> Book[M]:
         """Columns of exact accounts: the inverse of `account`."""
         legs = [leg for account in accounts for leg in account.legs]
-        owners = b"".join(bytes.fromhex(account.owner.removeprefix("0x")) for account in accounts)
+        owners = [market.account_key(account.owner) for account in accounts]
         counts = [len(account.legs) for account in accounts]
         return cls(
             market=market,
-            owners=np.frombuffer(owners, dtype=np.uint8).reshape(len(accounts), 20),
+            owners=np.frombuffer(b"".join(owners), dtype=np.uint8).reshape(len(owners), market.account_bytes),
             modes=np.array([account.mode for account in accounts], dtype=np.uint8),
             first_leg=np.concatenate(([0], np.cumsum(counts))).astype(np.int64),
             reserves=np.array([leg.reserve for leg in legs], dtype=np.int16),
@@ -137,6 +142,7 @@ class Book(Generic[M]):
             counted=np.array([leg.counted for leg in legs], dtype=np.bool_),
             stable={k: leg.stable for k, leg in enumerate(legs) if leg.stable is not None},
             debt_index=_debt_index(legs),
+            funding_index=_funding_index(legs),
             failed=dict(failed) if failed is not None else {},
         )
 
@@ -146,6 +152,13 @@ def _debt_index(legs: Sequence[Leg]) -> Amounts | None:
     if all(leg.debt_index is None for leg in legs):
         return None
     return Amounts.of([0 if leg.debt_index is None else leg.debt_index for leg in legs])
+
+
+def _funding_index(legs: Sequence[Leg]) -> Signed | None:
+    """The column of funding indices; None where no leg has one."""
+    if all(leg.funding_index is None for leg in legs):
+        return None
+    return Signed.of([0 if leg.funding_index is None else leg.funding_index for leg in legs])
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from defiliq.chain.logs import scan_logs
 from defiliq.chain.node import Call, LogFilter, Logs, Node, Override
 from defiliq.errors import BadFile, BlockChanged, BlockNotFound, CallReverted
-from defiliq.types import Block
+from defiliq.types import Block, ChainId
 
 OwnerOf: TypeAlias = Callable[[Logs], NDArray[np.uint8]]
 """The (n, 20) addresses that some logs name, one per log."""
@@ -80,7 +80,7 @@ class Index:
         """Give the file back. Nothing is pending: every change was committed when it was made."""
         self._db.close()
 
-    def known(self, chain_id: int, wanted: LogFilter, up_to: int) -> Known:
+    def known(self, chain_id: ChainId, wanted: LogFilter, up_to: int) -> Known:
         """The accounts first seen at or before block `up_to`, and how far the search has come."""
         with self._named():
             scan = self._scan(chain_id, wanted)
@@ -101,7 +101,7 @@ class Index:
                 self._db.execute("SELECT count(*) FROM accounts WHERE scan = ?", (scan,)).fetchone()[0]
             )
 
-    def open_scan(self, chain_id: int, wanted: LogFilter, from_block: int) -> int:
+    def open_scan(self, chain_id: ChainId, wanted: LogFilter, from_block: int) -> int:
         """The scan's row, made if need be.
 
         A scan that began later than `from_block` is forgotten: nobody looked at the blocks before it.
@@ -166,7 +166,7 @@ class Index:
             elif version != SCHEMA_VERSION:
                 raise BadFile(self.path, f"index format {version}, not {SCHEMA_VERSION}; delete it to rescan")
 
-    def _scan(self, chain_id: int, wanted: LogFilter) -> int | None:
+    def _scan(self, chain_id: ChainId, wanted: LogFilter) -> int | None:
         row = self._db.execute(
             "SELECT id FROM scans WHERE chain_id = ? AND contract = ? AND topic0 = ?",
             (chain_id, *_key(wanted)),
@@ -271,7 +271,7 @@ class _Settled:
         """The last block of the range that `logs` answered last."""
 
     @property
-    def chain_id(self) -> int:
+    def chain_id(self) -> ChainId:
         return self._node.chain_id
 
     @property

@@ -179,13 +179,18 @@ def identity(market: Market) -> dict[str, object]:
     """The columns that say which market at which block a row speaks of, and what its money is."""
     block: Block = market.block
     values = (block.chain_id, block.number, block.hash, block.timestamp)
-    named = dict(zip(IDENTITY, (*values, market.protocol, market.name, market.version), strict=True))
+    named: dict[str, object] = dict(
+        zip(IDENTITY, (*values, market.protocol, market.name, market.version), strict=True)
+    )
     return named | {"base_symbol": market.base_symbol}
 
 
 def factor_text(factor_wad: int) -> str:
     """A health factor as a decimal string, all 18 digits kept; empty where there is no debt."""
-    return "" if factor_wad == NO_DEBT_FACTOR else f"{factor_wad // WAD}.{factor_wad % WAD:018d}"
+    if factor_wad == NO_DEBT_FACTOR:
+        return ""
+    whole, part = divmod(abs(factor_wad), WAD)
+    return f"{'-' if factor_wad < 0 else ''}{whole}.{part:018d}"
 
 
 def to_usd(base: int, market: Market) -> float:
@@ -207,7 +212,14 @@ def as_table(rows: Sequence[dict[str, object]], columns: Sequence[str]) -> pd.Da
     """Rows as a table with one dtype per column, whether or not there are rows."""
     table = pd.DataFrame(list(rows), columns=list(columns))
     kinds = {column: _dtype(column) for column in columns}
+    if has_named_chain(table):
+        kinds["chain_id"] = "str"
     return table.astype(kinds)
+
+
+def has_named_chain(table: pd.DataFrame) -> bool:
+    """Whether a row is of a Cosmos chain, whose id is a name: then the column of chain ids is text."""
+    return "chain_id" in table and any(isinstance(chain_id, str) for chain_id in table["chain_id"])
 
 
 def _dtype(column: str) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from defiliq.errors import CallReverted
-from defiliq.types import Block
+from defiliq.types import Block, ChainId
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +49,11 @@ class Logs:
     data: tuple[bytes, ...]
 
 
-class Node(Protocol):
-    """A node of one chain. Every read names its block; 'latest' exists only in `block`."""
+class AnyNode(Protocol):
+    """A node of one chain, of whatever kind. Every read names its block; 'latest' exists only in `block`."""
 
     @property
-    def chain_id(self) -> int:
+    def chain_id(self) -> ChainId:
         """The chain that the node says it serves."""
         ...
 
@@ -65,6 +65,10 @@ class Node(Protocol):
     def block(self, tag: int | str) -> Block:
         """The block of a number or a tag (latest, safe, finalized, earliest)."""
         ...
+
+
+class Node(AnyNode, Protocol):
+    """A node of an EVM chain."""
 
     def call(
         self,

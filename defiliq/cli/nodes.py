@@ -1,23 +1,35 @@
-"""Which node to ask: --rpc-url, then RPC_URL_<chain id>, then ETH_RPC_URL, then the config file."""
+"""Which node to ask: --rpc-url or the market file, RPC_URL_<chain id>, ETH_RPC_URL, then the config file."""
 
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from defiliq.errors import BadFile, NoNodeGiven
 
+if TYPE_CHECKING:
+    from defiliq.types import ChainId
 
-def node_url(chain_id: int, given: str | None, environment: Mapping[str, str] = os.environ) -> str:
-    """The URL to use for a chain; NoNodeGiven where none is set. An empty variable counts as unset."""
-    for value in (given, environment.get(f"RPC_URL_{chain_id}"), environment.get("ETH_RPC_URL")):
+
+def node_url(chain_id: ChainId, given: str | None, environment: Mapping[str, str] = os.environ) -> str:
+    """The URL to use for a chain; NoNodeGiven where none is set. An empty variable counts as unset.
+
+    ETH_RPC_URL speaks of EVM chains only. What a variable's name cannot hold of a Cosmos chain's is an
+    underscore: RPC_URL_dydx_mainnet_1.
+    """
+    variables = [f"RPC_URL_{re.sub(r'[^0-9A-Za-z]', '_', str(chain_id))}"]
+    if isinstance(chain_id, int):
+        variables.append("ETH_RPC_URL")
+    for value in (given, *(environment.get(name) for name in variables)):
         if value is not None and value.strip():
             return value.strip()
     configured = configured_url(chain_id, config_path())
     if configured is None:
-        raise NoNodeGiven(chain_id)
+        raise NoNodeGiven(variables)
     return configured
 
 
@@ -28,7 +40,7 @@ def config_path() -> Path:
     return Path(user_config_dir("defiliq")) / "config.toml"
 
 
-def configured_url(chain_id: int, path: Path) -> str | None:
+def configured_url(chain_id: ChainId, path: Path) -> str | None:
     """A chain's entry in the [rpc] table of the config file, under its name or its id."""
     from defiliq.pipeline.chains import chain_name
 

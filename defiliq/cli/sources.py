@@ -23,11 +23,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from defiliq.book import Book
+    from defiliq.chain.cosmos import CosmosNode
     from defiliq.chain.evm import EvmNode
     from defiliq.errors import MissingPrice
     from defiliq.index import Index
     from defiliq.pipeline.reading import Step
-    from defiliq.types import Listing, Market
+    from defiliq.types import ChainId, Listing, Market
 
 _PLAIN = re.compile(r"[0-9]{1,12}")
 _END_OF_CALENDAR = 253_402_300_800
@@ -39,7 +40,7 @@ class Opened:
     """A book, and the node that it came from; a snapshot needs none."""
 
     book: Book[Any]
-    node: EvmNode | None
+    node: EvmNode | CosmosNode | None
     unpriced: tuple[MissingPrice, ...] = ()
     """Reserves that were left out for want of a price, where the market alone was read."""
 
@@ -117,7 +118,10 @@ def _load(path: str, source: Source, talk: Talk, stack: ExitStack, need_node: bo
     book = load_snapshot(path)
     _require_protocol(source.protocol, book.market.protocol)
     _warn(book, talk)
-    node = stack.enter_context(_node(book.market.block.chain_id, source)) if need_node else None
+    market = book.market
+    node = (
+        stack.enter_context(_node(market.protocol, market.block.chain_id, "", source)) if need_node else None
+    )
     return Opened(_narrowed(book, source, talk), node)
 
 
@@ -127,7 +131,7 @@ def _read(
     """Discover and read one market; accounts that could not be read are said at once."""
     from defiliq.pipeline.reading import read
 
-    node = stack.enter_context(_node(listing.chain_id, source))
+    node = stack.enter_context(_node(listing.protocol, listing.chain_id, listing.endpoint, source))
     index = stack.enter_context(_index(source))
     talk.say(f"Reading {listing.protocol} {listing.name} from {node.label}")
     with talk.progress("Reading") as tell:
@@ -154,7 +158,7 @@ def _read_market(listing: Listing, source: Source, talk: Talk, stack: ExitStack)
     from defiliq.book import Book
     from defiliq.pipeline.reading import read_market
 
-    node = stack.enter_context(_node(listing.chain_id, source))
+    node = stack.enter_context(_node(listing.protocol, listing.chain_id, listing.endpoint, source))
     talk.say(f"Reading {listing.protocol} {listing.name} from {node.label}")
     unpriced: list[MissingPrice] = []
     block = _block(source.block, listing.chain_id)
@@ -166,12 +170,17 @@ def _read_market(listing: Listing, source: Source, talk: Talk, stack: ExitStack)
     return Opened(_narrowed(book, source, talk), node, tuple(unpriced))
 
 
-def _node(chain_id: int, source: Source) -> EvmNode:
+def _node(protocol: str, chain_id: ChainId, endpoint: str, source: Source) -> EvmNode | CosmosNode:
+    """The node to ask: the one named by hand, the market file's own, or the one that is set for the chain."""
+    from defiliq.protocols import PROTOCOLS
+
+    if PROTOCOLS[protocol].node_kind == "cosmos":
+        return _cosmos_node(chain_id, endpoint, source)
     if source.replay is not None:
         from defiliq.chain.replay import replay
 
         return replay(source.replay)
-    url = node_url(chain_id, source.rpc_url)
+    url = node_url(chain_id, source.rpc_url or endpoint)
     if source.record is not None:
         from defiliq.chain.replay import record
 
@@ -179,6 +188,16 @@ def _node(chain_id: int, source: Source) -> EvmNode:
     from defiliq.chain.evm import connect
 
     return connect(url, concurrency=source.concurrency)
+
+
+def _cosmos_node(chain_id: ChainId, endpoint: str, source: Source) -> CosmosNode:
+    from defiliq.chain.cosmos import connect_cosmos
+
+    if source.replay is not None or source.record is not None:
+        raise InputError(
+            "a recording holds answers of EVM nodes only. Keep a snapshot of this market instead."
+        )
+    return connect_cosmos(node_url(chain_id, source.rpc_url or endpoint))
 
 
 def _index(source: Source) -> Index:
@@ -199,7 +218,7 @@ def _index(source: Source) -> Index:
     return Index(path)
 
 
-def _block(text: str | None, chain_id: int) -> int | str:
+def _block(text: str | None, chain_id: ChainId) -> int | str:
     if text is None:
         from defiliq.pipeline.chains import default_block
 

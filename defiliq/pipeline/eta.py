@@ -113,7 +113,8 @@ def with_eta(
     with a reserve whose interest is known at the block alone; theirs are empty too.
     """
     row_of = {owner.tobytes(): row for row, owner in enumerate(book.owners)}
-    listed = {owner: row_of[bytes.fromhex(owner[2:])] for owner in rungs["account"].unique()}
+    key_of = book.market.account_key
+    listed = {owner: row_of[key_of(owner)] for owner in rungs["account"].unique()}
     etas = find_etas(book, horizon_s, rows=list(listed.values()), on_progress=on_progress)
     by_owner = {owner: eta_columns(etas.found.get(row, _NEVER), book.market) for owner, row in listed.items()}
     columns = {

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from defiliq.ladder import IDENTITY, identity, price_usd, yearly_pct
+from defiliq.ladder import IDENTITY, has_named_chain, identity, price_usd, yearly_pct
 from defiliq.oracle.dag import (
     Dag,
     Node,
@@ -241,7 +241,7 @@ def _typed(rows: Sequence[dict[str, object]], columns: Sequence[str]) -> pd.Data
     """Rows as a table with one dtype per column; absence is empty, NaN or NA by the kind of column."""
     table = pd.DataFrame(list(rows), columns=list(columns))
     for name in columns:
-        if name in _WHOLE:
+        if name in _WHOLE and not (name == "chain_id" and has_named_chain(table)):
             table[name] = table[name].astype("int64")
         elif name in _GAPPY:
             table[name] = pd.Series([_in_range(value) for value in table[name]], dtype="Int64")

@@ -13,12 +13,12 @@ import pandas as pd
 
 from defiliq.errors import BadFile, InputError, UnknownMarket
 from defiliq.pipeline.chains import chain_id_of, chain_name
-from defiliq.protocols import PROTOCOLS
-from defiliq.types import Listing, checksum
+from defiliq.protocols import PROTOCOLS, NodeKind
+from defiliq.types import ChainId, Listing, checksum
 
 MARKET_COLUMNS = ("protocol", "chain_id", "chain", "name", "version", "from_block", "addresses")
 
-_FIELDS = {"protocol", "name", "chain_id", "from_block", "addresses", "version"}
+_FIELDS = {"protocol", "name", "chain_id", "from_block", "addresses", "version", "endpoint"}
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
 _MAX_BYTES = 1 << 20
 
@@ -99,17 +99,26 @@ def _listing(path: str, fields: Any) -> Listing:
     protocol = _text(path, fields, "protocol")
     if protocol not in PROTOCOLS:
         raise BadFile(path, f"protocol {protocol!r} is not one of {', '.join(protocol_names())}")
-    chain_id = _whole(path, fields, "chain_id")
-    if chain_id == 0:
-        raise BadFile(path, "chain_id must be positive")
+    root = PROTOCOLS[protocol].root_address
     return Listing(
         protocol=protocol,
         name=_text(path, fields, "name"),
-        chain_id=chain_id,
+        chain_id=_chain_id(path, fields, PROTOCOLS[protocol].node_kind),
         from_block=_whole(path, fields, "from_block") if "from_block" in fields else 0,
-        addresses=_addresses(path, fields, PROTOCOLS[protocol].root_address),
+        addresses=_addresses(path, fields, root) if root or "addresses" in fields else {},
         version=_text(path, fields, "version") if "version" in fields else "",
+        endpoint=_text(path, fields, "endpoint") if "endpoint" in fields else "",
     )
+
+
+def _chain_id(path: str, fields: dict[str, Any], kind: NodeKind) -> ChainId:
+    """A positive number; for a Cosmos chain its name, such as dydx-mainnet-1."""
+    if kind == "cosmos" and isinstance(fields.get("chain_id"), str):
+        return _text(path, fields, "chain_id")
+    chain_id = _whole(path, fields, "chain_id")
+    if chain_id == 0:
+        raise BadFile(path, "chain_id must be positive")
+    return chain_id
 
 
 def _text(path: str, fields: dict[str, Any], key: str) -> str:
@@ -129,7 +138,7 @@ def _whole(path: str, fields: dict[str, Any], key: str) -> int:
 def _addresses(path: str, fields: dict[str, Any], root: str) -> dict[str, str]:
     """The addresses, checksummed; a mixed-case one must carry its own checksum."""
     given = fields.get("addresses")
-    if not isinstance(given, dict) or root not in given:
+    if not isinstance(given, dict) or (root and root not in given):
         raise BadFile(path, f"'addresses' must be an object with {root!r}")
     addresses = {}
     for key, value in given.items():
@@ -161,7 +170,8 @@ def markets_table(listings: Sequence[Listing]) -> pd.DataFrame:
             "name": found.name,
             "version": found.version or "read on chain",
             "from_block": found.from_block,
-            "addresses": " ".join(f"{name}={address}" for name, address in found.addresses.items()),
+            "addresses": " ".join(f"{name}={address}" for name, address in found.addresses.items())
+            or found.endpoint,
         }
         for found in listings
     ]

@@ -78,6 +78,8 @@ def _decode(hint: Any, seen: Any, name: str) -> Any:
     origin = get_origin(hint)
     if origin in (Union, types.UnionType):
         inner = _choices(hint)
+        if set(inner) == {int, str}:  # the id of a chain
+            return _decode_plain(int if str(seen).isdecimal() else str, seen, name)
         if len(inner) > 1:
             return _decode_choice(inner, seen, name)
         return None if seen is None else _decode(inner[0], seen, name)
@@ -114,10 +116,15 @@ def _decode_mapping(arguments: tuple[Any, ...], seen: Any, name: str) -> dict[An
 
 def _decode_plain(hint: Any, seen: Any, name: str) -> Any:
     if hint is int:
-        digits = seen.removeprefix("-") if isinstance(seen, str) else ""
-        if not (digits.isascii() and digits.isdecimal()) or len(digits) > _MAX_DIGITS:
-            raise NotEncoded(f"{name} must be an integer as a string")
-        return int(seen)
+        return decode_int(seen, name)
     if not isinstance(seen, hint):
         raise NotEncoded(f"{name} must be a {hint.__name__}")
     return seen
+
+
+def decode_int(seen: Any, name: str) -> int:
+    """An integer from its decimal string; NotEncoded where it is anything else."""
+    digits = seen.removeprefix("-") if isinstance(seen, str) else ""
+    if not (digits.isascii() and digits.isdecimal()) or len(digits) > _MAX_DIGITS:
+        raise NotEncoded(f"{name} must be an integer as a string")
+    return int(seen)

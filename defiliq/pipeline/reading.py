@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from defiliq.book import Book
-from defiliq.chain.node import Node
+from defiliq.chain.node import AnyNode
 from defiliq.errors import IncompleteScan, InputError, MissingPrice, NodeError, NotAMarket, WrongChain
 from defiliq.index import Index, discover
 from defiliq.pipeline.chains import default_block
@@ -33,7 +33,7 @@ Progress: TypeAlias = Callable[[Step], None]
 
 
 def read(
-    node: Node,
+    node: AnyNode,
     listing: Listing,
     at: int | str | None = None,
     *,
@@ -46,7 +46,7 @@ def read(
     """Every account of a market at one block: found in its logs, then read from its contracts.
 
     `at` is a number or a tag; where it is left out, see `default_block`.
-    With `owners`, (N, 20) addresses, nothing is searched. Without an `index`, every log is read anew.
+    With `owners`, (N, K) keys of accounts, nothing is searched. Without an `index`, every log is read anew.
     Supplies that back nothing are left out unless `uncounted` asks for them.
     """
     at = default_block(listing.chain_id) if at is None else at
@@ -55,7 +55,7 @@ def read(
         if owners is None:
             owners = _discover(node, listing, block, index, on_progress)
         book = PROTOCOLS[listing.protocol].read(
-            node, listing, owners, block, _reading(on_progress, len(owners)), uncounted=uncounted
+            node, listing, owners, block, _reading(on_progress, owners), uncounted=uncounted
         )
     except NotAMarket as error:
         raise _perhaps_younger(node, block, at, error) from None
@@ -63,7 +63,7 @@ def read(
 
 
 def read_market(
-    node: Node,
+    node: AnyNode,
     listing: Listing,
     at: int | str | None = None,
     *,
@@ -93,7 +93,7 @@ def over_debt(book: Book[Any], min_debt_usd: float | str) -> Book[Any]:
     return book.keep(np.array(kept, dtype=np.bool_))
 
 
-def _block(node: Node, listing: Listing, at: int | str) -> Block:
+def _block(node: AnyNode, listing: Listing, at: int | str) -> Block:
     """The block to read at, on the listing's chain and not before its birth."""
     if node.chain_id != listing.chain_id:
         raise WrongChain(node.label, node.chain_id, listing.chain_id)
@@ -107,7 +107,7 @@ def _block(node: Node, listing: Listing, at: int | str) -> Block:
     return block
 
 
-def _perhaps_younger(node: Node, block: Block, at: int | str, error: NotAMarket) -> NotAMarket:
+def _perhaps_younger(node: AnyNode, block: Block, at: int | str, error: NotAMarket) -> NotAMarket:
     """The error with a hint, where a later block might hold the market."""
     head = node.block("latest").number
     if head == block.number:
@@ -117,10 +117,16 @@ def _perhaps_younger(node: Node, block: Block, at: int | str, error: NotAMarket)
 
 
 def _discover(
-    node: Node, listing: Listing, block: Block, index: Index | None, on_progress: Progress | None
-) -> NDArray[np.uint8]:
-    """Whom to ask about. A search that stops half-way says how far it came; what it found is in the index."""
-    wanted, owner_of = PROTOCOLS[listing.protocol].discovery(node, listing, block)
+    node: Any, listing: Listing, block: Block, index: Index | None, on_progress: Progress | None
+) -> NDArray[np.uint8] | None:
+    """Whom to ask about, None where the chain itself lists all.
+
+    A search that stops half-way says how far it came; what it found is in the index.
+    """
+    searched = PROTOCOLS[listing.protocol].discovery(node, listing, block)
+    if searched is None:
+        return None
+    wanted, owner_of = searched
 
     def tell(done: int, first: int, last: int, accounts: int) -> None:
         if on_progress is not None:
@@ -139,9 +145,9 @@ def _discover(
             kept.close()
 
 
-def _reading(on_progress: Progress | None, accounts: int) -> Callable[[int, int], None]:
+def _reading(on_progress: Progress | None, owners: NDArray[np.uint8] | None) -> Callable[[int, int], None]:
     def tell(done: int, total: int) -> None:
         if on_progress is not None:
-            on_progress(Step("read", done, total, accounts))
+            on_progress(Step("read", done, total, done if owners is None else len(owners)))
 
     return tell

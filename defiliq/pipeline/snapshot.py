@@ -16,16 +16,17 @@ import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from defiliq.book import Amounts, Book
+from defiliq.amounts import Amounts, Signed
+from defiliq.book import Book
 from defiliq.errors import BadFile, InputError
 from defiliq.ladder import identity
-from defiliq.pipeline.market_json import NotEncoded, decode, encode
+from defiliq.pipeline.market_json import NotEncoded, decode, decode_int, encode
 from defiliq.pipeline.soundness import require_whole
 from defiliq.protocols import PROTOCOLS
 from defiliq.types import Market, StableDebt
 from defiliq.view.files import replace_file
 
-FORMAT = "3"
+FORMAT = "4"
 _METADATA = b"defiliq"
 
 _LEG_COLUMNS = {
@@ -42,13 +43,14 @@ _LEG_COLUMNS = {
     "debt_index": pa.string(),
     "debt_index_high": pa.uint64(),
     "debt_index_low": pa.uint64(),
+    "funding_index": pa.string(),
     "counted": pa.bool_(),
     "stable_principal": pa.string(),
     "stable_rate_ray": pa.string(),
     "stable_updated_at": pa.int64(),
 }
-"""Column to type. All that describe a leg are null in the row of an account without legs, and `debt_index` is
-where the protocol keeps none."""
+"""Column to type. All that describe a leg are null in the row of an account without legs, and the two indices
+are where the protocol keeps none."""
 
 
 def save_snapshot(book: Book[Any], path: str | Path) -> Path:
@@ -74,7 +76,7 @@ def load_snapshot(path: str | Path) -> Book[Any]:
         raise BadFile(shown, "there is no such file") from None
     except OSError as error:
         raise BadFile(shown, error.strerror or str(error).splitlines()[0]) from None
-    except (NotEncoded, pa.ArrowException, ValueError, KeyError, TypeError) as error:
+    except (NotEncoded, pa.ArrowException, ValueError, KeyError, TypeError, OverflowError) as error:
         text = str(error).splitlines() or [type(error).__name__]
         raise BadFile(shown, f"it is not a whole snapshot ({text[0]})") from None
 
@@ -121,6 +123,8 @@ def _leg_columns(book: Book[Any]) -> dict[str, pa.Array]:
         "stable_rate_ray": [None if debt is None else str(debt.rate_ray) for debt in stable],
         "stable_updated_at": [None if debt is None else debt.updated_at for debt in stable],
     }
+    funding = book.funding_index
+    columns["funding_index"] = [None if leg is None or funding is None else str(funding[leg]) for leg in legs]
     columns |= _amount_columns("collateral", book.collateral, legs)
     columns |= _amount_columns("debt", book.debt, legs)
     columns |= _amount_columns("debt_index", book.debt_index, legs)
@@ -176,13 +180,14 @@ def _book(table: pa.Table, market: Market, failed: dict[str, str]) -> Book[Any]:
     modes = table.column("mode").to_pylist()
     book = Book(
         market=market,
-        owners=_owners([names[k] for k in starts]),
+        owners=_owners(market, [names[k] for k in starts]),
         modes=np.array([modes[k] for k in starts], dtype=np.uint8),
         first_leg=np.array([0, *(before[end] for end in ends)], dtype=np.int64),
         reserves=_numbers(legs, "reserve", np.int16),
         collateral=_amounts(legs, "collateral"),
         debt=_amounts(legs, "debt"),
         debt_index=_debt_index(legs),
+        funding_index=_funding_index(legs),
         counted=_numbers(legs, "counted", np.bool_),
         stable=_stable(legs),
         failed=failed,
@@ -201,11 +206,12 @@ def _require_known(book: Book[Any]) -> None:
         raise NotEncoded(odd)
 
 
-def _owners(names: Sequence[Any]) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    raw = [bytes.fromhex(name.removeprefix("0x")) for name in names]
-    if any(len(owner) != 20 for owner in raw):
-        raise NotEncoded("an account is no address")
-    return np.frombuffer(b"".join(raw), dtype=np.uint8).reshape(len(raw), 20)
+def _owners(market: Market, names: Sequence[str]) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    try:
+        keys = [market.account_key(name) for name in names]
+    except InputError as error:
+        raise NotEncoded(str(error)) from None
+    return np.frombuffer(b"".join(keys), dtype=np.uint8).reshape(len(keys), market.account_bytes)
 
 
 def _numbers(legs: pa.Table, name: str, kind: Any) -> Any:
@@ -224,6 +230,16 @@ def _debt_index(legs: pa.Table) -> Amounts | None:
     """The debts' indices; None where no leg has one."""
     gaps = legs.column("debt_index_high").null_count
     return None if gaps == len(legs) > 0 else _amounts(legs, "debt_index")
+
+
+def _funding_index(legs: pa.Table) -> Signed | None:
+    """The positions' funding indices; None where no leg has one."""
+    column = legs.column("funding_index")
+    if column.null_count == len(legs):
+        return None
+    if column.null_count:
+        raise NotEncoded("column funding_index has gaps")
+    return Signed.of([decode_int(text, "funding_index") for text in column.to_pylist()])
 
 
 def _stable(legs: pa.Table) -> dict[int, StableDebt]:

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from defiliq.book import Book
-from defiliq.chain.node import Node
+from defiliq.chain.node import AnyNode
 from defiliq.errors import BlockChanged, CallReverted, WrongChain
 from defiliq.ladder import IDENTITY, identity
 from defiliq.pipeline.judge import choose_drivers
@@ -60,7 +60,7 @@ class Verification:
 
 
 def verify(
-    node: Node,
+    node: AnyNode,
     book: Book[Any],
     *,
     sample: int | None = None,
@@ -111,7 +111,7 @@ def _as_table(wrong: Sequence[dict[str, object]]) -> pd.DataFrame:
     return pd.DataFrame(list(wrong), columns=list(DISAGREEMENT_COLUMNS)).astype(text)
 
 
-def _require_same_chain(node: Node, book: Book[Any]) -> None:
+def _require_same_chain(node: AnyNode, book: Book[Any]) -> None:
     """A snapshot can only be verified where its block is still that block."""
     block = book.market.block
     if node.chain_id != block.chain_id:
@@ -127,7 +127,7 @@ def _sample(accounts: int, sample: int | None, seed: int) -> Sequence[int]:
     return random.Random(seed).sample(range(accounts), sample)  # noqa: S311 - a sample, not a secret
 
 
-def _compare(node: Node, book: Book[Any], rows: Sequence[int], wrong: list[dict[str, object]]) -> int:
+def _compare(node: AnyNode, book: Book[Any], rows: Sequence[int], wrong: list[dict[str, object]]) -> int:
     """Ask about accounts as they stand; the number that agree."""
     protocol, market = PROTOCOLS[book.market.protocol], book.market
     answers = protocol.ask_many(node, [Question(market, book.owner(row)) for row in rows], market)
@@ -141,7 +141,7 @@ def _compare(node: Node, book: Book[Any], rows: Sequence[int], wrong: list[dict[
 
 
 def _ask_levels(
-    node: Node, book: Book[Any], levels: Sequence[Level], nearer: int, wrong: list[dict[str, object]]
+    node: AnyNode, book: Book[Any], levels: Sequence[Level], nearer: int, wrong: list[dict[str, object]]
 ) -> int:
     """Ask at each level, or `nearer` integers closer to spot; how often the contract says what we say."""
     protocol = PROTOCOLS[book.market.protocol]

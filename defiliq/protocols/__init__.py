@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, Protocol
+from typing import Any, Final, Literal, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from defiliq.book import Book, MarginTerms, ValueTerms
-from defiliq.chain.node import LogFilter, Logs, Node
+from defiliq.chain.node import LogFilter, Logs
 from defiliq.errors import CallReverted, MissingPrice
 from defiliq.protocols import aave_v3, compound_v2, compound_v3
 from defiliq.protocols.explained import LegValue
@@ -25,6 +25,8 @@ from defiliq.types import (
     TimeRule,
 )
 
+NodeKind: TypeAlias = Literal["evm", "cosmos"]
+
 
 class Answered(Protocol):
     """The contract's own word about an account."""
@@ -38,8 +40,8 @@ class Answered(Protocol):
 class LendingProtocol(Protocol):
     """A folder under `protocols`: its module satisfies this, and mypy checks it.
 
-    A market goes back only into the protocol that read it, so each takes its own subclass of `Market`: `Any`
-    stands for that here.
+    A market goes back only into the protocol that read it, so each takes its own subclass of `Market`, and
+    asks its own kind of node: `Any` stands for both here.
     """
 
     @property
@@ -48,8 +50,13 @@ class LendingProtocol(Protocol):
         ...
 
     @property
+    def node_kind(self) -> NodeKind:
+        """What kind of node it is read from."""
+        ...
+
+    @property
     def root_address(self) -> str:
-        """The one address that a market file must give; the rest is read from the chain."""
+        """The one address that a market file must give; '' where the chain itself is the market."""
         ...
 
     @property
@@ -62,14 +69,14 @@ class LendingProtocol(Protocol):
         ...
 
     def discovery(
-        self, node: Node, listing: Listing, at: Block
-    ) -> tuple[LogFilter, Callable[[Logs], NDArray[np.uint8]]]:
-        """The logs that name every account, and whom each log names."""
+        self, node: Any, listing: Listing, at: Block
+    ) -> tuple[LogFilter, Callable[[Logs], NDArray[np.uint8]]] | None:
+        """The logs that name every account, and whom each log names; None where the chain lists accounts."""
         ...
 
     def read_market(
         self,
-        node: Node,
+        node: Any,
         listing: Listing,
         at: Block,
         on_missing: Callable[[MissingPrice], None] | None = None,
@@ -82,15 +89,18 @@ class LendingProtocol(Protocol):
 
     def read(
         self,
-        node: Node,
+        node: Any,
         listing: Listing,
-        owners: NDArray[np.uint8],
+        owners: Any,
         at: Block,
         on_progress: Callable[[int, int], None] | None = None,
         *,
         uncounted: bool = False,
     ) -> Book[Any]:
-        """The state of accounts at one block; with `uncounted`, also supplies that back nothing."""
+        """The state of accounts at one block; with `uncounted`, also supplies that back nothing.
+
+        `owners` are (N, account_bytes) keys of accounts; None stands for all where `discovery` gives None.
+        """
         ...
 
     def health(self, account: Account, market: Any) -> Health:
@@ -129,7 +139,7 @@ class LendingProtocol(Protocol):
         """Why no contract could have made a book from a file; '' where nothing speaks against it."""
         ...
 
-    def ask_many(self, node: Node, asked: Sequence[Question], spot: Any) -> Sequence[Answered | CallReverted]:
+    def ask_many(self, node: Any, asked: Sequence[Question], spot: Any) -> Sequence[Answered | CallReverted]:
         """The contract's own answer to each question, where `spot` is the market as the chain has it."""
         ...
 

@@ -16,7 +16,7 @@ from defiliq.oracle.compose import Quote
 from defiliq.oracle.resolve import resolve
 from defiliq.oracle.survey import LATEST_ANSWER, LATEST_ROUND
 from defiliq.pricing.graph import PriceGraph
-from defiliq.types import Block, Feed
+from defiliq.types import Block, ChainId, Feed
 from tests.builders import BLOCK, NOW, address
 
 Answer: TypeAlias = int | str | bytes | tuple[int, ...]
@@ -47,7 +47,7 @@ class Chain:
     asked: int = 0
     """How often the node was called."""
     label: str = "http://fake"
-    chain_id: int = BLOCK.chain_id
+    chain_id: ChainId = BLOCK.chain_id
 
     def put(self, at: str, **getters: Answer) -> str:
         """A contract with some getters, added to those that it has."""

@@ -18,6 +18,7 @@ from defiliq.protocols.aave_v3.soundness import unsound
 from defiliq.protocols.aave_v3.values import values
 
 name: Final[str] = "aave-v3"
+node_kind: Final = "evm"
 root_address: Final[str] = "pool_addresses_provider"
 market_type: Final[type[AaveMarket]] = AaveMarket
 
@@ -34,6 +35,7 @@ __all__ = [
     "margin",
     "market_type",
     "name",
+    "node_kind",
     "read",
     "read_market",
     "remarks",

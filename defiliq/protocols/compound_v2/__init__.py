@@ -17,6 +17,7 @@ from defiliq.protocols.compound_v2.soundness import unsound
 from defiliq.protocols.compound_v2.take import take
 
 name: Final[str] = "compound-v2"
+node_kind: Final = "evm"
 root_address: Final[str] = "comptroller"
 market_type: Final[type[CompoundMarket]] = CompoundMarket
 
@@ -32,6 +33,7 @@ __all__ = [
     "margin",
     "market_type",
     "name",
+    "node_kind",
     "read",
     "read_market",
     "remarks",

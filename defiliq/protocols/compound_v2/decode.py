@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,14 +13,14 @@ from defiliq.protocols.compound_v2 import abi
 from defiliq.protocols.compound_v2.accrual import exchange_rate
 from defiliq.protocols.compound_v2.fetch import RawMarket
 from defiliq.protocols.compound_v2.market import COIN, Clock, CompoundMarket, CTokenReserve
-from defiliq.types import Block, Feed, Listing
+from defiliq.types import Block, ChainId, Feed, Listing
 from defiliq.units import HIGHEST_PRICE, WAD
 
 PRICE_DECIMALS: Final = 36
 """The decimals of an oracle's price and of the token together (PriceOracle.getUnderlyingPrice)."""
 MAX_MANTISSA: Final = 2**128 - 1
 COIN_DECIMALS: Final = 18
-COINS: Final = {
+COINS: Final[Mapping[ChainId, str]] = {
     1: "ETH",
     10: "ETH",
     56: "BNB",
@@ -110,7 +110,7 @@ def _with_prices(raw: RawMarket, symbols: Sequence[str]) -> tuple[tuple[int, ...
     return rows, dropped
 
 
-def decode_symbols(raw: RawMarket, chain_id: int) -> tuple[str, ...]:
+def decode_symbols(raw: RawMarket, chain_id: ChainId) -> tuple[str, ...]:
     """What each underlying is called; where two cTokens share one, each gets the start of its address."""
     coin = COINS.get(chain_id)
     said: list[bytes | CallReverted] = [

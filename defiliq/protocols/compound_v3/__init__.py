@@ -18,6 +18,7 @@ from defiliq.protocols.compound_v3.take import take
 from defiliq.protocols.compound_v3.values import values
 
 name: Final[str] = "compound-v3"
+node_kind: Final = "evm"
 root_address: Final[str] = "comet"
 market_type: Final[type[CometMarket]] = CometMarket
 
@@ -35,6 +36,7 @@ __all__ = [
     "margin",
     "market_type",
     "name",
+    "node_kind",
     "read",
     "read_market",
     "remarks",

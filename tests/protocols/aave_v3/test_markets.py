@@ -26,6 +26,7 @@ def test_every_listing_is_well_formed() -> None:
         assert listing.protocol == "aave-v3"
         assert re.fullmatch(r"[A-Z][A-Za-z]+", listing.name)
         assert re.fullmatch(r"[a-z]+", listing.chain)
+        assert isinstance(listing.chain_id, int)
         assert listing.chain_id > 0
         assert listing.from_block >= 0
         assert set(listing.addresses) == {"pool_addresses_provider", "pool"}

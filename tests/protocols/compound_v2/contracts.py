@@ -11,7 +11,7 @@ from defiliq.chain.calldata import calldata
 from defiliq.chain.node import Call, LogFilter, Logs, Override
 from defiliq.errors import CallReverted, RpcError
 from defiliq.protocols.compound_v2 import abi
-from defiliq.types import Block, Listing
+from defiliq.types import Block, ChainId, Listing
 from tests.builders import BLOCK, address
 
 WAD = 10**18
@@ -30,7 +30,7 @@ class Contracts:
     label: str = "http://fake"
 
     @property
-    def chain_id(self) -> int:
+    def chain_id(self) -> ChainId:
         return self.at.chain_id
 
     def put(

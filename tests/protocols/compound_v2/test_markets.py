@@ -25,6 +25,7 @@ def test_every_listing_is_well_formed() -> None:
     for listing in load_listings():
         assert listing.protocol == "compound-v2"
         assert re.fullmatch(r"[a-z]+", listing.chain)
+        assert isinstance(listing.chain_id, int)
         assert listing.chain_id > 0
         assert set(listing.addresses) == {"comptroller"}
         assert all(is_checksum_address(address) for address in listing.addresses.values())

@@ -1,0 +1,116 @@
+"""Everything defiliq raises on purpose. The message says what was seen and what to do, in one line.
+
+DefiliqError                       exit code 1
+├── NodeError                      the node, or the way to it
+│   ├── NodeUnreachable            no connection, or no answer in time, after all retries
+│   │   └── NodeTimeout            connected, but no answer in time
+│   ├── RateLimited                429 after all retries
+│   ├── BadResponse                not JSON, cut short, or not what was asked
+│   │   └── TooLarge               the question or its answer exceeds a size limit
+│   ├── RpcError                   a JSON-RPC error that has no better name here
+│   ├── RangeTooLarge              eth_getLogs refused the range; carries a suggested last block
+│   ├── CallReverted               a contract refused a call
+│   ├── BlockNotFound              the block is in the future, or unknown to the node
+│   ├── HistoryUnavailable         the node no longer has the state of that block
+│   ├── WrongChain                 the node serves another chain than the market is on
+│   ├── BlockChanged               the pinned block was replaced while it was read
+│   ├── IncompleteScan             exit code 3: the search for accounts stopped half-way
+│   └── CallNotRecorded            a replaying node was asked something that was not recorded
+├── ReadError                      the node answered, but not with what the protocol should say
+│   ├── NotAMarket                 no code, or another contract, at a market's address
+│   ├── DecodeError                an answer of the wrong shape
+│   ├── UnsupportedRevision        an arithmetic version that has not been ported
+│   ├── UnsupportedFork            a fork whose own arithmetic has not been ported
+│   ├── UnsupportedReserve         a reserve whose own arithmetic has not been ported
+│   │   └── NoLaterTime            one that is known at the block alone
+│   └── MissingPrice               a reserve without a positive oracle price
+├── UnresolvedLevel                rounding alone decides an account's level; counted, never guessed
+├── UnresolvedEta                  the same of the instant at which it breaks
+├── MissingExtra                   an optional package that the asked output needs is not installed
+└── InputError                     exit code 2: what the user gave cannot be used
+    ├── UnknownMarket
+    ├── UnknownDriver
+    │   └── SeveralDrivers         a name that fits several of them
+    ├── NoStoredIndices            stored indices were asked for where a protocol keeps none apart
+    ├── BadUrl                     an RPC URL that is none
+    ├── BadFile                    a market file, snapshot or recording that cannot be read
+    └── NoNodeGiven                no RPC URL by option, environment or config file
+"""
+
+from defiliq.errors.base import DefiliqError
+from defiliq.errors.given import (
+    BadFile,
+    BadUrl,
+    InputError,
+    NoNodeGiven,
+    NoStoredIndices,
+    SeveralDrivers,
+    UnknownDriver,
+    UnknownMarket,
+)
+from defiliq.errors.judge import MissingExtra, UnresolvedEta, UnresolvedLevel
+from defiliq.errors.node import (
+    BadResponse,
+    BlockChanged,
+    BlockNotFound,
+    CallNotRecorded,
+    CallReverted,
+    HistoryUnavailable,
+    IncompleteScan,
+    NodeError,
+    NodeTimeout,
+    NodeUnreachable,
+    RangeTooLarge,
+    RateLimited,
+    RpcError,
+    TooLarge,
+    WrongChain,
+)
+from defiliq.errors.read import (
+    DecodeError,
+    MissingPrice,
+    NoLaterTime,
+    NotAMarket,
+    ReadError,
+    UnsupportedFork,
+    UnsupportedReserve,
+    UnsupportedRevision,
+)
+
+__all__ = [
+    "BadFile",
+    "BadResponse",
+    "BadUrl",
+    "BlockChanged",
+    "BlockNotFound",
+    "CallNotRecorded",
+    "CallReverted",
+    "DecodeError",
+    "DefiliqError",
+    "HistoryUnavailable",
+    "IncompleteScan",
+    "InputError",
+    "MissingExtra",
+    "MissingPrice",
+    "NoLaterTime",
+    "NoNodeGiven",
+    "NoStoredIndices",
+    "NodeError",
+    "NodeTimeout",
+    "NodeUnreachable",
+    "NotAMarket",
+    "RangeTooLarge",
+    "RateLimited",
+    "ReadError",
+    "RpcError",
+    "SeveralDrivers",
+    "TooLarge",
+    "UnknownDriver",
+    "UnknownMarket",
+    "UnresolvedEta",
+    "UnresolvedLevel",
+    "UnsupportedFork",
+    "UnsupportedReserve",
+    "UnsupportedRevision",
+    "WrongChain",
+]

@@ -1,0 +1,39 @@
+"""The exact things: frozen, slotted, ints. Many things are columns instead: see `book`.
+
+A price lives in a *feed*: one source contract as one market asks it, shared by all reserves that have the
+same one. A *driver* (see `pricing`) moves one or more feeds, each by an integer function of one integer.
+"""
+
+from defiliq.types.account import Account, Leg, StableDebt
+from defiliq.types.chain import Block, ChainId, Listing, checksum
+from defiliq.types.health import NO_DEBT_FACTOR, Health, Liquidation, Refusal, Seizure, Taking, Untold
+from defiliq.types.level import Eta, EtaOutcome, Level, Outcome, Question, Rule, Side, TimeRule
+from defiliq.types.market import Feed, Market, Reserve
+
+__all__ = [
+    "NO_DEBT_FACTOR",
+    "Account",
+    "Block",
+    "ChainId",
+    "Eta",
+    "EtaOutcome",
+    "Feed",
+    "Health",
+    "Leg",
+    "Level",
+    "Liquidation",
+    "Listing",
+    "Market",
+    "Outcome",
+    "Question",
+    "Refusal",
+    "Reserve",
+    "Rule",
+    "Seizure",
+    "Side",
+    "StableDebt",
+    "Taking",
+    "TimeRule",
+    "Untold",
+    "checksum",
+]
