@@ -29,7 +29,7 @@ class Perpetual(Reserve):
     exponent: int
     """A price integer is 10**exponent dollars."""
     funding_index: int = 0
-    """What one quantum has paid as funding since the beginning, in millionths of a quote quantum; signed."""
+    """What a quantum has paid as funding since the beginning, in millionths of a quote quantum; signed."""
     open_interest: int = 0
     """Base quantums that are long, which is also what is short."""
     initial_margin_ppm: int = 0
@@ -40,7 +40,7 @@ class Perpetual(Reserve):
     open_interest_upper_cap: int = 0
     """... up to the whole notional here; 0 where it never grows."""
     is_isolated: bool = False
-    """Whether it has a collateral pool and an insurance fund of its own, and excludes every other position."""
+    """Whether it has a collateral pool and insurance fund of its own, and excludes every other position."""
     clob_status: ClobStatus = "none"
     step_base_quantums: int = 0
     """Orders are multiples of it."""
