@@ -1,0 +1,150 @@
+"""Verdicts over stretches of a driver against the verdict at every integer of them."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import HealthCheck, event, given, settings
+from hypothesis import strategies as st
+
+from defiliq.engine.solve import find_levels
+from defiliq.errors import UnresolvedLevel
+from defiliq.pricing.driver import Driver, Move, driver_of_feeds
+from defiliq.protocols.dydx_v4.market import DydxMarket
+from defiliq.protocols.dydx_v4.rules import rule
+from defiliq.types import Account, Side
+from tests.protocols.dydx_v4.states import accounts, at_the_edge, chain, chains, drivers, holding, perpetual
+
+MANY = settings(max_examples=600, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+WIDEST = 60
+
+
+@st.composite
+def scenes(draw: st.DrawFn) -> tuple[DydxMarket, Account, Driver]:
+    """Small numbers near the edge, where every rounding can flip a verdict; and now and then large ones."""
+    small = draw(st.integers(0, 3)) > 0
+    market = draw(chains(small=small))
+    most = 5000 if small else 2**70
+    account = draw(st.one_of(at_the_edge(market, most=most), accounts(market, most=most)))
+    return market, account, draw(drivers(market))
+
+
+@MANY
+@given(scenes(), st.integers(0, WIDEST), st.integers(0, WIDEST), st.booleans())
+def test_a_verdict_over_a_stretch_holds_at_every_integer(
+    scene: tuple[DydxMarket, Account, Driver], near: int, width: int, falls: bool
+) -> None:
+    market, account, driver = scene
+    law = rule(account, market)
+    start = max(driver.lowest, driver.spot - near)
+    walk = [at for at in range(start, driver.spot + width + 1) if driver.lowest <= at <= driver.highest]
+    if falls:
+        walk.reverse()
+    verdict = law.verdict_over(driver.stretch(market.prices, walk[0], walk[-1]))
+    verdicts = {law.liquidatable(driver.lead(market.prices, at)) for at in walk}
+    event(f"{verdict} where {sorted(verdicts)}")
+    if verdict is None:
+        assert len(walk) > 1
+    else:
+        assert verdicts == {verdict}
+
+
+@MANY
+@given(scenes(), st.integers(1, WIDEST))
+def test_a_verdict_down_to_a_price_of_one_holds(
+    scene: tuple[DydxMarket, Account, Driver], highest: int
+) -> None:
+    """Near 0 all notionals are cut to 0, and whoever needs no margin is not liquidated."""
+    market, account, driver = scene
+    law = rule(account, market)
+    walk = range(driver.lowest, min(driver.lowest + highest, driver.highest) + 1)
+    verdict = law.verdict_over(driver.stretch(market.prices, walk[0], walk[-1]))
+    verdicts = {law.liquidatable(driver.lead(market.prices, at)) for at in walk}
+    event(f"{verdict} where {sorted(verdicts)}")
+    assert verdict is None or verdicts == {verdict}
+
+
+@MANY
+@given(scenes(), st.integers(-50, 50))
+def test_a_single_integer_is_always_decided(scene: tuple[DydxMarket, Account, Driver], away: int) -> None:
+    market, account, driver = scene
+    at = min(max(driver.lowest, driver.spot + away), driver.highest)
+    law = rule(account, market)
+    expected = law.liquidatable(driver.lead(market.prices, at))
+    assert law.verdict_over(driver.stretch(market.prices, at, at)) is expected
+
+
+@settings(MANY, max_examples=300)
+@given(scenes())
+def test_a_level_is_the_nearest_of_all_integers(scene: tuple[DydxMarket, Account, Driver]) -> None:
+    """Every integer between spot and the level, or up to 300 of them, is safe; the level is not."""
+    market, account, driver = scene
+    law = rule(account, market)
+
+    def liquidatable(at: int) -> bool:
+        return law.liquidatable(driver.lead(market.prices, at))
+
+    try:
+        found = find_levels(law, 0, market.prices, driver, most_looks=20_000)
+    except UnresolvedLevel:
+        event("only rounding decides")
+        return
+    levels = {level.side: level for level in found}
+    event(", ".join(sorted(f"{level.side} {level.outcome}" for level in found)))
+    if any(level.outcome == "already" for level in levels.values()):
+        assert liquidatable(driver.spot)
+        return
+    sides: tuple[tuple[int, Side, int], ...] = ((-1, "long", driver.shallow), (1, "short", driver.highest))
+    for step, side, end in sides:
+        price = levels[side].price if side in levels else None
+        last = max(driver.lowest, end, driver.spot - 300) if step < 0 else min(end, driver.spot + 300)
+        if price is not None:
+            assert liquidatable(price)
+            last = max(last, price + 1) if step < 0 else min(last, price - 1)
+        assert not any(liquidatable(at) for at in range(driver.spot, last + step, step))
+
+
+def test_straight_lines_decide_where_the_worst_case_does_not() -> None:
+    """A long and a short of equal size rise together a hundredfold: the worst case tells nothing."""
+    market = chain([perpetual(1), perpetual(2)], [100, 100])
+    driver = driver_of_feeds("X", 100, 1, [Move(1), Move(2)])
+    stretch = driver.stretch(market.prices, 10, 1000)
+    assert rule(holding(10**7, 10**5, -(10**5)), market).verdict_over(stretch) is False
+    assert rule(holding(-1, 10**5, -(10**5)), market).verdict_over(stretch) is True
+    assert rule(holding(10**6, 10**5, -(10**5)), market).verdict_over(stretch) is None
+
+
+@pytest.mark.parametrize("side", [1, -1])
+def test_margins_that_leave_their_line_by_nearly_all_they_can(side: int) -> None:
+    """Ten positions under one driver whose roundings fall together in places: every short stretch."""
+    listed = [
+        perpetual(
+            k, atomic_resolution=-7, initial_margin_ppm=333_333 + 33 * k, maintenance_fraction_ppm=700_000
+        )
+        for k in range(1, 9)
+    ]
+    market = chain(listed, [30] * 8)
+    driver = driver_of_feeds("X", 30, 1, [Move(k, 10 + k, 12) for k in range(1, 9)])
+    sizes = [side * (-1) ** k * (13 + k) for k in range(1, 9)]
+    at_spot = -rule(holding(0, *sizes), market).margin(market.prices)
+    told = []
+    for usdc in range(at_spot - 12, at_spot + 13):
+        law = rule(holding(usdc, *sizes), market)
+        verdicts = [law.liquidatable(driver.lead(market.prices, at)) for at in range(60)]
+        for start in range(15, 40):
+            for end in range(start, start + 16):
+                verdict = law.verdict_over(driver.stretch(market.prices, start, end))
+                told.append(verdict)
+                if verdict is not None:
+                    assert set(verdicts[start : end + 1]) == {verdict}, (usdc, start, end)
+    assert set(told) == {True, False, None}
+
+
+def test_no_margin_no_liquidation_however_deep_the_debt() -> None:
+    """A short of dust under debt: worth nothing below a price of 10, where the chain leaves it alone."""
+    market = chain([perpetual(1, atomic_resolution=-7)], [50])
+    law, driver = rule(holding(-5, -1), market), driver_of_feeds("X", 50, 1, [Move(1)])
+    assert [law.liquidatable([1, at]) for at in (1, 9, 10, 50)] == [False, False, True, True]
+    assert law.verdict_over(driver.stretch(market.prices, 1, 9)) is False
+    assert law.verdict_over(driver.stretch(market.prices, 1, 10)) is None
+    assert law.verdict_over(driver.stretch(market.prices, 10, 50)) is True
+    assert law.margin([1, 1]) == -5
