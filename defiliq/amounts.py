@@ -39,6 +39,13 @@ class Amounts:
             np.array([value & LOW_64 for value in values], dtype=np.uint64),
         )
 
+    @classmethod
+    def joined(cls, parts: Sequence[Amounts]) -> Amounts:
+        """Several columns in a row, at least one."""
+        return cls(
+            np.concatenate([part.high for part in parts]), np.concatenate([part.low for part in parts])
+        )
+
     def __len__(self) -> int:
         return len(self.low)
 
@@ -76,6 +83,12 @@ class Signed:
         """Columns of Python ints; OverflowError where a size has more than 128 bits."""
         below_zero = np.array([value < 0 for value in values], dtype=np.bool_)
         return cls(Amounts.of([abs(value) for value in values]), below_zero)
+
+    @classmethod
+    def joined(cls, parts: Sequence[Signed]) -> Signed:
+        """Several columns in a row, at least one."""
+        below_zero = np.concatenate([part.below_zero for part in parts])
+        return cls(Amounts.joined([part.size for part in parts]), below_zero)
 
     def __getitem__(self, leg: int) -> int:
         return -self.size[leg] if self.below_zero[leg] else self.size[leg]

@@ -117,6 +117,27 @@ class Book(Generic[M]):
             funding_index=None if self.funding_index is None else self.funding_index.take(legs),
         )
 
+    @classmethod
+    def joined(cls, market: M, parts: Sequence[Book[M]]) -> Book[M]:
+        """The accounts of several books of one market in a row; at least one book, without stable debts."""
+        funding = [
+            Signed.of([0] * part.legs) if part.funding_index is None else part.funding_index for part in parts
+        ]
+        counts = [np.diff(part.first_leg) for part in parts]
+        has_funding = any(part.funding_index is not None for part in parts)
+        return cls(
+            market=market,
+            owners=np.concatenate([part.owners for part in parts]),
+            modes=np.concatenate([part.modes for part in parts]),
+            first_leg=np.concatenate(([0], np.cumsum(np.concatenate(counts)))),
+            reserves=np.concatenate([part.reserves for part in parts]),
+            collateral=Amounts.joined([part.collateral for part in parts]),
+            debt=Amounts.joined([part.debt for part in parts]),
+            counted=np.concatenate([part.counted for part in parts]),
+            funding_index=Signed.joined(funding) if has_funding else None,
+            failed={owner: reason for part in parts for owner, reason in part.failed.items()},
+        )
+
     def find(self, owner: str) -> int | None:
         """Position of an account, in any spelling; None where the book does not have it."""
         wanted = np.frombuffer(self.market.account_key(owner), dtype=np.uint8)
@@ -193,6 +214,28 @@ class MarginTerms:
 
 
 @dataclass(frozen=True, slots=True)
+class Requirement:
+    """What a value must be backed with besides: ceil(ceil(value * first / unit) * second / unit)."""
+
+    first: NDArray[np.int64]
+    """(L,) at most `unit`."""
+    second: NDArray[np.int64]
+    """(L,) at most `unit`."""
+    unit: int
+
+    def of(self, value: NDArray[np.int64]) -> NDArray[np.int64]:
+        """(L,) of values that are not negative, in two parts each time, neither above the value."""
+        for rate in (self.first, self.second):
+            whole, rest = np.divmod(value, self.unit)
+            value = whole * rate - (-rest * rate) // self.unit
+        return value
+
+    def take(self, rows: NDArray[np.intp] | NDArray[np.bool_]) -> Requirement:
+        """Some rows, by number or by mask."""
+        return Requirement(self.first[rows], self.second[rows], self.unit)
+
+
+@dataclass(frozen=True, slots=True)
 class ValueTerms:
     """A rule that sums rounded values, as integer columns: what lets the engine prove whole books at once.
 
@@ -202,6 +245,8 @@ class ValueTerms:
             < debt_weight * sum(round(owed * price / unit))
 
     where `round` goes up with `debt_rounds_up`, else down. A weight may only exceed its unit where that is 1.
+    With a `requirement` weights and their units are 1, and what each value requires is taken from it where it
+    backs and added to it where it is owed.
     """
 
     supplied: Amounts
@@ -217,3 +262,4 @@ class ValueTerms:
     debt_rounds_up: bool
     law_only: NDArray[np.bool_]
     """(N,) accounts that these columns do not describe; they always go to the law."""
+    requirement: Requirement | None = None

@@ -139,6 +139,7 @@ def fake_protocol(
 
     kept = (
         "name",
+        "node_kind",
         "root_address",
         "market_type",
         "load_listings",

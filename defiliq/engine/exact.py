@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from defiliq.amounts import Amounts, Bools, Int64s, mul_div
-from defiliq.book import MarginTerms, ValueTerms
+from defiliq.book import MarginTerms, Requirement, ValueTerms
 from defiliq.engine.track import HIGHEST_EXACT, MOST_DIVISOR, Track
 from defiliq.pricing.driver import Driver
 
@@ -55,6 +55,9 @@ class Column:
     """Weighted values are divided by it and rounded down."""
     up: bool
     """Which way values are rounded."""
+    requirement: Requirement | None = None
+    """What each value requires: it counts less by that where it backs, and more where it is owed."""
+    is_owed: bool = False
 
     def totals(self, price: Int64s) -> Totals:
         """Sums of weighted values per account, at a price per leg."""
@@ -71,6 +74,10 @@ class Column:
 
     def _weighted(self, value: Int64s) -> tuple[Int64s, NDArray[np.float64]]:
         """(m,) weighted values modulo 2**64, and in doubles."""
+        if self.requirement is not None:
+            required = self.requirement.of(value)
+            counted = value + required if self.is_owed else value - required
+            return counted, counted.astype(np.float64)
         if self.weight_unit == 1:
             return value * self.weight, value.astype(np.float64) * self.weight.astype(np.float64)
         # In two parts, neither of which exceeds the value: no weight is above its unit.
@@ -131,6 +138,8 @@ class Column:
             self.weight[legs],
             self.weight_unit,
             self.up,
+            None if self.requirement is None else self.requirement.take(legs),
+            self.is_owed,
         )
 
     def _rows(self, kept: Bools, account: NDArray[np.intp], accounts: int, feed: NDArray[np.intp]) -> Column:
@@ -144,6 +153,8 @@ class Column:
             self.weight[kept],
             self.weight_unit,
             self.up,
+            None if self.requirement is None else self.requirement.take(kept),
+            self.is_owed,
         )
 
 
@@ -277,15 +288,19 @@ def margins_of(
     debt_weight = np.full(len(legs), values.debt_weight, dtype=np.int64)
     still: list[Totals] = []
     moved: list[Column] = []
-    for amounts, weight, weight_unit, up in (
-        (values.supplied, values.weight[legs], values.weight_unit, False),
-        (values.owed, debt_weight, 1, values.debt_rounds_up),
+    requirement = None if values.requirement is None else values.requirement.take(legs)
+    for amounts, weight, weight_unit, up, is_owed in (
+        (values.supplied, values.weight[legs], values.weight_unit, False, False),
+        (values.owed, debt_weight, 1, values.debt_rounds_up, True),
     ):
         amount = amounts.take(legs)
         is_there = amount.is_positive()
         first = _firsts(account, len(rows))
         unit = values.unit[legs]
-        column = Column(account, first, feeds, amount, amount.to_float(), unit, weight, weight_unit, up)
+        about = amount.to_float()
+        column = Column(
+            account, first, feeds, amount, about, unit, weight, weight_unit, up, requirement, is_owed
+        )
         rest = column.only(is_there & (register < 0), feeds)
         still.append(rest.totals(price[rest.feed]))
         moved.append(column.only(is_there & (register >= 0), register))

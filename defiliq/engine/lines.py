@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from defiliq.amounts import Int64s
 from defiliq.book import MarginTerms
-from defiliq.engine.exact import WRAPS, Margins, legs_of
+from defiliq.engine.exact import WRAPS, Column, Margins, legs_of
 from defiliq.pricing.driver import Driver
 from defiliq.pricing.graph import Fixed, Fraction
 
@@ -113,10 +113,9 @@ def fine_lines(margins: Margins) -> Lines:
     worst, best = still - doubt, still + doubt
     slopes, aparts, accounts, registers = [], [], [], []
     for column, sign in ((margins.credit, 1.0), (margins.debit, -1.0)):
-        weight = column.weight / column.weight_unit
+        weight, cut = _weight(column, sign)
         slope = column.about * weight / column.unit
         slopes.append(sign * slope)
-        cut = 0.0 if column.weight_unit == 1 else 1.0  # what dividing by the weight's unit rounds off
         aparts.append(weight + cut + 2.0 * slope * slack_of[column.feed])
         accounts.append(column.account)
         registers.append(column.feed)
@@ -126,6 +125,15 @@ def fine_lines(margins: Margins) -> Lines:
     worst, best = np.where(unsure, -np.inf, worst - apart), np.where(unsure, np.inf, best + apart)
     doubt = np.abs(slope) * _FEW_ROUNDINGS
     return Lines(account, scale[register], ceiling[register], worst, slope - doubt, best, slope + doubt)
+
+
+def _weight(column: Column, sign: float) -> tuple[Floats, float]:
+    """(m,) what one unit of each value counts, and how many units rounding may take or add besides."""
+    required = column.requirement
+    if required is not None:
+        return 1.0 - sign * (required.first / required.unit) * (required.second / required.unit), 2.0
+    # Dividing by the weight's unit rounds off less than one.
+    return column.weight / column.weight_unit, 0.0 if column.weight_unit == 1 else 1.0
 
 
 def rough_lines(terms: MarginTerms, prices: Sequence[int], driver: Driver, rows: NDArray[np.intp]) -> Lines:
