@@ -42,8 +42,8 @@ def remarks(account: Account, market: SoloMarket) -> tuple[str, ...]:
     found = []
     if account.mode == LIQUID:
         found.append(
-            "its status is Liquid: what it owes may be liquidated at any price, until an operation of its own "
-            "ends with it collateralized"
+            "its status is Liquid: what it owes may be liquidated at any price, until one of its own "
+            "operations ends with it collateralized"
         )
     if account.mode == VAPOR:
         found.append("its status is Vapor: somebody began to repay its debts from tokens that nobody owns")

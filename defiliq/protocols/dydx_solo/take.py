@@ -1,12 +1,12 @@
 """What a liquidation takes in Solo Margin: one Liquidate action of an operation, to the wei.
 
-A liquidator, the solid account, names a market in which the account owes, one in which it has a supply, and an
-amount: there is no close factor. The account hands over the value of what is repaid plus the spread, which
+A liquidator, the solid account, names a market in which the account owes, one in which it has a supply, and
+an amount: there is no close factor. The account hands over the value of what is repaid plus the spread, which
 both markets' spread premiums widen; where its supply is less than that, all of it, and the repayment shrinks
-to what it is worth. An operation must not leave the account a debt of less than minBorrowedValue, unless none.
+to what it is worth. An operation must not leave the account less debt than minBorrowedValue, unless none.
 
-Where an account has no supply left, only vaporize applies: it repays the debt from tokens of the contract that
-nobody owns, and pays a liquidator the spread from those of another market where they do not suffice.
+Where an account has no supply left, only vaporize applies: it repays the debt from tokens of the contract
+that nobody owns, and where those do not suffice, a liquidator who gets others of them for it.
 """
 
 from __future__ import annotations
