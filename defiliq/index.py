@@ -17,13 +17,17 @@ from typing import Self, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from defiliq.chain.log_columns import no_logs
 from defiliq.chain.logs import scan_logs
 from defiliq.chain.node import Call, LogFilter, Logs, Node, Override
 from defiliq.errors import BadFile, BlockChanged, BlockNotFound, CallReverted
 from defiliq.types import Block, ChainId
 
 OwnerOf: TypeAlias = Callable[[Logs], NDArray[np.uint8]]
-"""The (n, 20) addresses that some logs name, one per log."""
+"""The accounts that some logs name: (n, K) keys, one per log, or (n, A, K), of which some may be the same.
+
+K is the same for all logs of a scan, and (0, K) or (0, A, K) tells it even of none.
+"""
 
 Progress: TypeAlias = Callable[[int, int, int, int], None]
 """Told after every committed range: (block done, first block, last block, accounts so far)."""
@@ -52,7 +56,7 @@ class Known:
     """What a scan has found up to a block."""
 
     owners: NDArray[np.uint8]
-    """(N, 20) in order of first sight."""
+    """(N, K) in order of first sight; (0, 0) where there are none."""
     covered: int | None
     """The last block up to which nothing is missing; None before the first range."""
 
@@ -85,13 +89,13 @@ class Index:
         with self._named():
             scan = self._scan(chain_id, wanted)
             if scan is None:
-                return Known(np.zeros((0, 20), dtype=np.uint8), None)
+                return Known(np.zeros((0, 0), dtype=np.uint8), None)
             rows = self._db.execute(
                 "SELECT address FROM accounts WHERE scan = ? AND first_block <= ? ORDER BY first_block, id",
                 (scan, up_to),
             ).fetchall()
             covered = self._covered(scan)
-        owners = np.frombuffer(b"".join(row[0] for row in rows), dtype=np.uint8).reshape(len(rows), 20)
+        owners = _as_rows(self.path, [row[0] for row in rows])
         return Known(owners, None if covered is None else min(covered, up_to))
 
     def count(self, scan: int) -> int:
@@ -132,11 +136,14 @@ class Index:
     ) -> int:
         """Add the accounts of blocks `first` to `last` and move the checkpoint to `last`, as one change.
 
-        The number of accounts that are new. A gap before `first` is refused.
+        `owners` are what OwnerOf says, `blocks` (n,). The number of accounts that are new. A gap before
+        `first` is refused.
         """
-        packed = np.ascontiguousarray(owners).view(np.dtype((np.void, 20))).reshape(len(owners))
+        keys = np.ascontiguousarray(owners).reshape(-1, owners.shape[-1])
+        each = len(keys) // max(1, len(blocks))
+        packed = keys.view(np.dtype((np.void, owners.shape[-1]))).reshape(len(keys))
         _, firsts = np.unique(packed, return_index=True)
-        rows = [(scan, owners[i].tobytes(), int(blocks[i])) for i in np.sort(firsts)]
+        rows = [(scan, keys[i].tobytes(), int(blocks[i // each])) for i in np.sort(firsts)]
         with self._changing():
             covered = self._covered(scan)
             if first > (self._begun(scan) if covered is None else covered + 1):
@@ -236,7 +243,7 @@ def discover(
     at: Block,
     on_progress: Progress | None = None,
 ) -> NDArray[np.uint8]:
-    """The (N, 20) accounts that `wanted` named in blocks `from_block` to `at`, in order of first sight.
+    """The (N, K) accounts that `wanted` named in blocks `from_block` to `at`, in order of first sight.
 
     Reads only blocks that no earlier run has read. When a range fails the error passes through, everything
     before it is already stored: `Index.known` returns it, with the last covered block.
@@ -255,7 +262,8 @@ def discover(
                 on_progress(end, first, at.number, found)
 
         scan_logs(settled, wanted, first, at.number, on_range=keep)
-    return index.known(node.chain_id, wanted, at.number).owners
+    owners = index.known(node.chain_id, wanted, at.number).owners
+    return owners if len(owners) else np.zeros((0, owner_of(no_logs()).shape[-1]), dtype=np.uint8)
 
 
 class _Settled:
@@ -324,6 +332,14 @@ def _hash_of(node: Node, number: int) -> str | None:
         return node.block(number).hash
     except BlockNotFound:
         return None
+
+
+def _as_rows(path: str, keys: Sequence[bytes]) -> NDArray[np.uint8]:
+    """Keys of one length as (n, K)."""
+    widths = {len(key) for key in keys} or {0}
+    if len(widths) > 1:
+        raise BadFile(path, "accounts of several lengths (the account index; delete it to rescan)")
+    return np.frombuffer(b"".join(keys), dtype=np.uint8).reshape(len(keys), widths.pop())
 
 
 def _key(wanted: LogFilter) -> tuple[bytes, bytes]:

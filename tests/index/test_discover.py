@@ -180,3 +180,32 @@ def test_any_history_ends_with_what_a_fresh_scan_finds(
         for stop in stops:
             run(old, index, stop)
         assert run(new, index, 70_000) == run(new, fresh, 70_000)
+
+
+def test_logs_that_name_two_accounts_of_any_width() -> None:
+    """Keys of 52 bytes, the second account of a log one more than the first; one log names one twice."""
+
+    def both(logs: Logs) -> NDArray[np.uint8]:
+        keys = np.zeros((len(logs.blocks), 2, 52), np.uint8)
+        keys[:, :, 32:] = owner_of(logs)[:, None, :]
+        keys[:, 1, -1] += keys[:, 1, -1] != 9
+        return keys
+
+    chain = FakeChain(30_000, {5: [1], 2500: [9, 2], 9000: [7]})
+    with Index(":memory:") as index:
+        found = discover(chain, index, WANTED, both, 0, chain.block(30_000))
+        assert found.shape == (6, 52)
+        assert numbers(found) == [1, 2, 9, 3, 7, 8]
+        assert numbers(index.known(CHAIN_ID, WANTED, 2500).owners) == [1, 2, 9, 3]
+        assert index.count(1) == 6
+
+
+@pytest.mark.parametrize("shape", [(20,), (52,), (2, 52)])
+def test_nobody_found_still_has_the_width_of_a_key(shape: tuple[int, ...]) -> None:
+    def nobody(logs: Logs) -> NDArray[np.uint8]:
+        return np.zeros((len(logs.blocks), *shape), np.uint8)
+
+    chain = FakeChain(30_000, {})
+    with Index(":memory:") as index:
+        found = discover(chain, index, WANTED, nobody, 0, chain.block(30_000))
+    assert found.shape == (0, shape[-1])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -140,3 +141,15 @@ def test_a_range_with_many_accounts(tmp_path: Path) -> None:
         assert index.commit(scan, 0, last, owners[::-1].copy(), blocks) == 0
         assert (index.known(CHAIN_ID, WANTED, 999).owners == owners).all()
         assert len(index.known(CHAIN_ID, WANTED, 499).owners) == 100_000
+
+
+def test_accounts_of_several_lengths_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "accounts.sqlite"
+    chain = FakeChain(10, {5: [1]})
+    with Index(path) as index:
+        discover(chain, index, WANTED, owner_of, 0, chain.block(10))
+    with sqlite3.connect(path) as db:
+        db.execute("INSERT INTO accounts (scan, address, first_block) VALUES (1, ?, 7)", (b"\x01" * 52,))
+    db.close()
+    with Index(path) as index, pytest.raises(BadFile, match="several lengths"):
+        index.known(CHAIN_ID, WANTED, 10)
