@@ -85,6 +85,10 @@ class HttpTransport:
         """The URL without secrets."""
         return self._endpoint.label
 
+    def scrub(self, text: str, longest: int = LONGEST_REASON) -> str:
+        """Text from outside as one printable line without the URL's secrets."""
+        return self._endpoint.scrub(text, longest)
+
     def close(self) -> None:
         """Close every connection; what waits for another try gives up."""
         self._closed.set()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from urllib.parse import SplitResult, unquote, urlsplit
@@ -11,6 +12,7 @@ from defiliq.errors import BadUrl
 
 HIDDEN = "***"
 LONGEST_SHOWN = 300
+WEB = ("http", "https")
 
 # Path segments that only say what is served. Everything else may be a key, however short, and is hidden.
 PLAIN_SEGMENT = re.compile(
@@ -34,19 +36,25 @@ class Endpoint:
     """What was hidden, longest first."""
 
     @classmethod
-    def of(cls, url: str) -> Endpoint:
-        """The endpoint of an http or https URL; BadUrl for anything else."""
+    def of(cls, url: str, schemes: Sequence[str] = WEB) -> Endpoint:
+        """The endpoint of a URL with one of the schemes; BadUrl for anything else."""
         try:
             parts = urlsplit(url.strip())
             host, port = parts.hostname, parts.port
         except ValueError:
             raise BadUrl("it cannot be parsed") from None
-        if parts.scheme not in ("http", "https"):
+        if parts.scheme not in schemes:
             scheme = parts.scheme if host else ""
-            raise BadUrl(f"its scheme is {scheme!r}" if scheme else "it has no http:// or https:// in front")
+            known = " or ".join(f"{each}://" for each in schemes)
+            raise BadUrl(f"its scheme is {scheme!r}" if scheme else f"it has no {known} in front")
         if not host or UNPRINTABLE.search(url.strip()):
             raise BadUrl("it has no host" if not host else "it holds a character that no URL can hold")
         return cls(url.strip(), _label(parts, host, port), _secrets(parts, host))
+
+    @property
+    def scheme(self) -> str:
+        """How it is spoken to, in small letters."""
+        return urlsplit(self.url).scheme
 
     @property
     def is_local(self) -> bool:

@@ -1,0 +1,1 @@
+"""What tests of dYdX v4 share."""
