@@ -41,15 +41,12 @@ def position(
     JSON holds all of it; the other formats hold the levels.
     """
     require_format(output, TABLES)
-    import numpy as np
-
     from defiliq.cli.sources import opened_one
-    from defiliq.pipeline.position import parse_address, position_json
     from defiliq.pipeline.position import position as explain
+    from defiliq.pipeline.position import position_json
 
-    owner = np.frombuffer(parse_address(address), dtype=np.uint8).reshape(1, 20)
     talk = Talk(quiet=source.quiet)
-    with opened_one(source, talk, owner) as market:
+    with opened_one(source, talk, address) as market:
         if market.book.failed:
             raise ReadError(f"{address} could not be read: {next(iter(market.book.failed.values()))}")
         found = explain(market.book, address, axes.drivers, axes.groups, axes.side, horizon_s)

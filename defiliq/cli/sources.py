@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from defiliq.book import Book
     from defiliq.chain.cosmos import CosmosNode
     from defiliq.chain.evm import EvmNode
+    from defiliq.chain.node import AnyNode
     from defiliq.errors import MissingPrice
     from defiliq.index import Index
     from defiliq.pipeline.reading import Step
@@ -40,21 +41,24 @@ class Opened:
     """A book, and the node that it came from; a snapshot needs none."""
 
     book: Book[Any]
-    node: EvmNode | CosmosNode | None
+    node: AnyNode | None
     unpriced: tuple[MissingPrice, ...] = ()
     """Reserves that were left out for want of a price, where the market alone was read."""
 
 
 @contextmanager
 def opened(
-    source: Source, talk: Talk, owners: NDArray[np.uint8] | None = None, *, need_node: bool = False
+    source: Source, talk: Talk, account: str | None = None, *, need_node: bool = False
 ) -> Iterator[list[Opened]]:
-    """Every book that the options name, read at one block each; nodes are closed at the end."""
+    """Every book that the options name, read at one block each; nodes are closed at the end.
+
+    With the name of an `account`, a node is asked for that alone.
+    """
     with ExitStack() as stack:
         if source.snapshot:
             yield [_load(path, source, talk, stack, need_node) for path in source.snapshot]
         else:
-            yield [_read(found, source, talk, stack, owners) for found in listings(source)]
+            yield [_read(found, source, talk, stack, account) for found in listings(source)]
 
 
 @contextmanager
@@ -69,10 +73,10 @@ def opened_markets(source: Source, talk: Talk) -> Iterator[list[Opened]]:
 
 @contextmanager
 def opened_one(
-    source: Source, talk: Talk, owners: NDArray[np.uint8] | None = None, *, need_node: bool = False
+    source: Source, talk: Talk, account: str | None = None, *, need_node: bool = False
 ) -> Iterator[Opened]:
     """The one book that the options name."""
-    with opened(source, talk, owners, need_node=need_node) as books:
+    with opened(source, talk, account, need_node=need_node) as books:
         if len(books) != 1:
             raise click.UsageError(f"This command takes one market, and {len(books)} were named.")
         yield books[0]
@@ -119,19 +123,15 @@ def _load(path: str, source: Source, talk: Talk, stack: ExitStack, need_node: bo
     _require_protocol(source.protocol, book.market.protocol)
     _warn(book, talk)
     market = book.market
-    node = (
-        stack.enter_context(_node(market.protocol, market.block.chain_id, "", source)) if need_node else None
-    )
+    node = _node(market.protocol, market.block.chain_id, "", source, stack) if need_node else None
     return Opened(_narrowed(book, source, talk), node)
 
 
-def _read(
-    listing: Listing, source: Source, talk: Talk, stack: ExitStack, owners: NDArray[np.uint8] | None
-) -> Opened:
+def _read(listing: Listing, source: Source, talk: Talk, stack: ExitStack, account: str | None) -> Opened:
     """Discover and read one market; accounts that could not be read are said at once."""
     from defiliq.pipeline.reading import read
 
-    node = stack.enter_context(_node(listing.protocol, listing.chain_id, listing.endpoint, source))
+    node = _node(listing.protocol, listing.chain_id, listing.endpoint, source, stack)
     index = stack.enter_context(_index(source))
     talk.say(f"Reading {listing.protocol} {listing.name} from {node.label}")
     with talk.progress("Reading") as tell:
@@ -145,12 +145,22 @@ def _read(
             listing,
             _block(source.block, listing.chain_id),
             index=index,
-            owners=owners,
-            uncounted=owners is not None,
+            owners=None if account is None else _key(listing.protocol, account),
+            uncounted=account is not None,
             on_progress=step,
         )
     _warn(book, talk)
     return Opened(_narrowed(book, source, talk), node)
+
+
+def _key(protocol: str, account: str) -> NDArray[np.uint8]:
+    """(1, K) an account's name as a market of this protocol keeps it."""
+    import numpy as np
+
+    from defiliq.protocols import PROTOCOLS
+
+    key = PROTOCOLS[protocol].market_type.account_key(account)
+    return np.frombuffer(key, dtype=np.uint8).reshape(1, len(key))
 
 
 def _read_market(listing: Listing, source: Source, talk: Talk, stack: ExitStack) -> Opened:
@@ -158,7 +168,7 @@ def _read_market(listing: Listing, source: Source, talk: Talk, stack: ExitStack)
     from defiliq.book import Book
     from defiliq.pipeline.reading import read_market
 
-    node = stack.enter_context(_node(listing.protocol, listing.chain_id, listing.endpoint, source))
+    node = _node(listing.protocol, listing.chain_id, listing.endpoint, source, stack)
     talk.say(f"Reading {listing.protocol} {listing.name} from {node.label}")
     unpriced: list[MissingPrice] = []
     block = _block(source.block, listing.chain_id)
@@ -170,12 +180,16 @@ def _read_market(listing: Listing, source: Source, talk: Talk, stack: ExitStack)
     return Opened(_narrowed(book, source, talk), node, tuple(unpriced))
 
 
-def _node(protocol: str, chain_id: ChainId, endpoint: str, source: Source) -> EvmNode | CosmosNode:
+def _node(protocol: str, chain_id: ChainId, endpoint: str, source: Source, stack: ExitStack) -> AnyNode:
     """The node to ask: the one named by hand, the market file's own, or the one that is set for the chain."""
     from defiliq.protocols import PROTOCOLS
 
     if PROTOCOLS[protocol].node_kind == "cosmos":
-        return _cosmos_node(chain_id, endpoint, source)
+        return stack.enter_context(_cosmos_node(chain_id, endpoint, source))
+    return stack.enter_context(_evm_node(chain_id, endpoint, source))
+
+
+def _evm_node(chain_id: ChainId, endpoint: str, source: Source) -> EvmNode:
     if source.replay is not None:
         from defiliq.chain.replay import replay
 

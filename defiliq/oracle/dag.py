@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
-from defiliq.oracle.drivers import drivers
+from defiliq.oracle.drivers import input_drivers
 from defiliq.oracle.scale import decimals_of, power_of_ten, price_decimals
 from defiliq.pricing.branch import Branch, Role
 from defiliq.pricing.graph import Discount, Fixed, Fraction, Growing, Input, Least, PriceGraph, Quantity
@@ -131,7 +131,7 @@ def _whole(market: Market) -> PriceGraph:
     """The market's price graph; where nothing was resolved, one in which every feed is an input."""
     if market.graph.feeds:
         return market.graph
-    named = zip(drivers(market), market.feeds, market.prices, price_decimals(market), strict=True)
+    named = zip(input_drivers(market), market.feeds, market.prices, price_decimals(market), strict=True)
     inputs = tuple(
         Input(driver.name, "unresolved", feed.source, price, 0 if decimals is None else decimals)
         for driver, feed, price, decimals in named
@@ -157,7 +157,7 @@ def _add_quantities(dag: Dag, graph: PriceGraph, market: Market) -> None:
 def _add_drivers(dag: Dag, graph: PriceGraph, market: Market) -> None:
     """The name of each input; an input that moves no price alone is called by its own."""
     resolved = bool(market.graph.feeds)
-    for k, driver in enumerate(drivers(market)):
+    for k, driver in enumerate(input_drivers(market)):
         facts = {"value": driver.spot, "decimals": power_of_ten(driver.unit), "source": ""}
         node = Node("driver", driver.name)
         dag.add_node(node, kind="driver", label=driver.name, **facts)

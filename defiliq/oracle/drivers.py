@@ -14,11 +14,19 @@ from defiliq.types import Market
 
 RATIO_SUFFIX = " ratio"
 """What the name of an exchange rate ends in; people may leave it out."""
+JOINT_UNIT = 10**9
+"""Integers in 1.0 of a joint driver: a step of it is finer than any price that has nine digits."""
 _RATIO = re.compile(r"(\d+)/(\d+)")
 
 
 def drivers(market: Market) -> tuple[Driver, ...]:
-    """What moves the market's prices, in the order of the first feed that each moves.
+    """What moves the market's prices: every input, and all of them at once where people think in that."""
+    found = input_drivers(market)
+    return (*found, _joint_driver(market)) if market.joint_driver and market.graph.inputs else found
+
+
+def input_drivers(market: Market) -> tuple[Driver, ...]:
+    """What each moves some of the market's prices, in the order of the first feed that each moves.
 
     Inputs that quote the same pair are one driver: the one behind most feeds leads and the others keep their
     present proportion to it. Feeds of a market whose sources were not resolved are drivers of their own.
@@ -31,6 +39,13 @@ def drivers(market: Market) -> tuple[Driver, ...]:
     found = [_pair_driver(market, positions) for positions in named.values()]
     moving = [driver for driver in found if driver.outputs]
     return tuple(sorted(moving, key=lambda driver: min(driver.feeds)))
+
+
+def _joint_driver(market: Market) -> Driver:
+    """All inputs in their present proportions (a beta of 1): 1.0 is where they stand."""
+    moves = [Move(k, quantity.value, JOINT_UNIT) for k, quantity in market.graph.inputs if quantity.value > 0]
+    name, at = market.joint_driver, market.timestamp
+    return driver_of_inputs(market.graph, name, JOINT_UNIT, JOINT_UNIT, moves, at)
 
 
 def find_driver(market: Market, name: str, groups: Sequence[Driver] = ()) -> Driver:

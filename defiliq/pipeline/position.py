@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -45,8 +44,6 @@ AS_STORED = (
 )
 """What a person should know of a position that is judged by stored indices."""
 
-_ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
-
 
 @dataclass(frozen=True, slots=True)
 class Position:
@@ -78,13 +75,6 @@ class Position:
         return None if broken.empty else {str(name): value for name, value in broken.iloc[0].items()}
 
 
-def parse_address(text: str) -> bytes:
-    """The 20 bytes of an address in any spelling."""
-    if _ADDRESS.fullmatch(text) is None:
-        raise InputError(f"{text!r} is no address. Write 0x and 40 hex digits.")
-    return bytes.fromhex(text[2:])
-
-
 def position(
     book: Book[Any],
     owner: str,
@@ -94,10 +84,9 @@ def position(
     horizon_s: int = DEFAULT_HORIZON_S,
 ) -> Position:
     """Explain one owner of a book, on some drivers or on all that touch the account."""
-    parse_address(owner)
     row = book.find(owner)
     if row is None:
-        raise InputError(f"{owner} is not among the {len(book)} accounts of this book. Check the address.")
+        raise InputError(_not_found(book, owner))
     market, account = book.market, book.account(row)
     protocol = PROTOCOLS[market.protocol]
     chosen = choose_drivers(market, drivers, groups)
@@ -121,6 +110,15 @@ def position(
         taken=None if isinstance(taken, Refusal) else taken,
         remarks=(*((AS_STORED,) if market.stored else ()), *protocol.remarks(account, market)),
     )
+
+
+def _not_found(book: Book[Any], owner: str) -> str:
+    """What to do about an account that a book does not have: its owner may have others there."""
+    address, slash, _ = book.market.account_name(book.market.account_key(owner)).partition("/")
+    names = [book.owner(i) for i in range(len(book))] if slash else []
+    others = [name for name in names if name.startswith(f"{address}/")]
+    hint = f"Its owner has {', '.join(others[:8])} there." if others else "Check the address."
+    return f"{owner} is not among the {len(book)} accounts of this book. {hint}"
 
 
 def _nearest_first(levels: pd.DataFrame) -> pd.DataFrame:

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 from defiliq.errors import InputError, UnknownDriver
 from defiliq.oracle.caps import Cap, find_cap, with_cap
-from defiliq.oracle.drivers import drivers, find_driver, group_driver
+from defiliq.oracle.drivers import find_driver, group_driver, input_drivers
 from defiliq.oracle.scale import power_of_ten
 from defiliq.pricing.driver import Driver
 from defiliq.types import Market
@@ -150,7 +150,7 @@ def _chosen(market: Market, shock: Shock, groups: Sequence[Driver]) -> list[Driv
     try:
         if "*" not in shock.name:
             return [find_driver(market, shock.name, groups)]
-        known, pattern = [*groups, *drivers(market)], shock.name.casefold()
+        known, pattern = [*groups, *input_drivers(market)], shock.name.casefold()
         fitting = [driver for driver in known if fnmatchcase(driver.name.casefold(), pattern)]
         if not fitting:
             raise UnknownDriver(shock.name, [driver.name for driver in known])
@@ -194,9 +194,9 @@ def _limited_name(market: Market, cap: Cap) -> str:
 
 
 def _check_overlap(market: Market, moves: Sequence[Moved]) -> None:
-    """Refuse feeds that two moves change where one is of a driver made by hand: nothing joins them."""
-    by_hand = [moved for moved in moves if isinstance(moved.what, Driver) and not moved.what.inputs]
-    for one in by_hand:
+    """Refuse feeds that two moves change where nothing joins them: one is made by hand, or moves them all."""
+    alone = [moved for moved in moves if isinstance(moved.what, Driver)]
+    for one in (moved for moved in alone if not moved.what.inputs or moved.name == market.joint_driver):
         for other in moves:
             shared = _feeds(market, one) & _feeds(market, other)
             if other is not one and shared:

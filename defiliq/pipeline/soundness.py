@@ -26,7 +26,9 @@ LONGEST_S: Final = 1 << 31
 LAST_BLOCK: Final = (1 << 63) - 1
 LAST_OF_16_BITS: Final = (1 << 16) - 1
 LAST_MODE: Final = 255
-_ADDRESS: Final = re.compile("0x[0-9a-fA-F]{40}")
+_SOURCE: Final = re.compile("0x[0-9a-fA-F]{40}|market/[0-9]{1,10}")
+_SIGNED: Final = ("atomic_resolution", "decimals", "exponent", "funding_index", "quantum_conversion_exponent")
+"""Fields of which a protocol has negative ones: how negative, its own `unsound` tells."""
 _SECONDS: Final = ("timestamp", "updated_at", "grace_period_until")
 _BLOCK: Final = ("number", "chain_id")
 
@@ -43,7 +45,7 @@ def require_whole(market: Market) -> None:
     if any(price > HIGHEST_PRICE for price in market.prices):
         raise NotEncoded("a price is beyond all range")
     for name, number in numbers:
-        if not 0 <= number <= _most(name):
+        if not (-_most(name) if name in _SIGNED else 0) <= number <= _most(name):
             raise NotEncoded(f"{name} is {number}, which no contract answers")
     _require_sound(market.graph, market.prices, market.timestamp)
 
@@ -129,7 +131,7 @@ def _is_answer(seen: Input) -> bool:
         and 0 <= seen.decimals <= MAX_DECIMALS
         and 0 <= written < LAST_SECOND
         and all(0 <= number < LONGEST_S for number in promised)
-        and _ADDRESS.fullmatch(seen.source) is not None
+        and _SOURCE.fullmatch(seen.source) is not None
     )
 
 

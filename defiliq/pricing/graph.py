@@ -13,7 +13,7 @@ from typing import Literal, Self, TypeAlias
 
 from defiliq.pricing.span import Span, constant, fraction, least, linear, mul_div
 
-InputKind: TypeAlias = Literal["aggregator", "ratio", "unresolved"]
+InputKind: TypeAlias = Literal["aggregator", "oracle", "ratio", "unresolved"]
 Spans: TypeAlias = Sequence[Span] | Mapping[int, Span]
 """What quantities do, by their positions."""
 
@@ -25,9 +25,10 @@ class Input:
     name: str
     """What it quotes: ETH/USD, wstETH/ETH ratio; the feed's own name where that is not known."""
     kind: InputKind
-    """`aggregator`: a price feed. `ratio`: an exchange rate. `unresolved`: a feed taken as it answers."""
+    """`aggregator`: a price feed. `oracle`: a price that the chain itself keeps. `ratio`: an exchange rate.
+    `unresolved`: a feed taken as it answers."""
     source: str
-    """The contract that answers."""
+    """The contract that answers; `market/N` for a price that the chain itself keeps."""
     value: int
     """Its answer at the market's block."""
     decimals: int

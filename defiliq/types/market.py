@@ -77,6 +77,9 @@ class Market:
     account_bytes: ClassVar[int] = 20
     """The length of the keys by which books keep accounts."""
 
+    joint_driver: ClassVar[str] = ""
+    """The name of the driver that moves every input alike, on markets where people think in one."""
+
     @staticmethod
     def account_name(key: bytes) -> str:
         """An account's name from the bytes that books keep: the EIP-55 spelling of its address."""

@@ -1,1 +1,47 @@
-"""dYdX v4, a chain of its own, as a lending protocol: longs borrow USDC, shorts borrow what they sold."""
+"""dYdX v4, a chain of its own, as a lending protocol: longs owe USDC, shorts owe what they sold."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from defiliq.protocols.dydx_v4.ask import Answer, ask_many
+from defiliq.protocols.dydx_v4.explain import explain, remarks
+from defiliq.protocols.dydx_v4.margin import margin
+from defiliq.protocols.dydx_v4.market import DydxMarket, LiquidationsConfig, Perpetual
+from defiliq.protocols.dydx_v4.markets import discovery, load_listings
+from defiliq.protocols.dydx_v4.over_time import rule_over_time
+from defiliq.protocols.dydx_v4.read import read, read_market
+from defiliq.protocols.dydx_v4.rules import health, rule
+from defiliq.protocols.dydx_v4.soundness import unsound
+from defiliq.protocols.dydx_v4.take import take
+from defiliq.protocols.dydx_v4.values import values
+
+name: Final[str] = "dydx-v4"
+node_kind: Final = "cosmos"
+root_address: Final[str] = ""
+market_type: Final[type[DydxMarket]] = DydxMarket
+
+__all__ = [
+    "Answer",
+    "DydxMarket",
+    "LiquidationsConfig",
+    "Perpetual",
+    "ask_many",
+    "discovery",
+    "explain",
+    "health",
+    "load_listings",
+    "margin",
+    "market_type",
+    "name",
+    "node_kind",
+    "read",
+    "read_market",
+    "remarks",
+    "root_address",
+    "rule",
+    "rule_over_time",
+    "take",
+    "unsound",
+    "values",
+]

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
-from typing import Literal, Self, TypeAlias
+from typing import ClassVar, Literal, Self, TypeAlias
 
+from defiliq.errors import InputError
 from defiliq.types import Market, Reserve
 
 QUOTE_DECIMALS = 6
 """A quote quantum is 10**-6 USDC, and the chain counts a USDC as a dollar (QuoteCurrencyAtomicResolution)."""
+
+OWNER_BYTES = 64
+"""Letters of an address: 63 where it stands for 32 bytes, 43 where for 20."""
+NUMBER_BYTES = 4
+MOST_SUBACCOUNTS = 2**32
+_NAME = re.compile(r"(?P<owner>[a-z0-9]{3,64})(/(?P<number>[0-9]{1,10}))?")
 
 ClobStatus: TypeAlias = Literal[
     "none", "active", "paused", "cancel_only", "post_only", "initializing", "final_settlement"
@@ -74,8 +82,30 @@ class LiquidationsConfig:
 class DydxMarket(Market):
     """The chain's perpetuals at one height. `reserves[0]` is USDC, the perpetuals follow in their order."""
 
+    account_bytes: ClassVar[int] = OWNER_BYTES + NUMBER_BYTES
+    joint_driver: ClassVar[str] = "ALL/USD"
+
     reserves: tuple[Perpetual, ...]
     liquidations: LiquidationsConfig
+
+    @staticmethod
+    def account_name(key: bytes) -> str:
+        """The owner and the number of a subaccount: dydx1.../0."""
+        owner, number = key[:OWNER_BYTES].rstrip(b"\0"), key[OWNER_BYTES:]
+        return f"{owner.decode('ascii')}/{int.from_bytes(number, 'big')}"
+
+    @staticmethod
+    def account_key(name: str) -> bytes:
+        """The bytes of a subaccount's name, whose number is 0 where it has none; InputError where it is none.
+
+        The owner is taken as the chain keeps it, as text: whether its checksum is right only matters where a
+        person typed it.
+        """
+        match = _NAME.fullmatch(name)
+        number = int(match["number"] or "0") if match else MOST_SUBACCOUNTS
+        if match is None or number >= MOST_SUBACCOUNTS:
+            raise InputError(f"{name!r} is no subaccount. Write an owner and a number, such as dydx1.../0.")
+        return match["owner"].encode().ljust(OWNER_BYTES, b"\0") + number.to_bytes(NUMBER_BYTES, "big")
 
     def at_time(self, timestamp: int) -> Self:
         """The same market at `timestamp`: nothing accrues that is known ahead, because votes set funding."""

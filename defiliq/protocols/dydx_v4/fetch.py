@@ -1,0 +1,138 @@
+"""I/O without thought: what the node says of the chain's perpetuals and subaccounts, as protobuf messages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any, Final, TypeAlias
+
+from defiliq.chain.cosmos import CosmosNode
+from defiliq.errors import DecodeError, MissingExtra, RpcError
+from defiliq.types import Block
+
+Message: TypeAlias = Any
+"""A protobuf message: v4-proto carries no types."""
+
+SUBACCOUNT: Final = "/dydxprotocol.subaccounts.Query/Subaccount"
+SUBACCOUNT_ALL: Final = "/dydxprotocol.subaccounts.Query/SubaccountAll"
+LIQUIDATIONS: Final = "/dydxprotocol.clob.Query/LiquidationsConfiguration"
+NODE_INFO: Final = "/cosmos.base.tendermint.v1beta1.Service/GetNodeInfo"
+
+
+@dataclass(frozen=True, slots=True)
+class RawMarket:
+    """Answers about the market, all of one height."""
+
+    perpetuals: Sequence[Message]
+    tiers: Sequence[Message]
+    market_params: Sequence[Message]
+    market_prices: Sequence[Message]
+    clob_pairs: Sequence[Message]
+    assets: Sequence[Message]
+    liquidations: Message
+    version: str
+    """Of the application, where the node says it."""
+    unknown: Sequence[str]
+    """Kinds of messages with fields that this version of the protocol's messages does not have."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subaccounts:
+    """One page of subaccounts."""
+
+    messages: Sequence[Message]
+    next_key: bytes
+    has_unknown: bool
+    """Whether some message has fields that this version of the protocol's messages does not have."""
+
+
+def fetch_market(node: CosmosNode, at: Block) -> RawMarket:
+    """Everything but subaccounts."""
+    proto = messages()
+    lists = {
+        "perpetuals": ("perpetuals", "AllPerpetuals", "QueryAllPerpetualsResponse", "perpetual"),
+        "tiers": ("perpetuals", "AllLiquidityTiers", "QueryAllLiquidityTiersResponse", "liquidity_tiers"),
+        "market_params": ("prices", "AllMarketParams", "QueryAllMarketParamsResponse", "market_params"),
+        "market_prices": ("prices", "AllMarketPrices", "QueryAllMarketPricesResponse", "market_prices"),
+        "clob_pairs": ("clob", "ClobPairAll", "QueryClobPairAllResponse", "clob_pair"),
+        "assets": ("assets", "AllAssets", "QueryAllAssetsResponse", "asset"),
+    }
+    found: dict[str, list[Message]] = {}
+    unknown: list[str] = []
+    for name, (module, method, answer, items) in lists.items():
+        found[name] = []
+        for page in node.pages(f"/dydxprotocol.{module}.Query/{method}", at):
+            response = parsed(getattr(proto[module], answer), page.raw)
+            found[name] += getattr(response, items)
+            unknown += [method] if has_unknown(response) else []
+    answer = parsed(proto["clob"].QueryLiquidationsConfigurationResponse, node.query(LIQUIDATIONS, b"", at))
+    unknown += ["LiquidationsConfiguration"] if has_unknown(answer) else []
+    return RawMarket(
+        **found,
+        liquidations=answer.liquidations_config,
+        version=_version(node, at),
+        unknown=tuple(dict.fromkeys(unknown)),
+    )
+
+
+def fetch_all(node: CosmosNode, at: Block) -> Iterator[Subaccounts]:
+    """Every subaccount that the chain keeps, page by page, all at one height."""
+    response_type = messages()["subaccounts"].QuerySubaccountAllResponse
+    for page in node.pages(SUBACCOUNT_ALL, at):
+        response = parsed(response_type, page.raw)
+        yield Subaccounts(response.subaccount, page.next_key, has_unknown(response))
+
+
+def fetch_subaccount(node: CosmosNode, owner: str, number: int, at: Block) -> Message:
+    """One subaccount; the chain answers for one that it does not keep with an empty one."""
+    proto = messages()["subaccounts"]
+    request = proto.QueryGetSubaccountRequest(owner=owner, number=number).SerializeToString()
+    return parsed(proto.QuerySubaccountResponse, node.query(SUBACCOUNT, request, at)).subaccount
+
+
+def messages() -> dict[str, ModuleType]:
+    """The protocol's query messages by module; MissingExtra where their package is not installed."""
+    try:
+        from v4_proto.dydxprotocol.assets import query_pb2 as assets
+        from v4_proto.dydxprotocol.clob import query_pb2 as clob
+        from v4_proto.dydxprotocol.perpetuals import query_pb2 as perpetuals
+        from v4_proto.dydxprotocol.prices import query_pb2 as prices
+        from v4_proto.dydxprotocol.subaccounts import query_pb2 as subaccounts
+    except ImportError:
+        raise MissingExtra("reading dYdX v4", "v4-proto", "dydx") from None
+    return {
+        "assets": assets,
+        "clob": clob,
+        "perpetuals": perpetuals,
+        "prices": prices,
+        "subaccounts": subaccounts,
+    }
+
+
+def parsed(kind: Any, raw: bytes) -> Message:
+    """A message from its bytes; DecodeError where they are none."""
+    from google.protobuf.message import DecodeError as Malformed
+
+    try:
+        return kind.FromString(raw)
+    except Malformed as error:
+        raise DecodeError(kind.DESCRIPTOR.name, f"bytes that are no such message ({error})") from None
+
+
+def has_unknown(message: Message) -> bool:
+    """Whether a message, or one inside it, carries fields that its description does not have."""
+    size = message.ByteSize()
+    message.DiscardUnknownFields()
+    return bool(message.ByteSize() != size)
+
+
+def _version(node: CosmosNode, at: Block) -> str:
+    """The version that the application calls itself; '' where the node does not serve that."""
+    from v4_proto.cosmos.base.tendermint.v1beta1 import query_pb2
+
+    try:
+        raw = node.query(NODE_INFO, b"", at)
+    except RpcError:
+        return ""
+    return str(parsed(query_pb2.GetNodeInfoResponse, raw).application_version.version)
