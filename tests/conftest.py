@@ -14,8 +14,10 @@ from tests.lab import (
     CompoundV2Lab,
     Lab,
     LabError,
+    SoloLab,
     start_compound_v2,
     start_compound_v3,
+    start_dydx_solo,
     start_lab,
 )
 from tests.lab.running import RunningNode
@@ -24,6 +26,8 @@ LAB_USERS = 120
 LAB_SEED = 8
 COMPOUND_USERS = 300
 COMPOUND_SEED = 7
+SOLO_USERS = 320
+SOLO_SEED = 7
 R = TypeVar("R", bound=RunningNode)
 
 # How long an example takes says something of the machine, not of the code.
@@ -59,6 +63,12 @@ def lab_compound_v2() -> Iterator[CompoundV2Lab]:
 def lab_compound_v3() -> Iterator[CometLab]:
     """Two Comets with so many users each. Leave it as you found it: change things inside `rewinding`."""
     yield from _started(lambda: start_compound_v3(users=COMPOUND_USERS, seed=COMPOUND_SEED))
+
+
+@pytest.fixture(scope="session")
+def lab_dydx_solo() -> Iterator[SoloLab]:
+    """dYdX's Solo Margin. Leave it as you found it: change things inside `lab.rewinding()`."""
+    yield from _started(lambda: start_dydx_solo(users=SOLO_USERS, seed=SOLO_SEED))
 
 
 def _started(start: Callable[[], R]) -> Iterator[R]:

@@ -17,19 +17,22 @@ from tests.lab import (
     CompoundV2Lab,
     Lab,
     LabError,
+    SoloLab,
     start_compound_v2,
     start_compound_v3,
+    start_dydx_solo,
     start_lab,
 )
 from tests.lab import compile as solidity
 from tests.lab.build import VERSIONS
 from tests.lab.packages import anvil
 
-AnyLab: TypeAlias = Lab | CompoundV2Lab | CometLab
+AnyLab: TypeAlias = Lab | CompoundV2Lab | CometLab | SoloLab
 STARTS: Mapping[str, Callable[..., AnyLab]] = {
     **{version: partial(start_lab, version) for version in VERSIONS},
     "compound-v2": start_compound_v2,
     "compound-v3": start_compound_v3,
+    "dydx-solo": start_dydx_solo,
 }
 
 
@@ -99,6 +102,8 @@ def _entry(lab: AnyLab) -> dict[str, Any]:
     """The address that names the market, or each of them."""
     if isinstance(lab, CometLab):
         return {"comets": lab.comets}
+    if isinstance(lab, SoloLab):
+        return {"solo_margin": lab.solo_margin}
     return {"comptroller": lab.comptroller} if isinstance(lab, CompoundV2Lab) else {"pool": lab.pool}
 
 
