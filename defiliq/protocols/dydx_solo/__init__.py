@@ -1,0 +1,49 @@
+"""dYdX Solo Margin as a lending protocol."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from defiliq.protocols.dydx_solo.ask import Answer, ask_many
+from defiliq.protocols.dydx_solo.discover import discovery
+from defiliq.protocols.dydx_solo.explain import explain, remarks
+from defiliq.protocols.dydx_solo.margin import margin, values
+from defiliq.protocols.dydx_solo.market import LIQUID, NORMAL, VAPOR, SoloMarket, SoloReserve
+from defiliq.protocols.dydx_solo.markets import load_listings
+from defiliq.protocols.dydx_solo.over_time import rule_over_time
+from defiliq.protocols.dydx_solo.read import read, read_market
+from defiliq.protocols.dydx_solo.rules import health, rule
+from defiliq.protocols.dydx_solo.soundness import unsound
+from defiliq.protocols.dydx_solo.take import take
+
+name: Final[str] = "dydx-solo"
+node_kind: Final = "evm"
+root_address: Final[str] = "solo_margin"
+market_type: Final[type[SoloMarket]] = SoloMarket
+
+__all__ = [
+    "LIQUID",
+    "NORMAL",
+    "VAPOR",
+    "Answer",
+    "SoloMarket",
+    "SoloReserve",
+    "ask_many",
+    "discovery",
+    "explain",
+    "health",
+    "load_listings",
+    "margin",
+    "market_type",
+    "name",
+    "node_kind",
+    "read",
+    "read_market",
+    "remarks",
+    "root_address",
+    "rule",
+    "rule_over_time",
+    "take",
+    "unsound",
+    "values",
+]

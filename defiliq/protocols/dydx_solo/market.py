@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from typing import Final, Self
+from typing import ClassVar, Final, Self
 
 from defiliq.errors import InputError
 from defiliq.protocols.dydx_solo.accrual import accrued_indices
@@ -63,6 +63,8 @@ class SoloMarket(Market):
     A price is that of one token base unit, with 36 decimals, so that amount * price is a value with no
     division in between, and 10**36 is a dollar.
     """
+
+    account_bytes: ClassVar[int] = KEY_BYTES
 
     reserves: tuple[SoloReserve, ...]
     solo_margin: str
