@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Final
 
 from defiliq.protocols.dydx_v4.legs import positions_of, size_of
 from defiliq.protocols.dydx_v4.market import ClobStatus, DydxMarket
@@ -13,13 +14,15 @@ from defiliq.protocols.explained import LegValue
 from defiliq.types import Account, Leg
 from defiliq.units import BPS, PPM, mul_div_down
 
-_CLOSED: dict[ClobStatus, str] = {
+CLOSED: Final[Mapping[ClobStatus, str]] = {
     "none": "has no order book",
     "paused": "is paused",
     "cancel_only": "only takes cancellations",
     "post_only": "only takes orders that rest",
     "initializing": "is not open yet",
+    "final_settlement": "is in final settlement, where positions are closed at the oracle price",
 }
+"""What every status but `active` means; none of them lets a liquidation order on the book."""
 
 
 def explain(account: Account, market: DydxMarket) -> tuple[LegValue, ...]:
@@ -76,10 +79,8 @@ def _about_positions(account: Account, market: DydxMarket) -> Iterator[str]:
                 f"{perpetual.symbol} is isolated: no other position may stand beside it, and its losses fall "
                 "on an insurance fund of its own"
             )
-        if perpetual.clob_status == "final_settlement":
-            yield f"{perpetual.symbol} is in final settlement: positions are closed at the oracle price"
-        elif perpetual.clob_status in _CLOSED:
-            yield f"{perpetual.symbol} {_CLOSED[perpetual.clob_status]}: its book takes no liquidations"
+        if perpetual.clob_status in CLOSED:
+            yield f"{perpetual.symbol} {CLOSED[perpetual.clob_status]}: its book takes no liquidations"
 
 
 def _about_bankruptcy(account: Account, market: DydxMarket) -> Iterator[str]:

@@ -114,6 +114,14 @@ def maintenance_margin_ppm(perpetual: Perpetual) -> int:
     return mul_div_down(perpetual.initial_margin_ppm, perpetual.maintenance_fraction_ppm, PPM)
 
 
+def max_abs_funding_ppm(perpetual: Perpetual, clamp_factor_ppm: int) -> int:
+    """What a funding rate or a premium vote is cut to (GetMaxAbsFundingClampPpm): a multiple of what initial
+    margin has beyond maintenance.
+    """
+    room_ppm = perpetual.initial_margin_ppm - maintenance_margin_ppm(perpetual)
+    return mul_div_down(clamp_factor_ppm, room_ppm, PPM)
+
+
 def position_risk(perpetual: Perpetual, price: int, quantums: int, custom_imf_ppm: int = 0) -> Risk:
     """One position's notional and what it requires (GetPositionNetNotionalValueAndMarginRequirements)."""
     net = quote_quantums(quantums, price, perpetual)

@@ -96,17 +96,17 @@ def settled(raw: Subaccount, market: DydxMarket) -> Subaccount:
 def unjudged(raw: Subaccount, market: DydxMarket, places: Mapping[int, int] | None = None) -> str:
     """Why the chain would not judge a subaccount, or could not have made it; '' where it judges it.
 
-    No asset but USDC is collateral or debt (ErrNotImplementedMulticollateral, ErrNotImplementedMargin).
+    No asset but USDC is collateral or debt on it.
     """
     known = places_of(market) if places is None else places
     for asset, quantums in raw.assets:
         if asset != USDC and quantums > 0:
-            return f"it holds asset {asset}: the chain counts no collateral but USDC"
+            return f"it holds asset {asset}, and only USDC is collateral (ErrNotImplementedMulticollateral)"
         if asset != USDC and quantums < 0:
-            return f"it owes asset {asset}: the chain knows no debt but USDC"
+            return f"it owes asset {asset}, and only USDC can be owed (ErrNotImplementedMargin)"
     for held in raw.positions:
         if held.perpetual_id not in known:
-            return f"it has a position in perpetual {held.perpetual_id}, which the market does not have"
+            return f"it has a position in unknown perpetual {held.perpetual_id} (ErrPerpetualDoesNotExist)"
     if len({asset for asset, _ in raw.assets}) < len(raw.assets):
         return "it has two balances of one asset"
     if len({held.perpetual_id for held in raw.positions}) < len(raw.positions):
