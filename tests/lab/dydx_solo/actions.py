@@ -15,7 +15,7 @@ Info: TypeAlias = tuple[str, int]
 Amount: TypeAlias = tuple[bool, int, int, int]
 """Sign, in wei or par, relative or absolute, value."""
 Action: TypeAlias = tuple[int, int, Amount, int, int, str, int, bytes]
-DEPOSIT, WITHDRAW, TRANSFER, TRADE, LIQUIDATE, VAPORIZE = 0, 1, 2, 5, 6, 7
+DEPOSIT, WITHDRAW, TRANSFER, BUY, SELL, TRADE, LIQUIDATE, VAPORIZE = range(8)
 WEI, PAR = 0, 1
 RELATIVE, ABSOLUTE = 0, 1
 NOTHING: Amount = (False, WEI, ABSOLUTE, 0)
@@ -45,6 +45,16 @@ def withdraw(account: int, symbol: str, amount: Amount, receiver: str) -> Action
 def transfer(one: int, two: int, symbol: str, amount: Amount) -> Action:
     """Between two accounts; the amount is what happens to the first."""
     return (TRANSFER, one, amount, IDS[symbol], 0, ZERO, two, b"")
+
+
+def buy(account: int, bought: str, paid: str, amount: Amount, exchange: str, data: bytes) -> Action:
+    """So much of one token from an exchange, which says what it costs of another."""
+    return (BUY, account, amount, IDS[bought], IDS[paid], exchange, 0, data)
+
+
+def sell(account: int, sold: str, got: str, amount: Amount, exchange: str, data: bytes) -> Action:
+    """So much of one token to an exchange, which says what it gives of another."""
+    return (SELL, account, amount, IDS[sold], IDS[got], exchange, 0, data)
 
 
 def trade(taker: int, maker: int, sold: str, bought: str, amount: Amount, trader: str, data: bytes) -> Action:

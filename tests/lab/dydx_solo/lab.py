@@ -92,8 +92,8 @@ class SoloLab(Running[SoloMember]):
 
     @property
     def drivers(self) -> dict[str, str]:
-        """The price oracle of each market, by symbol. Its answer lies in slot 0."""
-        return {symbol: contract.address for symbol, contract in self.solo.oracles.items()}
+        """What moves each market's price, by symbol: it lies in slot 0. WETH's is a medianizer."""
+        return {symbol: contract.address for symbol, contract in self.solo.sources.items()}
 
     @property
     def liquidator(self) -> Info:
@@ -193,7 +193,7 @@ class SoloLab(Running[SoloMember]):
         return not self.refusal(account, drivers=drivers, timestamp=timestamp).startswith(UNLIQUIDATABLE)
 
     def set_driver(self, symbol: str, price: int) -> None:
-        """Write an oracle's answer into its storage: no block is mined."""
+        """Write a price into its storage: no block is mined."""
         self.rpc("anvil_setStorageAt", self.drivers[symbol], _word(0), _word(price))
 
     def set_status(self, account: Info, status: int) -> None:

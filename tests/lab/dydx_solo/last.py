@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tests.lab.cache import LabError
-from tests.lab.chain import DEPLOYER, Chain, Tx
+from tests.lab.chain import Chain
 from tests.lab.dydx_solo.actions import deposit, exactly, operate, withdraw
 from tests.lab.dydx_solo.plan import SHAPE_OF_EDGE, Plan
 from tests.lab.dydx_solo.population import TRUSTED
-from tests.lab.dydx_solo.solo import Solo, set_stage
+from tests.lab.dydx_solo.solo import Solo, priced, set_stage
 from tests.lab.dydx_solo.specs import BY_SYMBOL, IDS, MARGIN_RATIO, WAD
 from tests.lab.node import BLOCK_SECONDS
 
@@ -31,7 +31,7 @@ def finish(chain: Chain, solo: Solo, plans: Sequence[Plan]) -> None:
     supply_index = _indices(chain, solo, HELD, at)[1]
     borrow_index = _indices(chain, solo, OWED, at)[0]
     price = BY_SYMBOL[OWED].price("final")
-    sent = [Tx(DEPLOYER, solo.oracles[OWED], "setPrice", (price * FRIENDLY_BPS // 10_000,))]
+    sent = [priced(solo, OWED, price * FRIENDLY_BPS // 10_000)]
     for plan in plans:
         if plan.fate == "last":
             held, owed = _balances(plan, supply_index, borrow_index)
@@ -40,7 +40,7 @@ def finish(chain: Chain, solo: Solo, plans: Sequence[Plan]) -> None:
                 withdraw(0, OWED, exactly(-owed), plan.owner),
             ]
             sent.append(operate(solo.margin, TRUSTED, (plan.info,), actions))
-    chain.send_all([*sent, Tx(DEPLOYER, solo.oracles[OWED], "setPrice", (price,))], at)
+    chain.send_all([*sent, priced(solo, OWED, price)], at)
 
 
 def _indices(chain: Chain, solo: Solo, symbol: str, at: int) -> tuple[int, int]:

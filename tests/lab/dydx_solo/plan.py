@@ -17,7 +17,19 @@ from tests.lab.plan import draw as draw_from
 
 Draft: TypeAlias = "Callable[[random.Random], Plan]"
 Fate: TypeAlias = Literal[
-    "", "emptied", "repaid", "received", "traded", "liquidated", "sunk", "vapor", "vaporized", "giant", "last"
+    "",
+    "emptied",
+    "repaid",
+    "received",
+    "bought",
+    "sold",
+    "traded",
+    "liquidated",
+    "sunk",
+    "vapor",
+    "vaporized",
+    "giant",
+    "last",
 ]
 VOLATILE = ("WETH", "WBTC", "REP")
 STABLE = ("SAI", "USDC", "DAI")
@@ -216,6 +228,8 @@ SHAPES: dict[str, tuple[int, Draft]] = {
     "vaporized": (1, _fated("vaporized", 9_000, 10_000)),
     "liquidated": (6, _fated("liquidated", 9_500, 13_000)),
     "received": (3, _fated("received", 9_500, 12_500)),
+    "bought": (2, _fated("bought", 9_500, 12_500)),
+    "sold": (2, _fated("sold", 9_500, 12_500)),
     "traded": (3, _fated("traded", 9_500, 12_500)),
     "emptied": (2, _left("emptied")),
     "repaid": (3, _left("repaid")),

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+from eth_abi.abi import encode
 from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 
@@ -15,9 +16,11 @@ from tests.lab.dydx_solo.actions import (
     NOTHING,
     Action,
     Info,
+    buy,
     deposit,
     liquidate,
     operate,
+    sell,
     trade,
     transfer,
     vaporize,
@@ -38,6 +41,8 @@ USED_BPS = {"WETH": 4_500, "SAI": 7_200, "USDC": 8_100, "DAI": 9_300, "WBTC": 3_
 SOLID: Info = (LIQUIDATOR, 0)
 LENDER: Info = (PROVIDER, 1)
 RICH = 2**124
+AT_ONCE = ("received", "bought", "sold", "traded")
+"""Supply and debt come in one action."""
 LITTLE_PPM = 100_000
 
 
@@ -52,15 +57,13 @@ def populate(chain: Chain, solo: Solo, plans: Sequence[Plan], rnd: random.Random
     """Everything the plans say, up to the final prices."""
     _prepare(chain, solo, plans)
     _lend(chain, solo, plans, rnd)
-    early = [plan for plan in plans if plan.fate not in ("giant", "last", "received", "traded")]
+    early = [plan for plan in plans if plan.fate not in ("giant", "last", *AT_ONCE)]
     _send(chain, rnd, [_supply(solo, plan) for plan in early])
     chain.wait(9 * DAY)
     _send(chain, rnd, [_borrow(solo, plan) for plan in early if plan.debts and plan.fear == "falling"])
     for plan in plans:
-        if plan.fate == "received":
-            chain.send_all([_receive(solo, plan)])
-        elif plan.fate == "traded":
-            _trade(chain, solo, plan)
+        if plan.fate in AT_ONCE:
+            _open(chain, solo, plan)
     chain.wait(17 * DAY)
     set_stage(chain, solo, "rising")
     _send(chain, rnd, [_borrow(solo, plan) for plan in early if plan.debts and plan.fear == "rising"])
@@ -114,6 +117,23 @@ def _borrow(solo: Solo, plan: Plan) -> Tx:
     """Sent by the owner, to itself."""
     actions = [withdraw(0, symbol, wei(-amount), plan.owner) for symbol, amount in plan.debts.items()]
     return operate(solo.margin, plan.owner, (plan.info,), actions)
+
+
+def _open(chain: Chain, solo: Solo, plan: Plan) -> None:
+    if plan.fate == "received":
+        chain.send_all([_receive(solo, plan)])
+        return
+    if plan.fate == "traded":
+        _trade(chain, solo, plan)
+        return
+    (wanted, amount), (paid, price) = *plan.supplies.items(), *plan.debts.items()
+    order = encode(("uint256", "uint256"), (price, amount))
+    exchange = solo.exchange.address
+    if plan.fate == "bought":
+        action = buy(0, wanted, paid, wei(amount), exchange, order)
+    else:
+        action = sell(0, paid, wanted, wei(-price), exchange, order)
+    chain.send_all([operate(solo.margin, plan.owner, (plan.info,), [action])])
 
 
 def _receive(solo: Solo, plan: Plan) -> Tx:

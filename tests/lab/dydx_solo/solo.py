@@ -27,6 +27,9 @@ from tests.lab.packages import node_modules
 
 SECONDS_PER_YEAR = 31_536_000
 BYTE = 8
+MEDIAN = "WETH"
+"""The market whose price comes over dYdX's own oracle, from a medianizer."""
+MEDIANIZER = "TestMakerOracle"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +40,13 @@ class Solo:
     """SoloMargin."""
     operations: Contract
     """The library of ours behind operate()."""
+    exchange: Contract
+    """Ours: it mints what an order says."""
     trader: Contract
     """dYdX's own test trader: it answers each trade with what was put there for it."""
     tokens: Mapping[str, Contract]
-    oracles: Mapping[str, Contract]
+    sources: Mapping[str, Contract]
+    """What moves each price, in slot 0: behind dYdX's own oracle a medianizer, else an oracle of ours."""
     setters: Mapping[str, Contract]
 
 
@@ -49,9 +55,10 @@ def to_plain(solo: Solo) -> dict[str, Any]:
     return {
         "margin": solo.margin.address,
         "operations": solo.operations.address,
+        "exchange": solo.exchange.address,
         "trader": solo.trader.address,
         "tokens": _addresses(solo.tokens),
-        "oracles": _addresses(solo.oracles),
+        "sources": _addresses(solo.sources),
         "setters": _addresses(solo.setters),
     }
 
@@ -62,9 +69,13 @@ def from_plain(kept: Mapping[str, Any]) -> Solo:
     return Solo(
         Contract(kept["margin"], artifact("SoloMargin").abi),
         Contract(kept["operations"], own["OperationImpl"].abi),
+        Contract(kept["exchange"], own["SoloExchange"].abi),
         Contract(kept["trader"], artifact("TestAutoTrader").abi),
         {symbol: Contract(address, own["CometToken"].abi) for symbol, address in kept["tokens"].items()},
-        {symbol: Contract(address, own["SoloOracle"].abi) for symbol, address in kept["oracles"].items()},
+        {
+            symbol: Contract(address, (artifact(MEDIANIZER) if symbol == MEDIAN else own["SoloOracle"]).abi)
+            for symbol, address in kept["sources"].items()
+        },
         {
             symbol: Contract(address, artifact(BY_SYMBOL[symbol].setter).abi)
             for symbol, address in kept["setters"].items()
@@ -84,11 +95,11 @@ def deploy(chain: Chain) -> Solo:
     margin = chain.deploy(artifact("SoloMargin"), params, LIMITS, libraries=libraries)
     trader = chain.deploy(artifact("TestAutoTrader"))
     tokens: dict[str, Contract] = {}
-    oracles: dict[str, Contract] = {}
+    sources: dict[str, Contract] = {}
     setters: dict[str, Contract] = {}
     for spec in MARKETS:
         token = chain.deploy(own["CometToken"], spec.symbol, spec.decimals)
-        oracle = chain.deploy(own["SoloOracle"], spec.price("falling"))
+        source, oracle = _oracle(chain, spec)
         setter = _setter(chain, spec, token)
         chain.send(
             margin,
@@ -99,13 +110,22 @@ def deploy(chain: Chain) -> Solo:
             (spec.margin_premium,),
             (spec.spread_premium,),
         )
-        tokens[spec.symbol], oracles[spec.symbol], setters[spec.symbol] = token, oracle, setter
-    return Solo(margin, operations, trader, tokens, oracles, setters)
+        tokens[spec.symbol], sources[spec.symbol], setters[spec.symbol] = token, source, setter
+    exchange = chain.deploy(own["SoloExchange"])
+    return Solo(margin, operations, exchange, trader, tokens, sources, setters)
 
 
 def prices(solo: Solo, stage: Stage) -> list[Tx]:
     """The transactions that move every price to a stage of the population's life."""
-    return [Tx(DEPLOYER, solo.oracles[spec.symbol], "setPrice", (spec.price(stage),)) for spec in MARKETS]
+    return [priced(solo, spec.symbol, spec.price(stage)) for spec in MARKETS]
+
+
+def priced(solo: Solo, symbol: str, price: int) -> Tx:
+    """The transaction that moves one price."""
+    source = solo.sources[symbol]
+    if symbol == MEDIAN:
+        return Tx(DEPLOYER, source, "setValues", (price, True))
+    return Tx(DEPLOYER, source, "setPrice", (price,))
 
 
 def set_stage(chain: Chain, solo: Solo, stage: Stage) -> None:
@@ -134,6 +154,17 @@ def _links(code: str) -> dict[str, Sequence[Mapping[str, int]]]:
     for place in PLACEHOLDER.finditer(code):
         found.setdefault(place[0].strip("_"), []).append({"start": place.start() // 2})
     return {library: tuple(places) for library, places in found.items()}
+
+
+def _oracle(chain: Chain, spec: MarketSpec) -> tuple[Contract, Contract]:
+    """What moves a price, and the oracle that Solo asks."""
+    first = spec.price("falling")
+    if spec.symbol != MEDIAN:
+        own = chain.deploy(solidity.own()["SoloOracle"], first)
+        return own, own
+    median = chain.deploy(artifact(MEDIANIZER))
+    chain.send(median, "setValues", first, True)
+    return median, chain.deploy(artifact("WethPriceOracle"), median.address)
 
 
 def _setter(chain: Chain, spec: MarketSpec, token: Contract) -> Contract:

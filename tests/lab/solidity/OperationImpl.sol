@@ -5,10 +5,10 @@ pragma solidity ^0.8.20;
 // as a source, while SoloMargin and AdminImpl are there as bytecode: so the library that SoloMargin delegates
 // operate() to is ours, linked into the real SoloMargin. The selector, the storage, the events, the order of checks and
 // the texts of reverts are the published ones (dydxprotocol/solo: OperationImpl, Cache, Events and Exchange), the
-// arithmetic is in SoloBalances.sol. Left out: Buy and Sell, which want an exchange.
+// arithmetic is in SoloBalances.sol.
 
 import {Account, Actions, BalanceUpdate, Interest, Storage, Types} from "./SoloLayout.sol";
-import {ISoloCallee, ISoloToken, ISoloTrader} from "./SoloLayout.sol";
+import {ISoloCallee, ISoloExchange, ISoloToken, ISoloTrader} from "./SoloLayout.sol";
 import {Seen, SoloBalances} from "./SoloBalances.sol";
 import {SoloTexts} from "./SoloTexts.sol";
 
@@ -32,6 +32,24 @@ library OperationImpl {
         uint256 market,
         BalanceUpdate updateOne,
         BalanceUpdate updateTwo
+    );
+    event LogBuy(
+        address indexed accountOwner,
+        uint256 accountNumber,
+        uint256 takerMarket,
+        uint256 makerMarket,
+        BalanceUpdate takerUpdate,
+        BalanceUpdate makerUpdate,
+        address exchangeWrapper
+    );
+    event LogSell(
+        address indexed accountOwner,
+        uint256 accountNumber,
+        uint256 takerMarket,
+        uint256 makerMarket,
+        BalanceUpdate takerUpdate,
+        BalanceUpdate makerUpdate,
+        address exchangeWrapper
     );
     event LogTrade(
         address indexed takerAccountOwner,
@@ -194,11 +212,12 @@ library OperationImpl {
         if (kind == Actions.ActionType.Deposit) _deposit(state, account, action);
         else if (kind == Actions.ActionType.Withdraw) _withdraw(state, account, action);
         else if (kind == Actions.ActionType.Call) _call(account, action);
+        else if (kind == Actions.ActionType.Buy) _buy(state, account, action);
+        else if (kind == Actions.ActionType.Sell) _sell(state, account, action);
         else if (kind == Actions.ActionType.Transfer) _transfer(state, account, accounts[action.otherAccountId], action);
         else if (kind == Actions.ActionType.Trade) _trade(state, account, accounts[action.otherAccountId], action);
         else if (kind == Actions.ActionType.Liquidate) _liquidate(state, accounts, action, seen);
-        else if (kind == Actions.ActionType.Vaporize) _vaporize(state, accounts, action, seen);
-        else revert("OperationImpl: not in the lab");
+        else _vaporize(state, accounts, action, seen);
     }
 
     function _mayAct(Storage.State storage state, Account.Info memory account, address who) private view {
@@ -239,6 +258,85 @@ library OperationImpl {
     function _call(Account.Info memory account, Actions.ActionArgs memory action) private {
         ISoloCallee(action.otherAddress).callFunction(msg.sender, account, action.data);
         emit LogCall(account.owner, account.number, action.otherAddress);
+    }
+
+    /// What an account wants is named; the exchange says what that costs.
+    function _buy(Storage.State storage state, Account.Info memory account, Actions.ActionArgs memory action)
+        private
+    {
+        uint256 made = action.primaryMarketId;
+        uint256 taken = action.secondaryMarketId;
+        (Types.Par memory next, Types.Wei memory delta) = state.applied(account, made, action.amount);
+        bool out = !delta.sign && delta.value != 0;
+        if (out) SoloTexts.fail("Exchange: Cannot getCost negative", delta.value);
+        uint256 cost = ISoloExchange(action.otherAddress).getExchangeCost(
+            state.markets[made].token, state.markets[taken].token, delta.value, action.data
+        );
+        Types.Wei memory paid = Types.Wei(false, cost);
+        uint256 given = _exchange(state, account.owner, action, made, taken, paid).value;
+        if (given < delta.value) SoloTexts.fail("OperationImpl: Buy amount less than promised", given, delta.value);
+        state.put(account, made, next);
+        state.add(account, taken, paid);
+        BalanceUpdate memory lost = _update(state, account, taken, paid);
+        BalanceUpdate memory won = _update(state, account, made, delta);
+        _logBuy(account, action, lost, won);
+    }
+
+    /// What an account gives is named; the exchange says what it gets for that.
+    function _sell(Storage.State storage state, Account.Info memory account, Actions.ActionArgs memory action)
+        private
+    {
+        uint256 taken = action.primaryMarketId;
+        uint256 made = action.secondaryMarketId;
+        (Types.Par memory next, Types.Wei memory delta) = state.applied(account, taken, action.amount);
+        Types.Wei memory given = _exchange(state, account.owner, action, made, taken, delta);
+        state.put(account, taken, next);
+        state.add(account, made, given);
+        BalanceUpdate memory lost = _update(state, account, taken, delta);
+        BalanceUpdate memory won = _update(state, account, made, given);
+        _logSell(account, action, lost, won);
+    }
+
+    function _logBuy(
+        Account.Info memory account,
+        Actions.ActionArgs memory action,
+        BalanceUpdate memory lost,
+        BalanceUpdate memory won
+    ) private {
+        uint256 made = action.primaryMarketId;
+        uint256 taken = action.secondaryMarketId;
+        emit LogBuy(account.owner, account.number, taken, made, lost, won, action.otherAddress);
+    }
+
+    function _logSell(
+        Account.Info memory account,
+        Actions.ActionArgs memory action,
+        BalanceUpdate memory lost,
+        BalanceUpdate memory won
+    ) private {
+        uint256 taken = action.primaryMarketId;
+        uint256 made = action.secondaryMarketId;
+        emit LogSell(account.owner, account.number, taken, made, lost, won, action.otherAddress);
+    }
+
+    function _exchange(
+        Storage.State storage state,
+        address originator,
+        Actions.ActionArgs memory action,
+        uint256 made,
+        uint256 taken,
+        Types.Wei memory paid
+    ) private returns (Types.Wei memory) {
+        bool comesIn = paid.sign && paid.value != 0;
+        if (comesIn) SoloTexts.fail("Exchange: Cannot exchange positive", paid.value);
+        address wrapper = action.otherAddress;
+        ISoloToken token = ISoloToken(state.markets[made].token);
+        if (paid.value != 0) ISoloToken(state.markets[taken].token).transfer(wrapper, paid.value);
+        uint256 given = ISoloExchange(wrapper).exchange(
+            originator, address(this), address(token), state.markets[taken].token, paid.value, action.data
+        );
+        if (given != 0) token.transferFrom(wrapper, address(this), given);
+        return Types.Wei(true, given);
     }
 
     function _transfer(

@@ -139,6 +139,8 @@ interface ISoloToken {
     function balanceOf(address owner) external view returns (uint256);
     function transfer(address to, uint256 value) external returns (bool);
     function transferFrom(address from, address to, uint256 value) external returns (bool);
+    function approve(address spender, uint256 value) external returns (bool);
+    function mint(address to, uint256 value) external;
 }
 
 interface ISoloOracle {
@@ -164,6 +166,37 @@ interface ISoloTrader {
         Types.Wei memory inputWei,
         bytes memory data
     ) external returns (Types.AssetAmount memory);
+}
+
+interface ISoloExchange {
+    function getExchangeCost(address makerToken, address takerToken, uint256 desired, bytes calldata data)
+        external
+        view
+        returns (uint256);
+    function exchange(
+        address originator,
+        address receiver,
+        address makerToken,
+        address takerToken,
+        uint256 requested,
+        bytes calldata data
+    ) external returns (uint256);
+}
+
+/// An exchange at any price: an order is what it costs and what it gives, which is minted.
+contract SoloExchange is ISoloExchange {
+    function getExchangeCost(address, address, uint256, bytes calldata data) external pure returns (uint256 cost) {
+        (cost,) = abi.decode(data, (uint256, uint256));
+    }
+
+    function exchange(address, address receiver, address makerToken, address, uint256, bytes calldata data)
+        external
+        returns (uint256 given)
+    {
+        (, given) = abi.decode(data, (uint256, uint256));
+        ISoloToken(makerToken).mint(address(this), given);
+        ISoloToken(makerToken).approve(receiver, given);
+    }
 }
 
 /// The price of one token's base unit, settable: all that a market asks of its oracle.
