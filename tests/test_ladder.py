@@ -158,7 +158,7 @@ def test_a_band_is_reported_where_the_rule_has_several_crossings() -> None:
     accounts = book([account(1, WETH=(1, 0), USDC=(0, 2000))], at)
     (level,) = solve_book(accounts, choose_drivers(at, ["WETH"])).levels
     banded = type(level)(level.account, level.driver, level.side, "price", level.price, 17)
-    table = build_ladder(accounts, [banded], aave_v3.take, aave_v3.health)
+    table = build_ladder(accounts, [banded], aave_v3.take, aave_v3.health, aave_v3.explain)
     assert table["band_raw"].tolist() == ["17"]
     assert ladder(accounts)["band_raw"].unique().tolist() == [""]
 

@@ -90,7 +90,9 @@ def levels(
     chosen = choose_drivers(book.market, _names(driver), groups)
     solved = solve_book(book, chosen, side, include_never=True)
     protocol = PROTOCOLS[book.market.protocol]
-    table = build_ladder(book, solved.levels, _take_nothing, protocol.health, include_never=True)
+    table = build_ladder(
+        book, solved.levels, _take_nothing, protocol.health, _explain_nothing, include_never=True
+    )
     return table[list(LEVEL_COLUMNS)]
 
 
@@ -119,7 +121,9 @@ def ladder(
         busy = set(solved.never)
     protocol = PROTOCOLS[book.market.protocol]
     kept = [level for level in solved.levels if level.driver.name in busy]
-    table = build_ladder(book, kept, protocol.take, protocol.health, include_never=include_never)
+    table = build_ladder(
+        book, kept, protocol.take, protocol.health, protocol.explain, include_never=include_never
+    )
     table.attrs["never"] = {name: count for name, count in solved.never.items() if name in busy}
     table.attrs["idle"] = [name for name in solved.never if name not in busy]
     table.attrs["unresolved"] = [list(pair) for pair in solved.unresolved]
@@ -158,3 +162,8 @@ def _check_side(side: str) -> None:
 def _take_nothing(account: Account, market: Market) -> Refusal:
     """In place of a protocol's `take`, where only prices are asked for."""
     return Refusal("")
+
+
+def _explain_nothing(account: Account, market: Market) -> tuple[()]:
+    """In place of a protocol's `explain`, where only prices are asked for."""
+    return ()

@@ -101,7 +101,9 @@ def position(
         health=identity(market) | health_row(account, market) | {"evaluated_at": market.timestamp},
         legs=_legs(account, market),
         levels=_nearest_first(
-            build_ladder(book, solved.levels, protocol.take, protocol.health, include_never=True)
+            build_ladder(
+                book, solved.levels, protocol.take, protocol.health, protocol.explain, include_never=True
+            )
         ),
         unresolved=solved.unresolved,
         eta=etas.found.get(row),

@@ -195,8 +195,12 @@ def _limited_name(market: Market, cap: Cap) -> str:
 
 def _check_overlap(market: Market, moves: Sequence[Moved]) -> None:
     """Refuse feeds that two moves change where nothing joins them: one is made by hand, or moves them all."""
-    alone = [moved for moved in moves if isinstance(moved.what, Driver)]
-    for one in (moved for moved in alone if not moved.what.inputs or moved.name == market.joint_driver):
+    joined = [
+        moved
+        for moved in moves
+        if isinstance(moved.what, Driver) and (not moved.what.inputs or moved.name == market.joint_driver)
+    ]
+    for one in joined:
         for other in moves:
             shared = _feeds(market, one) & _feeds(market, other)
             if other is not one and shared:

@@ -27,5 +27,7 @@ class LegValue:
     """Whether a liquidation may take the supply."""
     threshold_bps: int
     """The liquidation threshold that applies to this account, cut to whole basis points."""
+    is_position: bool = False
+    """Whether it is a perpetual's position: no token is handed over, it is closed at a price."""
     receipts: int | None = None
     """Base units of `Reserve.receipt` that the supply is held as; None where there is no such token."""

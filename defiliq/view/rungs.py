@@ -98,7 +98,9 @@ def print_chart(rungs: pd.DataFrame, step_pct: float | None) -> None:
 
 def chart_lines(buckets: pd.DataFrame, spot: float) -> list[Text]:
     """One driver's buckets from the highest price to the lowest, with spot between the two sides."""
-    sized = buckets.assign(size=buckets["seized_usd"].where(buckets["side"] == "long", buckets["repaid_usd"]))
+    taken = buckets["seized_usd"].where(buckets["side"] == "long", buckets["repaid_usd"])
+    # A perpetual's position is closed bit by bit, block by block: what matters is all of it.
+    sized = buckets.assign(size=buckets["notional_usd"].fillna(taken))
     full = full_scale(sized["size"].tolist())
     priced = sized[sized["outcome"] == "price"]
     lines: list[Text] = []

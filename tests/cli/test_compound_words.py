@@ -174,7 +174,9 @@ def test_markets_of_one_name_on_two_chains_are_kept_apart(capsys: pytest.Capture
         book = Book.build(market, [account])
         (driver,) = (each for each in drivers(market) if "ETH" in each.name)
         solved = solve_book(book, [driver])
-        tables.append(build_ladder(book, solved.levels, compound_v2.take, compound_v2.health))
+        tables.append(
+            build_ladder(book, solved.levels, compound_v2.take, compound_v2.health, compound_v2.explain)
+        )
     joint = pd.concat(tables, ignore_index=True)
     print_chart(joint, None)
     print_rungs(joint)

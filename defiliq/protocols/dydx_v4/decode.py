@@ -75,7 +75,7 @@ def decode_market(raw: RawMarket, listing: Listing, at: Block) -> tuple[DydxMark
     market = DydxMarket(
         protocol=listing.protocol,
         name=listing.name,
-        version=clean_text(raw.version.encode(), "v4"),
+        version="v4",
         block=at,
         timestamp=at.timestamp,
         base_unit=DOLLAR,

@@ -46,6 +46,7 @@ def explain(account: Account, market: DydxMarket) -> tuple[LegValue, ...]:
                 seizable=leg.collateral > 0
                 and (has_open_short if leg.reserve == USDC else is_open(market, leg.reserve)),
                 threshold_bps=mul_div_down(PPM - maintenance_margin_ppm(reserve), BPS, PPM),
+                is_position=leg.reserve != USDC,
             )
         )
     return tuple(values)

@@ -8,7 +8,8 @@ from types import ModuleType
 from typing import Any, Final, TypeAlias
 
 from defiliq.chain.cosmos import CosmosNode
-from defiliq.errors import DecodeError, MissingExtra, RpcError
+from defiliq.chain.cosmos_pages import read_pages
+from defiliq.errors import DecodeError, MissingExtra
 from defiliq.types import Block
 
 Message: TypeAlias = Any
@@ -17,7 +18,6 @@ Message: TypeAlias = Any
 SUBACCOUNT: Final = "/dydxprotocol.subaccounts.Query/Subaccount"
 SUBACCOUNT_ALL: Final = "/dydxprotocol.subaccounts.Query/SubaccountAll"
 LIQUIDATIONS: Final = "/dydxprotocol.clob.Query/LiquidationsConfiguration"
-NODE_INFO: Final = "/cosmos.base.tendermint.v1beta1.Service/GetNodeInfo"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +31,6 @@ class RawMarket:
     clob_pairs: Sequence[Message]
     assets: Sequence[Message]
     liquidations: Message
-    version: str
-    """Of the application, where the node says it."""
     unknown: Sequence[str]
     """Kinds of messages with fields that this version of the protocol's messages does not have."""
 
@@ -62,7 +60,7 @@ def fetch_market(node: CosmosNode, at: Block) -> RawMarket:
     unknown: list[str] = []
     for name, (module, method, answer, items) in lists.items():
         found[name] = []
-        for page in node.pages(f"/dydxprotocol.{module}.Query/{method}", at):
+        for page in read_pages(node, f"/dydxprotocol.{module}.Query/{method}", at):
             response = parsed(getattr(proto[module], answer), page.raw)
             found[name] += getattr(response, items)
             unknown += [method] if has_unknown(response) else []
@@ -71,7 +69,6 @@ def fetch_market(node: CosmosNode, at: Block) -> RawMarket:
     return RawMarket(
         **found,
         liquidations=answer.liquidations_config,
-        version=_version(node, at),
         unknown=tuple(dict.fromkeys(unknown)),
     )
 
@@ -79,7 +76,7 @@ def fetch_market(node: CosmosNode, at: Block) -> RawMarket:
 def fetch_all(node: CosmosNode, at: Block) -> Iterator[Subaccounts]:
     """Every subaccount that the chain keeps, page by page, all at one height."""
     response_type = messages()["subaccounts"].QuerySubaccountAllResponse
-    for page in node.pages(SUBACCOUNT_ALL, at):
+    for page in read_pages(node, SUBACCOUNT_ALL, at):
         response = parsed(response_type, page.raw)
         yield Subaccounts(response.subaccount, page.next_key, has_unknown(response))
 
@@ -125,14 +122,3 @@ def has_unknown(message: Message) -> bool:
     size = message.ByteSize()
     message.DiscardUnknownFields()
     return bool(message.ByteSize() != size)
-
-
-def _version(node: CosmosNode, at: Block) -> str:
-    """The version that the application calls itself; '' where the node does not serve that."""
-    from v4_proto.cosmos.base.tendermint.v1beta1 import query_pb2
-
-    try:
-        raw = node.query(NODE_INFO, b"", at)
-    except RpcError:
-        return ""
-    return str(parsed(query_pb2.GetNodeInfoResponse, raw).application_version.version)

@@ -1,0 +1,47 @@
+"""Ladder: exact levels become rows of a table. Floats begin in this room and nowhere left of it.
+
+Columns that end in `_usd` count the market's base currency, which `base_symbol` names: most often dollars.
+"""
+
+from defiliq.ladder.bins import bin_ladder
+from defiliq.ladder.columns import (
+    BIN_COLUMNS,
+    ETA_COLUMNS,
+    HEALTH_COLUMNS,
+    IDENTITY,
+    LADDER_COLUMNS,
+    LEVEL_COLUMNS,
+    YEAR_S,
+    as_table,
+    factor_text,
+    has_named_chain,
+    identity,
+    price_usd,
+    to_usd,
+    yearly_pct,
+)
+from defiliq.ladder.rungs import Explain, Judge, Take, Valued, build_ladder, taken_columns
+
+__all__ = [
+    "BIN_COLUMNS",
+    "ETA_COLUMNS",
+    "HEALTH_COLUMNS",
+    "IDENTITY",
+    "LADDER_COLUMNS",
+    "LEVEL_COLUMNS",
+    "YEAR_S",
+    "Explain",
+    "Judge",
+    "Take",
+    "Valued",
+    "as_table",
+    "bin_ladder",
+    "build_ladder",
+    "factor_text",
+    "has_named_chain",
+    "identity",
+    "price_usd",
+    "taken_columns",
+    "to_usd",
+    "yearly_pct",
+]

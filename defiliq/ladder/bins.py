@@ -1,0 +1,81 @@
+"""Rungs summed in price buckets."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+
+from defiliq.ladder.columns import BIN_COLUMNS, IDENTITY, as_table
+
+_SUMS = ("collateral_usd", "debt_usd", "seized_usd", "repaid_usd", "bad_debt_usd")
+
+
+def bin_ladder(ladder: pd.DataFrame, step_pct: float) -> pd.DataFrame:
+    """The rungs of each driver and side summed in price buckets that are `step_pct` percent wide.
+
+    Buckets are spaced in the logarithm of price and start at spot; a level lies in the bucket whose near
+    edge it has reached. Accounts that are liquidatable already make a bucket of no width at spot. Sums are
+    correctly rounded, so the order of the rows does not matter, and nothing is smoothed.
+    """
+    ratio = 1.0 + step_pct / 100.0
+    rows: list[dict[str, object]] = []
+    keys = [*IDENTITY, "base_symbol", "driver", "side", "spot_usd"]
+    listed = ladder[ladder["outcome"] != "never"]
+    for group, rungs in listed.groupby(keys, sort=True):
+        head = dict(zip(keys, group, strict=True))
+        spot = float(str(head.pop("spot_usd")))
+        steps = _steps_from_spot(rungs, spot, ratio)
+        reached = pd.Series(False, index=rungs.index)
+        for step in sorted(set(steps)):
+            bucket = rungs[steps == step]
+            reached |= steps == step
+            edges = _edges(spot, ratio, int(step), str(head["side"]))
+            rows.append(head | _bucket(bucket, edges) | _cumulative(rungs[reached]))
+    return as_table(rows, BIN_COLUMNS)
+
+
+def _steps_from_spot(rungs: pd.DataFrame, spot: float, ratio: float) -> pd.Series[int]:
+    """How many whole bucket widths each level lies from spot; -1 for accounts that are liquidatable there."""
+    price = rungs["price_usd"].to_numpy(dtype=np.float64)
+    with np.errstate(divide="ignore"):
+        widths = np.abs(np.log(price / spot)) / math.log(ratio)
+    steps = np.floor(np.minimum(widths, 1e9)).astype(np.int64)
+    steps[(rungs["outcome"] == "already").to_numpy()] = -1
+    return pd.Series(steps, index=rungs.index)
+
+
+def _edges(spot: float, ratio: float, step: int, side: str) -> tuple[float, float]:
+    """The low and the high price of a bucket."""
+    if step < 0:
+        return spot, spot
+    sign = -1 if side == "long" else 1
+    near, far = (spot * math.exp(sign * k * math.log(ratio)) for k in (step, step + 1))
+    return min(near, far), max(near, far)
+
+
+def _bucket(rungs: pd.DataFrame, edges: tuple[float, float]) -> dict[str, object]:
+    sums = {column: math.fsum(rungs[column]) for column in _SUMS}
+    sums["notional_usd"] = _sum_of_some(rungs["notional_usd"])
+    named: dict[str, object] = {
+        "outcome": rungs["outcome"].iloc[0],
+        "price_low_usd": edges[0],
+        "price_high_usd": edges[1],
+    }
+    return named | {"accounts": len(rungs)} | sums
+
+
+def _cumulative(rungs: pd.DataFrame) -> dict[str, object]:
+    return {
+        "cumulative_accounts": len(rungs),
+        "cumulative_seized_usd": math.fsum(rungs["seized_usd"]),
+        "cumulative_repaid_usd": math.fsum(rungs["repaid_usd"]),
+        "cumulative_notional_usd": _sum_of_some(rungs["notional_usd"]),
+    }
+
+
+def _sum_of_some(column: pd.Series[float]) -> float:
+    """The sum of what there is; nothing where there is nothing."""
+    known = column.dropna()
+    return math.fsum(known) if len(known) else math.nan
