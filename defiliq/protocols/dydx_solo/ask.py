@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from eth_abi.abi import encode
 
-from defiliq.chain.calldata import calldata, keccak
+from defiliq.chain.abi import encode_call
+from defiliq.chain.calldata import calldata
 from defiliq.chain.node import Call, Node, Override
 from defiliq.chain.pretend import aggregator_code, require_obedience, table_code
 from defiliq.chain.probe import number_call, probe
@@ -30,7 +30,7 @@ from defiliq.types import Question
 Words = tuple[int, ...] | None
 VALUES_WORDS = 2
 _DEPOSIT = 0
-_DELTA = (False, 0, 0, 0)
+_NOTHING = (False, 0, 0, 0)
 """Types.AssetAmount: a difference of 0 wei."""
 
 
@@ -86,11 +86,8 @@ def pins(market: SoloMarket, spot: SoloMarket) -> dict[str, Override]:
 
 def accrual(market: SoloMarket) -> Call:
     """An operation that accrues the interest of every market and does nothing else, sent by the reader."""
-    actions = [
-        (_DEPOSIT, 0, _DELTA, reserve.id, 0, bytes.fromhex(READER[2:]), 0, b"") for reserve in market.reserves
-    ]
-    arguments = encode([f"{abi.ACCOUNT}[]", f"{abi.ACTION}[]"], [[(READER, 0)], actions])
-    return Call(market.solo_margin, keccak(abi.OPERATE)[:4] + arguments)
+    actions = [(_DEPOSIT, 0, _NOTHING, reserve.id, 0, READER, 0, b"") for reserve in market.reserves]
+    return Call(market.solo_margin, encode_call(abi.OPERATE, [(READER, 0)], actions))
 
 
 def _pretended(question: Question, spot: SoloMarket) -> dict[str, Override]:
