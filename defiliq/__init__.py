@@ -39,6 +39,9 @@ if TYPE_CHECKING:
     from defiliq.pipeline.listings import markets as markets
     from defiliq.pipeline.position import Position as Position
     from defiliq.pipeline.position import position as position
+    from defiliq.pipeline.positions import leverage_distribution as leverage_distribution
+    from defiliq.pipeline.positions import open_interest as open_interest
+    from defiliq.pipeline.positions import positions as positions
     from defiliq.pipeline.presets import preset as preset
     from defiliq.pipeline.presets import presets as presets
     from defiliq.pipeline.reading import over_debt as over_debt
@@ -74,14 +77,17 @@ _HOME = {
     "group_driver": "oracle.drivers",
     "health": "pipeline.judge",
     "ladder": "pipeline.judge",
+    "leverage_distribution": "pipeline.positions",
     "levels": "pipeline.judge",
     "liquidatable": "pipeline.judge",
     "load_snapshot": "pipeline.snapshot",
     "market": "pipeline.listings",
     "market_from_file": "pipeline.listings",
     "markets": "pipeline.listings",
+    "open_interest": "pipeline.positions",
     "over_debt": "pipeline.reading",
     "position": "pipeline.position",
+    "positions": "pipeline.positions",
     "preset": "pipeline.presets",
     "presets": "pipeline.presets",
     "read": "pipeline.reading",
@@ -115,14 +121,17 @@ __all__ = [
     "group_driver",
     "health",
     "ladder",
+    "leverage_distribution",
     "levels",
     "liquidatable",
     "load_snapshot",
     "market",
     "market_from_file",
     "markets",
+    "open_interest",
     "over_debt",
     "position",
+    "positions",
     "preset",
     "presets",
     "read",

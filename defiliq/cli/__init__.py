@@ -13,6 +13,7 @@ from defiliq.cli.feeds import feeds
 from defiliq.cli.ladder import ladder
 from defiliq.cli.markets import markets
 from defiliq.cli.position import position
+from defiliq.cli.positions import positions
 from defiliq.cli.scan import scan, snapshot
 from defiliq.cli.stress import stress
 from defiliq.cli.verify import verify
@@ -31,7 +32,7 @@ def defiliq() -> None:
     """
 
 
-for _command in (markets, scan, snapshot, position, ladder, feeds, stress, verify):
+for _command in (markets, scan, snapshot, position, positions, ladder, feeds, stress, verify):
     defiliq.add_command(_command)
 
 

@@ -107,7 +107,7 @@ BIN_COLUMNS = (
 
 _INTEGERS = (
     *("chain_id", "block_number", "block_timestamp", "evaluated_at"),
-    *("accounts", "cumulative_accounts", "mode", "threshold_bps", "ltv_bps"),
+    *("accounts", "cumulative_accounts", "mode", "threshold_bps", "ltv_bps", "longs", "shorts"),
 )
 
 _SOMETIMES = ("eta_at", "eta_s")
@@ -166,6 +166,6 @@ def _dtype(column: str) -> str:
         return "int64"
     if column in _SOMETIMES:
         return "Int64"
-    if column.endswith(("_usd", "_pct")):
+    if column.endswith(("_usd", "_pct", "leverage")):
         return "float64"
     return "bool" if column in ("callable", "counted", "liquidatable") else "str"

@@ -213,6 +213,8 @@ def _legs(account: Account, market: Market) -> pd.DataFrame:
 
 
 def amount_text(raw: int, decimals: int) -> str:
-    """Base units as whole tokens, every digit kept and no more."""
+    """Base units as whole tokens, every digit kept and no more; negative decimals are units of several."""
+    if decimals <= 0:
+        return str(raw * 10**-decimals)
     whole, part = divmod(raw, 10**decimals)
     return f"{whole}.{part:0{decimals}d}".rstrip("0").rstrip(".") if part else str(whole)

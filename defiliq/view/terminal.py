@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
@@ -14,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+_ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}|dydx1[a-z0-9]{38,58}")
 PLAIN_WIDTH = 500
 """Columns where stdout is no terminal, so that nothing is cut for one."""
 BAR_WIDTH = 40
@@ -47,8 +49,9 @@ def money(value: float) -> str:
 
 
 def short(address: str) -> str:
-    """The two ends of an address."""
-    return f"{address[:8]}…{address[-6:]}" if len(address) == 42 else address
+    """The two ends of an address, and the number of its account where it has one."""
+    owner, slash, number = address.partition("/")
+    return f"{owner[:8]}…{owner[-6:]}{slash}{number}" if _ADDRESS.fullmatch(owner) else address
 
 
 def cell(column: str, value: object) -> Text:
@@ -191,7 +194,7 @@ def _bin_of(factor: str) -> str:
     """The bin of an exact factor."""
     value = Decimal(factor)
     reached = sum(value >= Decimal(edge) for edge in FACTOR_EDGES)
-    return _bin_labels()[reached - 1]
+    return _bin_labels()[max(1, reached) - 1]  # net collateral, and so a factor of it, can be negative
 
 
 def print_scan(table: pd.DataFrame, headline: str, coverage: str, top: int) -> None:
@@ -216,7 +219,7 @@ def print_scan(table: pd.DataFrame, headline: str, coverage: str, top: int) -> N
         ]
     )
     if top and len(owing):
-        factors = owing["health_factor"].map(Decimal)
+        factors = owing["health_factor"][owing["health_factor"] != ""].map(Decimal)
         nearest = owing.loc[factors.sort_values(kind="stable").index].head(top)
         columns = [
             "account",

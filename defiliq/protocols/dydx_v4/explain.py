@@ -99,10 +99,11 @@ def _about_bankruptcy(account: Account, market: DydxMarket) -> Iterator[str]:
 
 def unsettled_funding(account: Account, market: DydxMarket) -> int:
     """Quote quantums of funding in the account's USDC that the chain has not written down yet."""
-    return sum(_unsettled_ppm(leg, market) for leg in account.legs) // PPM
+    return sum(unsettled_ppm(leg, market) for leg in account.legs) // PPM
 
 
-def _unsettled_ppm(leg: Leg, market: DydxMarket) -> int:
+def unsettled_ppm(leg: Leg, market: DydxMarket) -> int:
+    """One leg's part of it, in millionths of a quote quantum; 0 for USDC."""
     if leg.funding_index is None:
         return 0
     return settlement_ppm(market.reserves[leg.reserve].funding_index, leg.funding_index, size_of(leg))

@@ -114,8 +114,8 @@ def _odd_config(config: LiquidationsConfig) -> Iterator[str]:
 
 def _odd_prices(market: DydxMarket) -> Iterator[str]:
     """USDC is a dollar; a price of the oracle has 64 bits."""
-    if market.price_of(0) != 1:
-        yield f"USDC at a price of {market.price_of(0)}"
+    if market.price_of(0) != market.price_unit(0):
+        yield f"USDC at a price of {market.price_of(0)} in units of {market.price_unit(0)}"
     for held in market.reserves[1:]:
         if not 0 < market.prices[held.feed] <= MAX_UINT64:
             yield f"{held.symbol}: a price of {market.prices[held.feed]}"

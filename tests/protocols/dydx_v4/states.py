@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from defiliq.pricing.driver import Driver, Move, driver_of_feeds
 from defiliq.protocols.dydx_v4.market import DydxMarket, LiquidationsConfig, Perpetual
 from defiliq.protocols.dydx_v4.rules import rule
+from defiliq.protocols.dydx_v4.settle import Position, Subaccount
 from defiliq.types import Account, Block, Feed, Leg
 from defiliq.units import PPM
 from tests.builders import NOW
@@ -64,7 +65,7 @@ def chain(perpetuals: Sequence[Perpetual], prices: Sequence[int], **changes: Any
     """A market of these perpetuals at these prices, and USDC."""
     reserves = (usdc(), *perpetuals)
     feeds = (
-        Feed("USDC", "", 1),
+        Feed("USDC", "", 10**6),
         *(Feed(held.symbol, "", 10 ** max(0, -held.exponent)) for held in perpetuals),
     )
     plain = DydxMarket(
@@ -77,7 +78,7 @@ def chain(perpetuals: Sequence[Perpetual], prices: Sequence[int], **changes: Any
         base_symbol="USD",
         reserves=reserves,
         feeds=feeds,
-        prices=(1, *prices),
+        prices=(10**6, *prices),
         liquidations=CONFIG,
     )
     return replace(plain, **changes)
@@ -149,3 +150,21 @@ def drivers(draw: st.DrawFn, market: DydxMarket) -> Driver:
             Move(feed, market.prices[feed], spot) for feed in range(1, len(market.feeds)) if feed != lead
         ]
     return driver_of_feeds(market.feeds[lead].name, spot, market.price_unit(lead), moves)
+
+
+@st.composite
+def subaccounts(draw: st.DrawFn, market: DydxMarket, most: int = 2**70) -> Subaccount:
+    """Raw subaccounts: unsettled funding of either sign, and now and then quote balances."""
+    amounts = st.one_of(st.integers(-most, most), st.integers(-3, 3))
+    positions = [
+        Position(
+            reserve.id,
+            draw(amounts),
+            reserve.funding_index + draw(st.integers(-(10**9), 10**9)),
+            draw(st.one_of(st.just(0), amounts)),
+        )
+        for reserve in market.reserves[1:]
+        if draw(st.booleans())
+    ]
+    assets = ((0, draw(amounts)),) if draw(st.booleans()) else ()
+    return Subaccount("dydx1qqqsyqcyq5rqwzqfpg9scrgwpugpzysnqm6q8v", 0, assets, tuple(positions))
