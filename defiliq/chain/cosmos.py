@@ -24,6 +24,7 @@ from defiliq.errors import (
     HistoryUnavailable,
     NodeError,
     NodeTimeout,
+    NodeUnreachable,
     RpcError,
     WrongChain,
 )
@@ -34,6 +35,9 @@ SCHEMES: Final = ("http", "https", "grpc", "grpcs")
 NEWEST: Final = frozenset({"latest", "safe", "finalized"})
 """CometBFT never takes a committed block back, so all of them mean the newest."""
 OLDEST: Final = "earliest"
+NEAR: Final = 3
+"""A node that is not more blocks behind will soon be there."""
+LARGEST_MESSAGE_BYTES: Final = 1 << 30
 
 T = TypeVar("T")
 
@@ -48,12 +52,14 @@ def connect_cosmos(
 ) -> CosmosNode:
     """A node at a URL: grpc:// (plaintext), grpcs:// (TLS), http:// or https:// (CometBFT's JSON-RPC).
 
-    Nothing is asked of it yet: a dead one is noticed at the first read. `patience` replaces `retries`.
+    Nothing is asked of it yet: a dead one is noticed at the first read. `patience` replaces `retries`; a
+    limit of more than 1 GiB counts as 1 GiB.
     """
     from defiliq.chain.cosmos_abci import CometTransport, response_limit
     from defiliq.chain.cosmos_grpc import GrpcTransport
 
     endpoint = Endpoint.of(url, SCHEMES)
+    max_message_bytes = min(max_message_bytes, LARGEST_MESSAGE_BYTES)
     waits = patience if patience is not None else Patience(retries)
     if endpoint.scheme in ("grpc", "grpcs"):
         grpc = GrpcTransport(
@@ -142,20 +148,22 @@ class CosmosNode:
         `method` is gRPC's full name with its slash in front: /package.Service/Method.
         """
         try:
-            return self._patiently(lambda: self._transport.query(method, request, at.number))
+            return self._patiently(lambda: self._transport.query(method, request, at.number), at.number)
         except Refused as refused:
             raise self._query_error(refused, at.number) from None
 
     def _header(self, number: int | None) -> Header:
-        return self._patiently(lambda: self._transport.header(number))
+        return self._patiently(lambda: self._transport.header(number), number)
 
-    def _patiently(self, ask: Callable[[], T]) -> T:
+    def _patiently(self, ask: Callable[[], T], number: int | None) -> T:
         """The answer, asked for once more if time ran out, and a few times while the node is a block behind.
 
         CometBFT names a block as soon as it is stored, a moment before the application has executed it; and
         of several nodes behind one address not all are equally far.
         """
         timeouts, behind = 0, 0
+        if self._pause.is_over:
+            raise NodeUnreachable(self.label, "the connection is closed")
         while True:
             try:
                 return ask()
@@ -167,6 +175,9 @@ class CosmosNode:
                 behind += 1
                 few = min(SECOND_THOUGHTS, self._retries)
                 if not means_future(refused) or behind > few or self._pause.is_over:
+                    raise
+                head = self._head()
+                if head is None or number is None or number > head + NEAR:
                     raise
             self._pause.wait(timeouts + behind)
 

@@ -64,7 +64,8 @@ class CometTransport:
             raise Refused(method, code, said, is_unknown=is_unknown)
         height = response.get("height")
         if height != str(number):
-            seen = self._http.scrub(f"block {height}" if height else "a block that it does not name", 80)
+            is_named = height not in (None, "", "0")
+            seen = self._http.scrub(f"block {height}" if is_named else "a block that it does not name", 80)
             raise BadResponse(self.label, f"the state after {seen} when asked for block {number}")
         raw = self._bytes(response.get("value"))
         if len(raw) > self._max_bytes:

@@ -8,7 +8,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from defiliq.chain.cosmos_transport import HASH_BYTES, Header, Pause, Refused
-from defiliq.chain.http import Patience
+from defiliq.chain.http import FIRST_WAIT_MS, Patience
 from defiliq.chain.url import Endpoint
 from defiliq.errors import (
     BadResponse,
@@ -151,6 +151,8 @@ class GrpcTransport:
         refused = Refused(method, code, said, is_unknown=name == "UNIMPLEMENTED")
         if "larger than max" in text or "smaller than max" in text:
             return TooLarge(self.label, f"a message over the limit of {self._max_bytes} bytes")
+        if "http2 header with status" in text and name != "UNAVAILABLE":
+            return BadResponse(self.label, "plain HTTP where gRPC was asked for")
         match name:
             case "UNAVAILABLE":
                 return _Again(NodeUnreachable(self.label, _reason(text)))
@@ -160,6 +162,8 @@ class GrpcTransport:
                 return NodeTimeout(self.label, f"no answer within {self._timeout_s} s")
             case "ABORTED":
                 return _Again(refused)
+            case "INTERNAL" if "rst_stream" in text.lower() or "goaway" in text.lower():
+                return _Again(BadResponse(self.label, "an answer that was cut short"))
             case "CANCELLED":
                 return NodeUnreachable(self.label, "the connection is closed")
             case "UNAUTHENTICATED" | "PERMISSION_DENIED":
@@ -176,6 +180,7 @@ def _channel(endpoint: Endpoint, max_message_bytes: int) -> Any:
         ("grpc.max_receive_message_length", max_message_bytes),
         ("grpc.keepalive_time_ms", KEEPALIVE_MS),
         ("grpc.enable_retries", 0),
+        ("grpc.initial_reconnect_backoff_ms", FIRST_WAIT_MS // 2),
         ("grpc.max_reconnect_backoff_ms", LONGEST_BACKOFF_MS),
         # A proxy of the environment is not meant for a node on this machine.
         ("grpc.enable_http_proxy", 0 if endpoint.is_local else 1),
@@ -194,9 +199,12 @@ def _reason(details: str) -> str:
     text = details.lower()
     for sign, reason in (
         ("refused", "connection refused"),
+        ("resolving", "the host name is not known"),
         ("name resolution", "the host name is not known"),
         ("dns", "the host name is not known"),
-        ("http1", "it speaks plain HTTP, not gRPC"),
+        ("http/2", "it does not speak gRPC"),
+        ("http1", "it does not speak gRPC"),
+        ("wrong_version_number", "it does not speak TLS"),
         ("certificate", "its TLS certificate is not valid"),
         ("ssl", "TLS failed"),
         ("handshake", "TLS failed"),

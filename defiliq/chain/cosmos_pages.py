@@ -15,6 +15,7 @@ from defiliq.types import Block
 PAGE_SIZE: Final = 1_000
 MAX_PAGES: Final = 200_000
 LONGEST_KEY: Final = 1_024
+UNSEEN: Final = "a page that it leaves out would go unseen"
 
 # cosmos.base.query.v1beta1.PageRequest and PageResponse, and where dYdX's queries keep them and their items.
 ITEMS, ANSWERED, ASKED = 1, 2, 1
@@ -161,7 +162,7 @@ class _Reader:
         while True:
             request = page_request(key, self._size, count=count)
             try:
-                return self.parsed(self._node.query(self._method, request, self._at), key)
+                page = self.parsed(self._node.query(self._method, request, self._at), key)
             except TooLarge as error:
                 if self._size == 1:
                     raise TooLarge(
@@ -172,9 +173,11 @@ class _Reader:
                 if not count:
                     raise
                 count = False
-                self._warn(
-                    "the node did not count all items in time: a page that it leaves out would go unseen"
-                )
+                self._warn(f"the node does not count all items in time: {UNSEEN}")
+            else:
+                if count and page.items and not page.total:
+                    self._warn(f"the node does not count the items: {UNSEEN}")
+                return page
 
     def parsed(self, raw: bytes, key: bytes) -> Page:
         """A page, its paging checked; what its items say is for others to judge."""

@@ -73,14 +73,19 @@ class Spool:
 
     def __init__(self, path: Path, first_line: bytes, warn: Warn) -> None:
         self._path, self._warn = path, warn
-        self._file: FileIO | None = FileIO(path, "a+")
-        self._file.seek(0)
         self._start = len(first_line)
-        if self._file.read(self._start) != first_line:
-            self._file.truncate(0)
-            self._file.write(first_line)
-        self._end = self._file.seek(0, os.SEEK_END)
         self._last = self._next = self._start
+        file = FileIO(path, "a+")
+        try:
+            file.seek(0)
+            if file.read(self._start) != first_line:
+                file.truncate(0)
+                file.write(first_line)
+            self._end = file.seek(0, os.SEEK_END)
+        except OSError:
+            file.close()
+            raise
+        self._file: FileIO | None = file
 
     def pages(self) -> Iterator[bytes]:
         """The pages that are whole, in order; whatever follows them is cut off."""
@@ -117,10 +122,13 @@ class Spool:
             self._warn(_unkept(error))
 
     def close(self) -> None:
-        """Give the file back; what it holds stays."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        """Give the file back; the pages in it stay, and one without pages goes."""
+        if self._file is None:
+            return
+        self._file.close()
+        self._file = None
+        if self._end == self._start:
+            self.remove()
 
     def _page_at(self, position: int) -> bytes | None:
         if self._file is None:
@@ -180,10 +188,12 @@ def _name(at: Block, method: str) -> str:
 
 
 def _block_of(path: Path, method: str) -> Block | None:
-    """The block whose pages a file holds, if it says so and they are this query's."""
+    """The block whose pages a file holds, if it says so, they are this query's and there are any."""
     try:
         with path.open("rb") as file:
             said = orjson.loads(file.readline(LONGEST_FIRST_LINE))
+            if not file.read(1):
+                return None
     except (OSError, orjson.JSONDecodeError):
         return None
     match said:

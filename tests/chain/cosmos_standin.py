@@ -189,9 +189,8 @@ class PagedList:
             following = 0
         next_key = self._keys[following] if following < len(self._keys) else b""
         is_counted = asked.count_total and not asked.key
-        paging = PageResponse(
-            next_key=next_key, total=len(self._keys) if is_counted else 0
-        ).SerializeToString()
+        answered = PageResponse(next_key=next_key, total=len(self._keys) if is_counted else 0)
+        paging = bytes(answered.SerializeToString())
         return b"".join(self._framed[start:end]) + b"\x12" + _varint(len(paging)) + paging
 
 

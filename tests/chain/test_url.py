@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from defiliq.chain.url import Endpoint
+from defiliq.errors import BadUrl
 
 
 @pytest.mark.parametrize(
@@ -69,3 +70,24 @@ def test_the_endpoint_does_not_show_its_url_when_printed() -> None:
     endpoint = Endpoint.of("https://user:password@node.example/0123456789abcdef")
     assert "password" not in repr(endpoint)
     assert "0123456789" not in f"{endpoint}"
+
+
+@pytest.mark.parametrize(
+    ("url", "label", "scheme"),
+    [
+        ("grpc://127.0.0.1:9090", "grpc://127.0.0.1:9090", "grpc"),
+        ("GRPCS://Node.Example:443/", "grpcs://node.example:443/", "grpcs"),
+        ("grpcs://user:pass@node.example/0123456789abcdef", "grpcs://***@node.example/***", "grpcs"),
+        ("grpc://aa11bb22cc33dd44ee55ff66.node.example", "grpc://***.node.example", "grpc"),
+    ],
+)
+def test_other_schemes_have_labels_too(url: str, label: str, scheme: str) -> None:
+    endpoint = Endpoint.of(url, ("grpc", "grpcs"))
+    assert (endpoint.label, endpoint.scheme) == (label, scheme)
+
+
+def test_a_scheme_that_is_not_asked_for_is_refused() -> None:
+    with pytest.raises(BadUrl, match="its scheme is 'grpc'"):
+        Endpoint.of("grpc://127.0.0.1:9090")
+    with pytest.raises(BadUrl, match="it has no grpc:// or grpcs:// in front"):
+        Endpoint.of("127.0.0.1:9090", ("grpc", "grpcs"))
