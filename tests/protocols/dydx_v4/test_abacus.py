@@ -306,14 +306,11 @@ def _figure(about: Run, expression: str, figure: str, shift: Fraction) -> Fracti
 
 def _single(entry: Mapping[str, Any]) -> Mapping[str, Any]:
     """The first subaccount of an answer, that of a subscription, or all that an update says of one."""
-    if "subaccounts" in entry:
-        found: Mapping[str, Any] = entry["subaccounts"][0]
-        return found
-    contents = entry["contents"]
-    if "perpetualPositions" not in contents:
-        found = contents["subaccount"]
-        return found
-    return {
-        "openPerpetualPositions": {held["market"]: held for held in contents["perpetualPositions"]},
-        "assetPositions": {asset["symbol"]: asset for asset in contents["assetPositions"]},
-    }
+    contents = entry.get("contents", {})
+    if "perpetualPositions" in contents:
+        return {
+            "openPerpetualPositions": {entry["market"]: entry for entry in contents["perpetualPositions"]},
+            "assetPositions": {asset["symbol"]: asset for asset in contents["assetPositions"]},
+        }
+    found: Mapping[str, Any] = entry["subaccounts"][0] if "subaccounts" in entry else contents["subaccount"]
+    return found
