@@ -140,6 +140,7 @@ def fake_protocol(
     kept = (
         "name",
         "node_kind",
+        "verdicts_of",
         "root_address",
         "market_type",
         "load_listings",

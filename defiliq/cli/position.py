@@ -110,7 +110,12 @@ def breaking_first(found: Position) -> list[str]:
             f"breaks first: {clean(nearest['driver'])} {nearest['distance_pct']:+.2f}% ({nearest['side']})"
         )
     if eta is not None and eta.outcome == "never":
-        lines.append(f"at constant prices: never within {horizon_in_words(found.horizon_s)}")
+        but = (
+            f", but for {found.market.unforeseen}, which is not known ahead"
+            if found.market.unforeseen
+            else ""
+        )
+        lines.append(f"at constant prices: never within {horizon_in_words(found.horizon_s)}{but}")
     elif eta is not None and eta.outcome == "time" and eta.at is not None:
         ahead = lasting(eta.at - found.market.timestamp)
         lines.append(f"at constant prices: liquidatable in {ahead} ({moment(eta.at)}) by interest alone")

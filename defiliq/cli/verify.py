@@ -74,6 +74,7 @@ def verify(
 
 def _report(result: Verification, levels: bool, output: str | None, talk: Talk) -> None:
     """Agreement on stdout, and the rows that disagree."""
+    talk.say(f"Compared with {result.against}")
     click.echo(
         f"accounts asked {result.asked} of {result.accounts} (seed {result.seed}), "
         f"agreed {result.agreed} ({share(result.agreed, result.asked)})"
@@ -84,6 +85,7 @@ def _report(result: Verification, levels: bool, output: str | None, talk: Talk) 
             f"levels asked {asked}, p* agreed {result.price_agreed} ({share(result.price_agreed, asked)}), "
             f"neighbour agreed {result.neighbour_agreed} ({share(result.neighbour_agreed, asked)})"
         )
+    if levels and result.levels_at_source is not None:
         click.echo(
             f"{result.levels_at_source} of them by moving the driver's own price aggregators, "
             f"{asked - result.levels_at_source} by pinning the reserves' price sources"

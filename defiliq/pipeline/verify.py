@@ -37,14 +37,17 @@ LEVELS_AT_ONCE = 256
 class Verification:
     """How often the contract said what defiliq computed."""
 
+    against: str
+    """Whose answers it was compared with."""
     seed: int
     accounts: int
     """Accounts in the book."""
     asked: int
     agreed: int
     levels_asked: int
-    levels_at_source: int
-    """Levels for which not the reserves' prices but the driver's own contracts were moved."""
+    levels_at_source: int | None
+    """Levels for which not the reserves' prices but the driver's own contracts were moved; None where nothing
+    can be moved on the chain, not even for a question."""
     price_agreed: int
     """Levels whose account the contract calls liquidatable at p*."""
     neighbour_agreed: int
@@ -92,12 +95,13 @@ def verify(
         if on_progress is not None:
             on_progress(first + len(some), len(found))
     return Verification(
+        against=PROTOCOLS[book.market.protocol].verdicts_of,
         seed=seed,
         accounts=len(book),
         asked=len(rows),
         agreed=agreed,
         levels_asked=len(found),
-        levels_at_source=sum(bool(_sources(book, level, 0)) for level in found),
+        levels_at_source=_at_source(book, found),
         price_agreed=hits,
         neighbour_agreed=neighbours,
         unresolved=solved.unresolved,
@@ -164,6 +168,13 @@ def _ask_levels(
         wrong += [_disagreement(book, level.account, check, difference) for difference in differences]
         agreed += not differences
     return agreed
+
+
+def _at_source(book: Book[Any], found: Sequence[Level]) -> int | None:
+    """How many levels are asked about by moving the driver's own contracts; None where there are none."""
+    if PROTOCOLS[book.market.protocol].node_kind != "evm":
+        return None
+    return sum(bool(_sources(book, level, 0)) for level in found)
 
 
 def _sources(book: Book[Any], level: Level, nearer: int) -> dict[str, tuple[int, int]]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from defiliq.book import Book, MarginTerms, ValueTerms
 from defiliq.chain.node import LogFilter, Logs
 from defiliq.errors import CallReverted, MissingPrice
-from defiliq.protocols import aave_v3, compound_v2, compound_v3
+from defiliq.protocols import aave_v3, compound_v2, compound_v3, dydx_solo, dydx_v4
 from defiliq.protocols.explained import LegValue
 from defiliq.types import (
     Account,
@@ -52,6 +52,11 @@ class LendingProtocol(Protocol):
     @property
     def node_kind(self) -> NodeKind:
         """What kind of node it is read from."""
+        ...
+
+    @property
+    def verdicts_of(self) -> str:
+        """Whose verdicts `ask_many` brings, for people: the contract's, or whoever answers in its place."""
         ...
 
     @property
@@ -148,5 +153,7 @@ PROTOCOLS: Final[Mapping[str, LendingProtocol]] = {
     aave_v3.name: aave_v3,
     compound_v2.name: compound_v2,
     compound_v3.name: compound_v3,
+    dydx_solo.name: dydx_solo,
+    dydx_v4.name: dydx_v4,
 }
 """Every protocol that defiliq reads, by name."""

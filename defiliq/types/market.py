@@ -77,6 +77,8 @@ class Market:
     account_bytes: ClassVar[int] = 20
     """The length of the keys by which books keep accounts."""
 
+    unforeseen: ClassVar[str] = ""
+    """What moves accounts as time goes by and is not known ahead: no instant of breaking reckons with it."""
     joint_driver: ClassVar[str] = ""
     """The name of the driver that moves every input alike, on markets where people think in one."""
 

@@ -19,6 +19,7 @@ from defiliq.protocols.aave_v3.values import values
 
 name: Final[str] = "aave-v3"
 node_kind: Final = "evm"
+verdicts_of: Final = "the contract's own answers"
 root_address: Final[str] = "pool_addresses_provider"
 market_type: Final[type[AaveMarket]] = AaveMarket
 
@@ -45,4 +46,5 @@ __all__ = [
     "take",
     "unsound",
     "values",
+    "verdicts_of",
 ]

@@ -18,6 +18,7 @@ from defiliq.protocols.compound_v2.take import take
 
 name: Final[str] = "compound-v2"
 node_kind: Final = "evm"
+verdicts_of: Final = "the contract's own answers"
 root_address: Final[str] = "comptroller"
 market_type: Final[type[CompoundMarket]] = CompoundMarket
 
@@ -43,4 +44,5 @@ __all__ = [
     "take",
     "unsound",
     "values",
+    "verdicts_of",
 ]

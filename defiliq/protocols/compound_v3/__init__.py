@@ -19,6 +19,7 @@ from defiliq.protocols.compound_v3.values import values
 
 name: Final[str] = "compound-v3"
 node_kind: Final = "evm"
+verdicts_of: Final = "the contract's own answers"
 root_address: Final[str] = "comet"
 market_type: Final[type[CometMarket]] = CometMarket
 
@@ -46,4 +47,5 @@ __all__ = [
     "take",
     "unsound",
     "values",
+    "verdicts_of",
 ]

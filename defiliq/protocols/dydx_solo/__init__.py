@@ -18,6 +18,7 @@ from defiliq.protocols.dydx_solo.take import take
 
 name: Final[str] = "dydx-solo"
 node_kind: Final = "evm"
+verdicts_of: Final = "the contract's own answers"
 root_address: Final[str] = "solo_margin"
 market_type: Final[type[SoloMarket]] = SoloMarket
 
@@ -46,4 +47,5 @@ __all__ = [
     "take",
     "unsound",
     "values",
+    "verdicts_of",
 ]

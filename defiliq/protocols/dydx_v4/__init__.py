@@ -18,6 +18,7 @@ from defiliq.protocols.dydx_v4.values import values
 
 name: Final[str] = "dydx-v4"
 node_kind: Final = "cosmos"
+verdicts_of: Final = "the law on each subaccount as the node gives it alone, because nodes give no verdicts"
 root_address: Final[str] = ""
 market_type: Final[type[DydxMarket]] = DydxMarket
 
@@ -44,4 +45,5 @@ __all__ = [
     "take",
     "unsound",
     "values",
+    "verdicts_of",
 ]

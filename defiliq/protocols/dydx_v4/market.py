@@ -84,6 +84,7 @@ class DydxMarket(Market):
 
     account_bytes: ClassVar[int] = OWNER_BYTES + NUMBER_BYTES
     joint_driver: ClassVar[str] = "ALL/USD"
+    unforeseen: ClassVar[str] = "funding"
 
     reserves: tuple[Perpetual, ...]
     liquidations: LiquidationsConfig

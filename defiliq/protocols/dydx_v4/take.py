@@ -81,6 +81,7 @@ def _filled(
         repaid_base=repaid_base,
         bonus_base=seizure.base - repaid_base,
         bad_debt_base=max(0, -fund_delta),
+        debt_to_cover=repaid,
         remark=_remark(order, market, fund_delta, drawn_from, is_bankrupt),
     )
 
@@ -90,13 +91,11 @@ def _remark(
 ) -> str:
     """How the order came about, and who bears what the subaccount cannot."""
     perpetual, held = market.reserves[order.place], abs(size_at(order.account, order.place))
-    said = [
-        f"an order of the chain to {'buy' if order.is_buy else 'sell'} {perpetual.symbol} at its worst price"
-    ]
+    said = []
     if drawn_from > 1:
-        said.append(f"each block draws one of {drawn_from} positions, this is the largest")
+        said.append(f"the largest of {drawn_from} positions, of which each block draws one")
     if order.quantums < held:
-        said.append(f"{order.quantums} of {held} base quantums in this block")
+        said.append(f"{100 * order.quantums // held}% of it in this block")
     fund = "its own insurance fund" if perpetual.is_isolated else "the insurance fund"
     if fund_delta > 0:
         said.append(f"a fee of {_in_usdc(fund_delta)} goes to {fund}")
