@@ -32,8 +32,7 @@ def unsound(book: Book[Any]) -> str:
 
 
 def _odd_market(market: DydxMarket) -> Iterator[str]:
-    first = market.reserves[0] if market.reserves else None
-    if first is None or first.id != 0 or first.decimals != QUOTE_DECIMALS:
+    if not market.reserves or not _is_usdc(market.reserves[0]):
         yield "its first reserve is not USDC"
     ids = [reserve.id for reserve in market.reserves[1:]]
     if len(set(ids)) < len(ids):
@@ -44,6 +43,16 @@ def _odd_market(market: DydxMarket) -> Iterator[str]:
         yield f"a base unit of {market.base_unit}"
     if market.stored:
         yield "the chain keeps no verdicts as stored"
+
+
+def _is_usdc(reserve: Perpetual) -> bool:
+    """Whether a reserve is what everything is quoted in: asset 0, with no book and no margin."""
+    return (
+        (reserve.id, reserve.feed, reserve.decimals) == (0, 0, QUOTE_DECIMALS)
+        and reserve.atomic_resolution == -QUOTE_DECIMALS
+        and reserve.clob_status == "none"
+        and reserve.initial_margin_ppm == 0
+    )
 
 
 def odd_tier(

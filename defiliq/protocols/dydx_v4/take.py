@@ -55,7 +55,7 @@ def _notional(market: DydxMarket, place: int, quantums: int) -> int:
 def _filled(
     order: LiquidationOrder, market: DydxMarket, *, drawn_from: int, is_bankrupt: bool
 ) -> Liquidation:
-    """The whole order at its own price. Fees of the maker and the taker's discount are left out."""
+    """The whole order at its own price. It pays no trading fee; what its filler pays is left out."""
     perpetual = market.reserves[order.place]
     notional = _notional(market, order.place, order.quantums)
     paid = fill_quote_quantums(perpetual, order.quantums, order.subticks)

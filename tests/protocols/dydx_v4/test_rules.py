@@ -29,7 +29,7 @@ from tests.protocols.dydx_v4.states import (
     subaccounts,
 )
 
-MANY = settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+MANY = settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 Three = tuple[int, int, int]
 
 
