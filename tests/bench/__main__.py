@@ -8,11 +8,12 @@ from collections.abc import Callable
 
 from tests.bench.compound import bench_comet, bench_comptroller
 from tests.bench.levels import bench_levels
+from tests.bench.perpetuals import bench_perpetuals
 from tests.bench.reading import bench_reading
 from tests.bench.report import Missing, Report, machine, render
 from tests.bench.verdicts import SAMPLE, bench_verdicts
 
-PARTS = ("verdicts", "reading", "levels", "compound")
+PARTS = ("verdicts", "reading", "levels", "compound", "dydx")
 
 
 def main() -> int:
@@ -24,6 +25,7 @@ def main() -> int:
     parser.add_argument("--users", type=int, default=2_000, help="accounts on the local node that are read")
     parser.add_argument("--levels", type=int, default=1_000_000, help="accounts whose levels are solved")
     parser.add_argument("--compound", type=int, default=100_000, help="accounts of each Compound protocol")
+    parser.add_argument("--dydx", type=int, default=100_000, help="subaccounts of dYdX v4")
     parser.add_argument("--only", choices=PARTS, help="run one part")
     args = parser.parse_args()
     parts: dict[str, Callable[[], list[Report]]] = {
@@ -31,6 +33,7 @@ def main() -> int:
         "reading": lambda: [bench_reading(args.users)],
         "levels": lambda: [bench_levels(args.levels)],
         "compound": lambda: [*bench_comet(args.compound), *bench_comptroller(args.compound)],
+        "dydx": lambda: bench_perpetuals(args.dydx),
     }
     sys.stdout.write(f"{machine()}\n")
     wrong = 0

@@ -3,32 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from time import perf_counter
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from defiliq.book import Amounts, Book
-from defiliq.engine import screen
-from defiliq.engine.solve import find_levels
-from defiliq.errors import UnresolvedLevel
-from defiliq.oracle.drivers import find_driver
-from defiliq.pipeline.solving import Solved, solve_book
-from defiliq.pricing.driver import Driver
 from defiliq.pricing.graph import Fraction, Input, PriceGraph, Quantity
-from defiliq.protocols import PROTOCOLS
 from defiliq.protocols.compound_v2.market import CompoundMarket
 from defiliq.protocols.compound_v3.market import CometMarket
-from defiliq.types import Market, Rule
 from defiliq.units import WAD
-from tests.bench.report import Note, Report, Row, best_of
+from tests.bench.books import bench_book
+from tests.bench.report import Report
 from tests.builders import NOW, address
 from tests.protocols.compound_v2.ctokens import comptroller, ctoken
 from tests.protocols.compound_v3.states import UNITY, base_asset, collateral, comet
 
 SEED = 13
-LAW_SAMPLE = 2_000
 MOST_COLLATERALS = 3
 DENSE_SHARE = 0.2
 ASSETS = (
@@ -49,12 +40,12 @@ Floats = NDArray[np.float64]
 
 def bench_comet(accounts: int) -> list[Report]:
     """Verdicts and levels of Compound III."""
-    return _bench("Compound III", *synthetic_comet(accounts))
+    return bench_book("Compound III", synthetic_comet(accounts)[1], SEED, ["ETH/USD"])
 
 
 def bench_comptroller(accounts: int) -> list[Report]:
     """Verdicts and levels of Compound v2."""
-    return _bench("Compound v2", *synthetic_comptroller(accounts))
+    return bench_book("Compound v2", synthetic_comptroller(accounts)[1], SEED, ["ETH/USD"])
 
 
 def synthetic_comet(accounts: int) -> tuple[CometMarket, Book[Any]]:
@@ -140,65 +131,6 @@ def _amounts(units: Floats) -> Amounts:
     return Amounts(high.astype(np.uint64), (units - high * 2.0**64).astype(np.uint64))
 
 
-def _bench(name: str, market: Market, book: Book[Any]) -> list[Report]:
-    """Verdicts of all accounts, and their levels on ETH/USD; the law checks both."""
-    protocol = PROTOCOLS[market.protocol]
-    rules = [protocol.rule(book.nameless(i), market) for i in range(len(book))]
-    title = f"{name}: {len(book):,} synthetic accounts with {book.legs:,} legs, seed {SEED}"
-    return [_verdicts(title, market, book, rules), _levels(title, market, book, rules)]
-
-
-def _verdicts(title: str, market: Market, book: Book[Any], rules: Sequence[Rule]) -> Report:
-    protocol, accounts = PROTOCOLS[market.protocol], len(book)
-    flags: list[NDArray[np.bool_]] = []
-
-    def screened() -> None:
-        flags.append(screen.liquidatable(protocol.margin(book), market.prices, rules.__getitem__))
-
-    seconds = best_of(3, screened)
-    begun = perf_counter()
-    by_law = np.array([one.liquidatable(market.prices) for one in rules])
-    law_seconds = perf_counter() - begun
-    wrong = int(np.count_nonzero(flags[-1] != by_law))
-    return Report(
-        f"verdicts, {title}",
-        [Row("screen + law", accounts, seconds), Row("the law alone", accounts, law_seconds)],
-        [
-            Note(f"{int(by_law.sum()):,} accounts are liquidatable"),
-            Note(f"flags that differ from the law: {wrong}", ok=wrong == 0),
-        ],
-        is_wrong=wrong > 0,
-    )
-
-
-def _levels(title: str, market: Market, book: Book[Any], rules: Sequence[Rule]) -> Report:
-    driver, solved, accounts = find_driver(market, "ETH/USD"), list[Solved](), len(book)
-    seconds = best_of(2, lambda: solved.append(solve_book(book, [driver])))
-    sample = np.random.default_rng(SEED).choice(accounts, min(LAW_SAMPLE, accounts), replace=False).tolist()
-    expected: dict[int, set[tuple[object, ...]]] = {}
-    begun = perf_counter()
-    for i in sample:
-        expected[i] = _by_law(rules[i], market, i, driver)
-    sample_seconds = perf_counter() - begun
-    found: dict[int, set[tuple[object, ...]]] = {i: set() for i in sample}
-    for level in solved[-1].levels:
-        if level.account in found:
-            found[level.account].add((level.side, level.outcome, level.price, level.band))
-    differ = sum(found[i] != expected[i] for i in sample)
-    return Report(
-        f"levels on {driver.name}, {title}",
-        [
-            Row("the engine + law", accounts, seconds),
-            Row("the law alone (sample)", len(sample), sample_seconds),
-        ],
-        [
-            Note(f"{len(solved[-1].levels):,} levels, {solved[-1].never[driver.name]:,} accounts have none"),
-            Note(f"accounts of the sample whose levels differ: {differ}", ok=differ == 0),
-        ],
-        is_wrong=differ > 0,
-    )
-
-
 def _graph(scales: Sequence[int]) -> PriceGraph:
     """Prices of the base asset and the others, each an aggregator's answer of 8 decimals times a scale.
 
@@ -217,11 +149,3 @@ def _graph(scales: Sequence[int]) -> PriceGraph:
         quantities.append(Fraction((source,), (), ratio * scale, ether if follows_ether else 1))
         feeds.append(len(quantities) - 1)
     return PriceGraph(tuple(quantities), tuple(feeds))
-
-
-def _by_law(law: Rule, market: Market, i: int, driver: Driver) -> set[tuple[object, ...]]:
-    try:
-        levels = find_levels(law, i, market.prices, driver)
-    except UnresolvedLevel:
-        return set()
-    return {(one.side, one.outcome, one.price, one.band) for one in levels if one.outcome != "never"}
