@@ -18,6 +18,7 @@ from defiliq.protocols.dydx_v4.liquidation import (
     size_at,
 )
 from defiliq.protocols.dydx_v4.market import DydxMarket
+from defiliq.protocols.dydx_v4.refused import ChainRefused
 from defiliq.protocols.dydx_v4.risk import quote_quantums
 from defiliq.protocols.dydx_v4.rules import account_risk
 from defiliq.protocols.dydx_v4.settle import USDC
@@ -37,7 +38,10 @@ def take(account: Account, market: DydxMarket) -> Taking:
     if not on_book:
         return Refusal(_closed(held, market))
     place = max(on_book, key=lambda k: abs(_notional(market, k, size_at(account, k))))
-    order = order_for(account, market, place, Tally())
+    try:
+        order = order_for(account, market, place, Tally())
+    except ChainRefused as refused:
+        return Refusal(str(refused))
     return _filled(order, market, drawn_from=len(held), is_bankrupt=risk.net_collateral < 0)
 
 

@@ -19,6 +19,7 @@ from defiliq.protocols.dydx_v4.market import DydxMarket
 from defiliq.protocols.dydx_v4.rules import account_risk
 from defiliq.protocols.dydx_v4.take import take
 from defiliq.types import Account, Liquidation, Refusal, Seizure
+from defiliq.units import PPM
 from tests.protocols.dydx_v4.states import CONFIG, at_the_edge, chain, chains, holding, perpetual
 
 MANY = settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -94,6 +95,13 @@ def test_why_nothing_is_taken(account: Account, status: str, told: str) -> None:
     found = take(account, market)
     assert isinstance(found, Refusal)
     assert told in found.reason
+
+
+def test_a_price_that_the_chain_could_not_state_is_refused() -> None:
+    """Votes may set a spread beyond the whole price: there the chain has no order."""
+    config = replace(CONFIG, spread_to_maintenance_margin_ratio_ppm=60 * PPM)
+    found = take(holding(-200_000, 100), chain([perpetual(1, **FINE)], [1000], liquidations=config))
+    assert found == Refusal("GetFillablePrice: calculated fillable price is negative")
 
 
 @MANY
