@@ -14,6 +14,7 @@ from defiliq.chain.cosmos_transport import (
     lowest_height,
     means_future,
     means_lost,
+    means_too_much,
 )
 from defiliq.chain.http import SECOND_THOUGHTS, HttpTransport, Patience, http_transport
 from defiliq.chain.url import Endpoint
@@ -26,6 +27,7 @@ from defiliq.errors import (
     NodeTimeout,
     NodeUnreachable,
     RpcError,
+    TooLarge,
     WrongChain,
 )
 from defiliq.types import Block, ChainId
@@ -203,6 +205,8 @@ class CosmosNode:
             return BlockNotFound(str(number), self._head())
         if means_lost(refused):
             return HistoryUnavailable(number, refused.message)
+        if means_too_much(refused):
+            return TooLarge(self.label, "the query takes more gas than the node allows for one")
         return self._refusal(refused)
 
     def _refusal(self, refused: Refused) -> NodeError:

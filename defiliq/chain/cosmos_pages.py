@@ -9,13 +9,12 @@ from typing import Final, Protocol
 
 from defiliq.chain.cosmos_spool import PageStore, Spool
 from defiliq.chain.protobuf import Unreadable, bytes_field, fields, varint_field
-from defiliq.errors import BadResponse, NodeTimeout, TooLarge
+from defiliq.errors import BadResponse, NodeUnreachable, TooLarge
 from defiliq.types import Block
 
 PAGE_SIZE: Final = 1_000
 MAX_PAGES: Final = 200_000
 LONGEST_KEY: Final = 1_024
-UNSEEN: Final = "a page that it leaves out would go unseen"
 
 # cosmos.base.query.v1beta1.PageRequest and PageResponse, and where dYdX's queries keep them and their items.
 ITEMS, ANSWERED, ASKED = 1, 2, 1
@@ -159,25 +158,33 @@ class _Reader:
         return BadResponse(self._node.label, f"{self._method.rpartition('/')[2]}: {seen}")
 
     def fetch(self, key: bytes, count: bool) -> Page:
+        """The page of a key, as large as the node and the limit of bytes let it be."""
+        wanted = self._size
         while True:
             request = page_request(key, self._size, count=count)
             try:
                 page = self.parsed(self._node.query(self._method, request, self._at), key)
             except TooLarge as error:
-                if self._size == 1:
-                    raise TooLarge(
-                        self._node.label, f"{error.seen}, with a single item on the page"
-                    ) from None
-                self._size //= 2
-            except NodeTimeout:
+                if self._size > 1:
+                    self._size //= 2
+                elif count:
+                    self._size, count = wanted, self._uncounted()
+                else:
+                    seen = f"{error.seen}, with a single item on the page"
+                    raise TooLarge(self._node.label, seen) from None
+            except NodeUnreachable:
+                # Counting walks through all of a store: a node, or what is before it, may hang up on that.
                 if not count:
                     raise
-                count = False
-                self._warn(f"the node does not count all items in time: {UNSEEN}")
+                count = self._uncounted()
             else:
                 if count and page.items and not page.total:
-                    self._warn(f"the node does not count the items: {UNSEEN}")
+                    self._uncounted()
                 return page
+
+    def _uncounted(self) -> bool:
+        self._warn("the node does not count the items: a page that it leaves out would go unseen")
+        return False
 
     def parsed(self, raw: bytes, key: bytes) -> Page:
         """A page, its paging checked; what its items say is for others to judge."""

@@ -95,6 +95,8 @@ FUTURE = re.compile(
     r"less than or equal to the current blockchain height|wait for (the )?first block",
     re.IGNORECASE,
 )
+# A query beyond the node's query-gas-limit panics, and only the kind of gas is told (store/types/gas.go).
+GAS = re.compile(r"out of gas|\{(ReadFlat|ReadPerByte|IterNextFlat|ValuePerByte|Has)\}", re.IGNORECASE)
 LOWEST = re.compile(r"lowest height is (\d{1,18})")
 
 
@@ -106,6 +108,11 @@ def means_lost(refused: Refused) -> bool:
 def means_future(refused: Refused) -> bool:
     """Whether the node has not come to the block yet."""
     return FUTURE.search(refused.message) is not None
+
+
+def means_too_much(refused: Refused) -> bool:
+    """Whether a smaller query of the same kind may succeed."""
+    return GAS.search(refused.message) is not None
 
 
 def lowest_height(refused: Refused) -> int | None:

@@ -445,6 +445,30 @@ def test_a_module_that_refuses_says_why(way: str) -> None:
         assert "bad owner: invalid request" in str(caught(lambda: node.query(ECHO, b"", at)))
 
 
+@pytest.mark.parametrize("said", ["{ValuePerByte}: panic", "out of gas in location: ReadFlat"])
+def test_a_node_that_is_thrifty_with_gas_wants_a_smaller_query(way: str, said: str) -> None:
+    def refuse(_request: bytes, _height: int) -> bytes:
+        raise Refusal(111222, said)
+
+    chain = model()
+    chain.handlers = {ECHO: refuse}
+    with SERVING[way](chain) as url, connect(url) as node:
+        at = node.block("latest")
+        error = caught(lambda: node.query(ECHO, b"", at))
+    assert isinstance(error, TooLarge)
+    assert "more gas than the node allows" in str(error)
+
+
+def test_a_server_that_says_nothing(way: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        scheme = "grpc" if way == "grpc" else "http"
+        url = f"{scheme}://127.0.0.1:{listening.getsockname()[1]}"
+        with connect(url, retries=0, timeout_s=1) as node:
+            started = time.monotonic()
+            assert isinstance(caught(lambda: node.chain_id), NodeTimeout)
+            assert time.monotonic() - started < 5
+
+
 def test_plain_http_is_told_from_grpc() -> None:
     with serving(lambda *_: "0x1") as server:
         server.always = Raw(b"hello", 404)

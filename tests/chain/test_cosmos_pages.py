@@ -179,21 +179,36 @@ def test_an_absurd_key_is_refused() -> None:
         list(read_pages(Scripted([paged(1, b"a" * 1025)]), LIST, AT))
 
 
+UNCOUNTED = ["the node does not count the items: a page that it leaves out would go unseen"]
+
+
 def test_a_node_that_does_not_count_is_read_with_a_warning() -> None:
     said: list[str] = []
     pages = list(read_pages(Scripted([paged(1, b"a"), paged(1)]), LIST, AT, warn=said.append))
     assert len(pages) == 2
-    assert said == ["the node does not count the items: a page that it leaves out would go unseen"]
+    assert said == UNCOUNTED
 
 
-def test_a_node_that_cannot_count_in_time_is_asked_without() -> None:
+@pytest.mark.parametrize("kind", [NodeTimeout, NodeUnreachable])
+def test_a_node_that_hangs_up_on_counting_is_asked_without(kind: type[NodeUnreachable]) -> None:
     said: list[str] = []
-    node = Scripted([NodeTimeout("scripted", "late"), paged(1)])
+    node = Scripted([kind("scripted", "late"), paged(1)])
     assert len(list(read_pages(node, LIST, AT, warn=said.append))) == 1
     assert node.asked == [page_request(b"", 1_000, count=True), page_request(b"", 1_000, count=False)]
-    assert said == ["the node does not count all items in time: a page that it leaves out would go unseen"]
-    with pytest.raises(NodeTimeout):
-        list(read_pages(Scripted([NodeTimeout("scripted", "late")]), LIST, AT, count=False))
+    assert said == UNCOUNTED
+    with pytest.raises(kind):
+        list(read_pages(Scripted([kind("scripted", "late")]), LIST, AT, count=False))
+
+
+def test_a_node_that_has_no_gas_for_counting_is_asked_without() -> None:
+    said: list[str] = []
+    refusals: list[bytes | NodeError] = [TooLarge("scripted", "gas")] * 4
+    node = Scripted([*refusals, paged(8, b"a"), paged(1)])
+    pages = list(read_pages(node, LIST, AT, page_size=8, warn=said.append))
+    assert [page.items for page in pages] == [8, 1]
+    sizes = [(8, True), (4, True), (2, True), (1, True), (8, False)]
+    assert node.asked[:5] == [page_request(b"", size, count=count) for size, count in sizes]
+    assert said == UNCOUNTED
 
 
 def test_a_page_that_is_too_large_is_asked_for_in_halves(chain: StandIn) -> None:
@@ -239,7 +254,7 @@ def test_what_was_interrupted_goes_on_and_yields_what_an_undisturbed_read_yields
         # The first page has no key to repeat, and the last has no next.
         after = min(max(after, 1), 8)
     chain.asked.clear()
-    chain.faults = [Fault(kind, after=after, times=2, amount=1)]
+    chain.faults = [Fault(kind, after=after, times=-1, amount=1)]
     store = PageStore(tmp_path)
     taken: list[Page] = []
     with pytest.raises(NodeError):
