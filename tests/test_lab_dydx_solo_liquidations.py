@@ -89,7 +89,7 @@ def stage(lab_dydx_solo: SoloLab) -> Stage:
 def selection(stage: Stage) -> list[Level]:
     """Levels of every driver, side and shape, no account twice."""
     chosen: dict[int, Level] = {}
-    levels = [level for level in stage.priced() if stage.shape(level) not in ("giant", "dust")]
+    levels = [level for level in stage.priced() if stage.shape(level) != "dust"]
     for key in sorted({(level.driver.name, level.side) for level in levels}):
         some = [level for level in levels if (level.driver.name, level.side) == key]
         chosen |= {level.account: level for level in spread(some, 6) if level.account not in chosen}
@@ -118,9 +118,17 @@ def test_at_the_price_it_succeeds_and_at_its_neighbour_it_is_refused(stage: Stag
         )
     assert len(levels) >= MINED
     assert {f"{side} {symbol}" for side in ("owes", "holds") for symbol in IDS} <= set(seen)
-    assert {"premium-both", "everywhere", "closing", "received", "bought", "sold", "traded", "edge"} <= set(
-        seen
-    )
+    assert {
+        "premium-both",
+        "everywhere",
+        "closing",
+        "received",
+        "bought",
+        "sold",
+        "traded",
+        "edge",
+        "giant",
+    } <= set(seen)
 
 
 def test_what_is_there_bounds_what_is_repaid(stage: Stage) -> None:

@@ -235,8 +235,10 @@ class SoloLab(Running[SoloMember]):
         return int(self.rpc("eth_getBlockByNumber", tag, False)["timestamp"], 16)
 
     def _liquidation(self, account: Info, owed: str, held: str, amount: Amount) -> Tx:
+        """The liquidator brings what it repays along."""
+        brought = deposit(0, owed, amount, LIQUIDATOR)
         action = liquidate(0, 1, owed, held, amount)
-        return operate(self.solo.margin, LIQUIDATOR, (SOLID, account), [action])
+        return operate(self.solo.margin, LIQUIDATOR, (SOLID, account), [brought, action])
 
     def _reverts(self, request: Mapping[str, object], drivers: Mapping[str, int], at: int) -> str:
         try:

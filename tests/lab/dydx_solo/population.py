@@ -87,9 +87,10 @@ def _prepare(chain: Chain, solo: Solo, plans: Sequence[Plan]) -> None:
     chain.rpc.batch([("anvil_setBalance", (each, hex(10**24))) for each in sorted(people)])
     for who in (TRUSTED, solo.trader.address):
         chain.send(solo.margin, "ownerSetGlobalOperator", who, True)
-    chain.through_multicall([(token, "mint", (TRUSTED, RICH)) for token in solo.tokens.values()])
+    both = [(token, who) for token in solo.tokens.values() for who in (TRUSTED, LIQUIDATOR)]
+    chain.through_multicall([(token, "mint", (who, RICH)) for token, who in both])
     allow = (solo.margin.address, MAX_UINT256)
-    chain.send_all([Tx(TRUSTED, token, "approve", allow) for token in solo.tokens.values()])
+    chain.send_all([Tx(who, token, "approve", allow) for token, who in both])
 
 
 def _lend(chain: Chain, solo: Solo, plans: Sequence[Plan], rnd: random.Random) -> None:
