@@ -229,6 +229,26 @@ def test_long_and_short_in_one_account_break_on_both_sides() -> None:
     assert (together.side, together.price) == ("short", 1667)  # only what both require grows
 
 
+@pytest.mark.parametrize(("long", "short"), [(10, -9), (9, -10), (10, -10)])
+def test_long_and_short_in_two_perpetuals_of_one_price(long: int, short: int) -> None:
+    """What is left after both is small, and margins of both still grow with the price."""
+    market = chain([perpetual(1), perpetual(2, feed=1, maintenance_fraction_ppm=900_000)], [1000, 1])
+    driver = driver_of_feeds("P1", 1000, 1, [Move(1)])
+    for usdc in range(-400, 2400, 50):
+        law = rule(holding(usdc, long, short), market)
+        broken = [at for at in range(1, 4000) if law.liquidatable([1, at, 1])]
+        levels = {
+            level.side: level.price for level in find_levels(law, 0, market.prices, driver) if level.price
+        }
+        if 1000 in broken:
+            assert set(levels.values()) == {1000}
+            continue
+        below, above = [at for at in broken if at < 1000], [at for at in broken if at > 1000]
+        assert levels.get("long") == max(below, default=None)
+        if above:
+            assert levels["short"] == min(above)
+
+
 def test_nothing_accrues() -> None:
     market = chain([perpetual(1)], [1000])
     for usdc, broken in ((-970, False), (-971, True)):
