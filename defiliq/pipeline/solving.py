@@ -99,6 +99,18 @@ class _Task:
         market = self.book.market
         return PROTOCOLS[market.protocol].rule(self.book.nameless(row), market)
 
+    def narrowed(self, driver: Driver, row: int) -> Driver:
+        """A driver as far as one account is concerned; in a mode, feeds of no leg may concern it too."""
+        book = self.book
+        if book.modes[row]:
+            return driver
+        legs = book.reserves[book.first_leg[row] : book.first_leg[row + 1]].tolist()
+        return driver.only({book.market.reserves[reserve].feed for reserve in legs})
+
+    def exposed_side(self, driver: Driver, row: int) -> Side:
+        """The side that hurts an account, by the law."""
+        return solve.exposed_side(self.rule(row), self.book.market.prices, self.narrowed(driver, row))
+
     def solve(
         self,
         driver: Driver,
@@ -134,7 +146,7 @@ class _Task:
         answer.never += int(never.sum())
         if include_never:
             for row in searched[never].tolist():
-                side = solve.exposed_side(self.rule(row), self.book.market.prices, driver)
+                side = self.exposed_side(driver, row)
                 answer.levels.append(Level(row, driver, self._asked(side), "never", None))
 
     def _already(self, driver: Driver, rows: NDArray[np.intp]) -> list[Level]:
@@ -143,9 +155,8 @@ class _Task:
         is_short, known = bulk.exposed_sides(bulk.prepare(self.terms, self.values, prices, driver, rows))
         levels = []
         for row, short, sure in zip(rows.tolist(), is_short.tolist(), known.tolist(), strict=True):
-            side = (
-                ("short" if short else "long") if sure else solve.exposed_side(self.rule(row), prices, driver)
-            )
+            side: Side = "short" if short else "long"
+            side = side if sure else self.exposed_side(driver, row)
             if side in self.sides:
                 levels.append(Level(row, driver, side, "already", driver.spot))
         return levels
@@ -156,10 +167,11 @@ class _Task:
         """One account's levels on the sides that are open; a single `never` where there are none."""
         prices, rule = self.book.market.prices, self.rule(row)
         brackets = {side: bracket for side, bracket in open_sides.items() if bracket is not None}
+        moved = self.narrowed(driver, row)
         found = solve.find_levels(
-            rule, row, prices, driver, tuple(open_sides), most_looks=most_looks, brackets=brackets
+            rule, row, prices, moved, tuple(open_sides), most_looks=most_looks, brackets=brackets
         )
-        asked = [level for level in found if level.side in self.sides]
+        asked = [level._replace(driver=driver) for level in found if level.side in self.sides]
         return asked if asked else [Level(row, driver, self.sides[0], "never", None)]
 
     def _add_by_law(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Container, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import NamedTuple, TypeAlias, TypeVar
 
 from defiliq.pricing.graph import Fixed, Fraction, Least, PriceGraph
@@ -79,6 +79,20 @@ class Driver:
         """A millionth of spot: below it prices are so few integers that mostly their rounding is left."""
         return self.spot // DEEPEST_FALL
 
+    def only(self, feeds: Container[int]) -> Driver:
+        """The same as far as some feeds go: it moves no other, and takes as much less time to follow."""
+        outputs = [(feed, register) for feed, register in self.outputs if feed in feeds]
+        needed, waiting = {0}, [register for _, register in outputs]
+        while waiting:
+            register = waiting.pop()
+            if register not in needed:
+                needed.add(register)
+                waiting += self.steps[register - 1].uses
+        place = {register: k for k, register in enumerate(sorted(needed))}
+        steps = tuple(_renumbered(self.steps[register - 1], place) for register in sorted(needed - {0}))
+        kept = tuple((feed, place[register]) for feed, register in outputs)
+        return replace(self, steps=steps, outputs=kept, inputs=())
+
     @property
     def feeds(self) -> frozenset[int]:
         """The feeds it moves."""
@@ -135,6 +149,14 @@ class Driver:
         for step in self.steps:
             spans.append(step.span(spans))
         return spans
+
+
+def _renumbered(step: Step, place: Mapping[int, int]) -> Step:
+    """The same operation on registers that stand elsewhere."""
+    if isinstance(step, Fraction):
+        over, under = tuple(place[k] for k in step.over), tuple(place[k] for k in step.under)
+        return replace(step, over=over, under=under)
+    return replace(step, of=tuple(place[k] for k in step.of)) if isinstance(step, Least) else step
 
 
 def _ordered(first: list[int], last: list[int], *, rises: bool) -> tuple[list[int], list[int]]:

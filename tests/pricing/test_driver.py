@@ -130,3 +130,29 @@ def test_feeds_follow_by_hand_in_proportion() -> None:
     assert driver.prices(301) == {0: 301, 1: 200}
     assert driver.feeds == {0, 1}
     assert driver.lowest == 2
+
+
+@MANY
+@given(graphs(), st.sets(st.integers(0, 9)), st.integers(1, 200), st.integers(1, 200))
+def test_a_driver_of_only_some_feeds_moves_those_the_same(
+    graph: PriceGraph, feeds: set[int], start: int, end: int
+) -> None:
+    whole = driver_of(graph, (0, 1))
+    some = whole.only(feeds)
+    assert some.feeds == whole.feeds & feeds
+    assert len(some.steps) <= len(whole.steps)
+    assert (some.name, some.spot, some.lowest, some.highest) == (
+        whole.name,
+        whole.spot,
+        whole.lowest,
+        whole.highest,
+    )
+    assert some.prices(start) == {
+        feed: price for feed, price in whole.prices(start).items() if feed in some.feeds
+    }
+    prices = graph.prices(NOW)
+    ours, theirs = some.stretch(prices, start, end), whole.stretch(prices, start, end)
+    for feed in some.feeds:
+        assert [column[feed] for column in ours] == [column[feed] for column in theirs]
+    for feed in set(range(len(prices))) - some.feeds:
+        assert ours.start[feed] == ours.end[feed] == prices[feed]

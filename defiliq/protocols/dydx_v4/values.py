@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from defiliq.amounts import mul_div
+from defiliq.amounts import Amounts
 from defiliq.book import Book, Requirement, ValueTerms
 from defiliq.protocols.dydx_v4.market import DydxMarket, Perpetual
 from defiliq.units import PPM
@@ -61,14 +61,16 @@ def beyond_columns(book: Book[DydxMarket]) -> NDArray[np.bool_]:
 def _has_notional(book: Book[DydxMarket]) -> NDArray[np.bool_]:
     """(L,) positions that are worth a quote quantum at spot. What does not fit the columns is worth more."""
     market, place = book.market, book.reserves
-    price = np.array([min(market.prices[r.feed], 2**62 - 1) for r in market.reserves], dtype=np.int64)
-    unit = _units(market.reserves)
-    found = np.zeros(book.legs, dtype=np.bool_)
-    for amounts in (book.collateral, book.debt):
-        notional, fits = mul_div(amounts, amounts.to_float(), price.take(place), unit.take(place), up=False)
-        found |= np.where(fits, notional > 0, amounts.is_positive())
-    has: NDArray[np.bool_] = found & (place != 0)
+    # A leg is a long or a short, so the sum of both is its size.
+    size = Amounts(book.collateral.high | book.debt.high, book.collateral.low | book.debt.low)
+    least = np.array([_least_size(reserve, market.prices[reserve.feed]) for reserve in market.reserves])
+    has: NDArray[np.bool_] = ((size.high != 0) | (size.low >= least.take(place))) & (place != 0)
     return has
+
+
+def _least_size(reserve: Perpetual, price: int) -> np.uint64:
+    """The base quantums from which on a position is worth a quote quantum; the most that fit, where more."""
+    return np.uint64(min(-(-(10**-reserve.quantum_exponent) // price), 2**64 - 1) if _fits(reserve) else 1)
 
 
 def _fits(reserve: Perpetual) -> bool:
