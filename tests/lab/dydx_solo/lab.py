@@ -20,7 +20,7 @@ from tests.lab.dydx_solo.outcome import Outcome, outcome
 from tests.lab.dydx_solo.plan import draw
 from tests.lab.dydx_solo.population import SOLID, build
 from tests.lab.dydx_solo.solo import from_plain
-from tests.lab.dydx_solo.specs import IDS, MARKETS
+from tests.lab.dydx_solo.specs import IDS, MARKETS, PERCENT
 from tests.lab.liquidation import LIQUIDATOR
 from tests.lab.node import CHAIN_ID, RpcError
 from tests.lab.running import Member, Running
@@ -28,7 +28,10 @@ from tests.lab.running import Member, Running
 NAME = "dydx-solo"
 ACCOUNTS_SLOT = 2
 """State.accounts: owner, then number, lead to an account's balances by market, and its status beside them."""
+LEAST_RATIO = 16 * PERCENT
+"""How far over-collateralized dYdX's liquidator is to stay."""
 UNLIQUIDATABLE = "OperationImpl: Unliquidatable account"
+NOT_BY_PROXY = "LiquidatorProxyV1ForSoloMargin: Liquid account not liquidatable"
 TOO_LOW = "Storage: Borrow value too low"
 SOURCES = (
     "dydx_solo/actions.py",
@@ -192,6 +195,28 @@ class SoloLab(Running[SoloMember]):
         """Whether a liquidation gets past the question, with interest up to the timestamp."""
         return not self.refusal(account, drivers=drivers, timestamp=timestamp).startswith(UNLIQUIDATABLE)
 
+    def word_of_proxy(
+        self, account: Info, *, drivers: Mapping[str, int] | None = None, timestamp: int | None = None
+    ) -> str:
+        """What dYdX's own liquidator reverts with before it would send anything; empty if it would.
+
+        It accrues and judges by itself, and counts no margin premiums.
+        """
+        at = self.time() if timestamp is None else timestamp
+        request = _request(self._through_proxy(account, (), ()))
+        return self._reverts(request, {} if drivers is None else drivers, at)
+
+    def liquidate_through_proxy(
+        self, account: Info, *, owed: str, held: str, drivers: Mapping[str, int], timestamp: int
+    ) -> Outcome:
+        """A real liquidation by dYdX's own liquidator, which chooses the amount; undone afterwards."""
+        with self.rewinding():
+            for symbol, price in drivers.items():
+                self.set_driver(symbol, price)
+            request = _request(self._through_proxy(account, (IDS[owed],), (IDS[held],)))
+            error = self._reverts(request, {}, timestamp)
+            return outcome(self.chain.mine_one(request, timestamp), error, timestamp)
+
     def set_driver(self, symbol: str, price: int) -> None:
         """Write a price into its storage: no block is mined."""
         self.rpc("anvil_setStorageAt", self.drivers[symbol], _word(0), _word(price))
@@ -233,6 +258,10 @@ class SoloLab(Running[SoloMember]):
         """A block's timestamp."""
         tag = block if isinstance(block, str) else hex(block)
         return int(self.rpc("eth_getBlockByNumber", tag, False)["timestamp"], 16)
+
+    def _through_proxy(self, account: Info, owed: Sequence[int], held: Sequence[int]) -> Tx:
+        given = (SOLID, account, (LEAST_RATIO,), 0, owed, held)
+        return Tx(LIQUIDATOR, self.solo.proxy, "liquidate", given)
 
     def _liquidation(self, account: Info, owed: str, held: str, amount: Amount) -> Tx:
         """The liquidator brings what it repays along."""

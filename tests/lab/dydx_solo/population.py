@@ -85,7 +85,7 @@ def _prepare(chain: Chain, solo: Solo, plans: Sequence[Plan]) -> None:
     """Coins for gas, tokens, and leave to act."""
     people = {*(plan.owner for plan in plans), PROVIDER, LIQUIDATOR, TRUSTED, MULTICALL3}
     chain.rpc.batch([("anvil_setBalance", (each, hex(10**24))) for each in sorted(people)])
-    for who in (TRUSTED, solo.trader.address):
+    for who in (TRUSTED, solo.trader.address, solo.proxy.address):
         chain.send(solo.margin, "ownerSetGlobalOperator", who, True)
     both = [(token, who) for token in solo.tokens.values() for who in (TRUSTED, LIQUIDATOR)]
     chain.through_multicall([(token, "mint", (who, RICH)) for token, who in both])

@@ -30,6 +30,7 @@ BYTE = 8
 MEDIAN = "WETH"
 """The market whose price comes over dYdX's own oracle, from a medianizer."""
 MEDIANIZER = "TestMakerOracle"
+PROXY = "LiquidatorProxyV1ForSoloMargin"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,8 @@ class Solo:
     """SoloMargin."""
     operations: Contract
     """The library of ours behind operate()."""
+    proxy: Contract
+    """dYdX's own liquidator: it judges an account before it sends anything."""
     exchange: Contract
     """Ours: it mints what an order says."""
     trader: Contract
@@ -55,6 +58,7 @@ def to_plain(solo: Solo) -> dict[str, Any]:
     return {
         "margin": solo.margin.address,
         "operations": solo.operations.address,
+        "proxy": solo.proxy.address,
         "exchange": solo.exchange.address,
         "trader": solo.trader.address,
         "tokens": _addresses(solo.tokens),
@@ -69,6 +73,7 @@ def from_plain(kept: Mapping[str, Any]) -> Solo:
     return Solo(
         Contract(kept["margin"], artifact("SoloMargin").abi),
         Contract(kept["operations"], own["OperationImpl"].abi),
+        Contract(kept["proxy"], artifact(PROXY).abi),
         Contract(kept["exchange"], own["SoloExchange"].abi),
         Contract(kept["trader"], artifact("TestAutoTrader").abi),
         {symbol: Contract(address, own["CometToken"].abi) for symbol, address in kept["tokens"].items()},
@@ -111,8 +116,9 @@ def deploy(chain: Chain) -> Solo:
             (spec.spread_premium,),
         )
         tokens[spec.symbol], sources[spec.symbol], setters[spec.symbol] = token, source, setter
+    proxy = chain.deploy(artifact(PROXY), margin.address)
     exchange = chain.deploy(own["SoloExchange"])
-    return Solo(margin, operations, exchange, trader, tokens, sources, setters)
+    return Solo(margin, operations, proxy, exchange, trader, tokens, sources, setters)
 
 
 def prices(solo: Solo, stage: Stage) -> list[Tx]:
