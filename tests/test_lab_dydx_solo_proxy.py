@@ -1,8 +1,9 @@
 """The law of Solo against dYdX's own liquidator contract, which accrues, counts and judges by itself.
 
-LiquidatorProxyV1ForSoloMargin is real bytecode that asks SoloMargin's getters, also real: nothing of the lab's
-is in between but prices. It counts no margin premiums, so its verdict is held against accounts in
-markets without one; its values, which its refusal tells, against everybody's. Last, it liquidates.
+LiquidatorProxyV1ForSoloMargin is real bytecode that asks SoloMargin's getters, also real: nothing of the
+lab's is in between but prices. It counts no margin premiums, so its verdict is held against accounts in
+markets without one, and once against all with every premium at 0; the values that its refusal tells,
+against everybody's. Last, it liquidates.
 """
 
 from __future__ import annotations
@@ -64,22 +65,39 @@ def judged(stage: Stage) -> list[Level]:
     return [level for level in stage.priced() if not has_premium(stage.account(level), stage.market)]
 
 
-def test_every_level_and_its_neighbour(stage: Stage) -> None:
-    levels = judged(stage)
+def hold_against_proxy(stage: Stage, levels: list[Level]) -> None:
+    """Fail where the proxy would not send anything at p*, or does not refuse with our values next to it."""
     for level in levels:
         info, driver = info_of(stage.book.owner(level.account)), level.driver
-        for price, expected in (
-            (price_of(level), ""),
-            (price_of(level) + toward_spot(level), None),
-        ):
+        for price, is_safe in ((price_of(level), False), (price_of(level) + toward_spot(level), True)):
             said = stage.lab.word_of_proxy(
                 info, drivers=stage.moved(driver, price), timestamp=stage.market.timestamp
             )
             there = stage.at(driver, price)
-            assert said == (refusal(stage.account(level), there) if expected is None else expected)
+            assert said == (refusal(stage.account(level), there) if is_safe else "")
+
+
+def test_every_level_and_its_neighbour(stage: Stage) -> None:
+    levels = judged(stage)
+    hold_against_proxy(stage, levels)
     assert len(levels) >= 100
     counted = Counter((level.driver.name, level.side) for level in levels)
     assert min(counted["ETH/USD", "long"], counted["ETH/USD", "short"], counted["USDC/USD", "short"]) >= 5
+
+
+def test_every_level_of_every_market_without_premiums(lab_dydx_solo: SoloLab) -> None:
+    lab = lab_dydx_solo
+    with lab.rewinding():
+        for market in range(len(BY_SYMBOL)):
+            lab.chain.send(lab.solo.margin, "ownerSetMarginPremium", market, (0,))
+        stage = open_stage(lab, 0)
+        levels = judged(stage)
+        assert levels == stage.priced()
+        hold_against_proxy(stage, levels)
+    assert len(levels) >= 450
+    counted = Counter((level.driver.name, level.side) for level in levels)
+    assert len(counted) == 2 * len(BY_SYMBOL)
+    assert min(counted.values()) >= 10
 
 
 def test_it_liquidates_and_takes_what_the_law_says(lab_dydx_solo: SoloLab) -> None:
