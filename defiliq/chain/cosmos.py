@@ -6,6 +6,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Final, Self, TypeVar
 
+from defiliq.chain.cosmos_spool import PageStore
 from defiliq.chain.cosmos_transport import (
     CosmosTransport,
     Header,
@@ -51,11 +52,13 @@ def connect_cosmos(
     retries: int = 5,
     max_message_bytes: int = MAX_MESSAGE_BYTES,
     patience: Patience | None = None,
+    store: PageStore | None = None,
 ) -> CosmosNode:
     """A node at a URL: grpc:// (plaintext), grpcs:// (TLS), http:// or https:// (CometBFT's JSON-RPC).
 
     Nothing is asked of it yet: a dead one is noticed at the first read. `patience` replaces `retries`; a
-    limit of more than 1 GiB counts as 1 GiB.
+    limit of more than 1 GiB counts as 1 GiB. With a `store`, whoever reads long lists of pages may keep
+    them there, so that an interrupted read can go on.
     """
     from defiliq.chain.cosmos_abci import CometTransport, response_limit
     from defiliq.chain.cosmos_grpc import GrpcTransport
@@ -67,18 +70,23 @@ def connect_cosmos(
         grpc = GrpcTransport(
             endpoint, timeout_s=timeout_s, max_message_bytes=max_message_bytes, patience=waits
         )
-        return CosmosNode(grpc, waits)
+        return CosmosNode(grpc, waits, store)
     http: HttpTransport = http_transport(
         url, timeout_s=timeout_s, max_response_bytes=response_limit(max_message_bytes), patience=waits
     )
-    return CosmosNode(CometTransport(http, max_message_bytes=max_message_bytes), waits)
+    return CosmosNode(CometTransport(http, max_message_bytes=max_message_bytes), waits, store)
 
 
 class CosmosNode:
     """One node. Close it, or use it in a `with`, to give its connections back."""
 
-    def __init__(self, transport: CosmosTransport, patience: Patience) -> None:
-        self._transport = transport
+    def __init__(
+        self,
+        transport: CosmosTransport,
+        patience: Patience,
+        store: PageStore | None = None,
+    ) -> None:
+        self._transport, self.store = transport, store
         self._retries, self._pause = patience.retries, Pause(patience)
         self._chain_id: ChainId | None = None
 
@@ -153,6 +161,10 @@ class CosmosNode:
             return self._patiently(lambda: self._transport.query(method, request, at.number), at.number)
         except Refused as refused:
             raise self._query_error(refused, at.number) from None
+
+    def unfinished(self, method: str) -> Block | None:
+        """The newest block at which a kept read of this query was interrupted."""
+        return None if self.store is None else self.store.unfinished(self.chain_id, method)
 
     def _header(self, number: int | None) -> Header:
         return self._patiently(lambda: self._transport.header(number), number)

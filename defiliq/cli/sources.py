@@ -143,7 +143,9 @@ def _read(listing: Listing, source: Source, talk: Talk, stack: ExitStack, accoun
         book = read(
             node,
             listing,
-            _block(source.block, listing.chain_id),
+            _resumed(node, listing, source, talk)
+            if account is None
+            else _block(source.block, listing.chain_id),
             index=index,
             owners=None if account is None else _key(listing.protocol, account),
             uncounted=account is not None,
@@ -205,13 +207,18 @@ def _evm_node(chain_id: ChainId, endpoint: str, source: Source) -> EvmNode:
 
 
 def _cosmos_node(chain_id: ChainId, endpoint: str, source: Source) -> CosmosNode:
+    """A node of a Cosmos chain; pages of a read that is interrupted are kept, unless nothing shall be."""
+    from platformdirs import user_cache_dir
+
     from defiliq.chain.cosmos import connect_cosmos
+    from defiliq.chain.cosmos_spool import PageStore
 
     if source.replay is not None or source.record is not None:
         raise InputError(
             "a recording holds answers of EVM nodes only. Keep a snapshot of this market instead."
         )
-    return connect_cosmos(node_url(chain_id, source.rpc_url or endpoint))
+    store = None if source.no_index else PageStore(Path(user_cache_dir("defiliq")) / "pages")
+    return connect_cosmos(node_url(chain_id, source.rpc_url or endpoint), store=store)
 
 
 def _index(source: Source) -> Index:
@@ -242,6 +249,18 @@ def _block(text: str | None, chain_id: ChainId) -> int | str:
     if text not in ("latest", "safe", "finalized", "earliest"):
         raise click.BadParameter(f"{text!r} is no block. Use a number, latest, safe or finalized.")
     return text
+
+
+def _resumed(node: AnyNode, listing: Listing, source: Source, talk: Talk) -> int | str:
+    """The block to read; without --block, the one at which a read of the same was just interrupted."""
+    if source.block is None:
+        from defiliq.pipeline.reading import unfinished
+
+        block = unfinished(node, listing)
+        if block is not None:
+            talk.say(f"Going on at block {block.number}, where a read was interrupted (--block latest: anew)")
+            return block.number
+    return _block(source.block, listing.chain_id)
 
 
 def _narrowed(book: Book[Any], source: Source, talk: Talk) -> Book[Any]:

@@ -12,10 +12,20 @@ from numpy.typing import NDArray
 
 from defiliq.book import Book
 from defiliq.chain.node import AnyNode
-from defiliq.errors import IncompleteScan, InputError, MissingPrice, NodeError, NotAMarket, WrongChain
+from defiliq.errors import (
+    BlockNotFound,
+    HistoryUnavailable,
+    IncompleteScan,
+    InputError,
+    MissingPrice,
+    NodeError,
+    NotAMarket,
+    WrongChain,
+)
 from defiliq.index import Index, discover
 from defiliq.pipeline.chains import default_block
 from defiliq.protocols import PROTOCOLS
+from defiliq.protocols.dydx_v4.fetch import SUBACCOUNT_ALL
 from defiliq.types import Block, Listing, Market
 
 
@@ -28,6 +38,9 @@ class Step:
     total: int
     accounts: int
 
+
+LONGEST_PAUSE_S = 3600
+"""After this an interrupted read is not gone on with: its block is old."""
 
 Progress: TypeAlias = Callable[[Step], None]
 
@@ -79,6 +92,22 @@ def read_market(
         return PROTOCOLS[listing.protocol].read_market(node, listing, block, on_missing)
     except NotAMarket as error:
         raise _perhaps_younger(node, block, at, error) from None
+
+
+def unfinished(node: Any, listing: Listing) -> Block | None:
+    """The block at which a read of a whole market was interrupted, if that was a short while ago.
+
+    Only chains that list their accounts keep such a read: the others keep the accounts that they found.
+    """
+    if PROTOCOLS[listing.protocol].node_kind != "cosmos":
+        return None
+    kept: Block | None = node.unfinished(SUBACCOUNT_ALL)
+    if kept is None or node.block("latest").timestamp - kept.timestamp > LONGEST_PAUSE_S:
+        return None
+    try:
+        return kept if node.block(kept.number) == kept else None
+    except (BlockNotFound, HistoryUnavailable):
+        return None
 
 
 def over_debt(book: Book[Any], min_debt_usd: float | str) -> Book[Any]:
