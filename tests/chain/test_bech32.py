@@ -94,7 +94,14 @@ def test_addresses_that_are_none_of_this_chain(text: str, why: str) -> None:
         decode_address(text, "dydx")
 
 
-def test_letters_that_leave_bits_over() -> None:
-    # The checksum is right (BIP-173: non-zero padding), but the bits make no whole bytes.
+@pytest.mark.parametrize(
+    ("text", "prefix"),
+    [
+        # BIP-173's non-zero padding, and twenty zero bytes with a letter too many; both checksums are right.
+        ("tb1qrp33g0q5c5txsp9arysrx4k6zdkfs4nce4xj0gdcccefvpysxf3pjxtptv", "tb"),
+        ("dydx1qqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqz7ksnz", "dydx"),
+    ],
+)
+def test_letters_that_leave_bits_over(text: str, prefix: str) -> None:
     with pytest.raises(NotBech32, match="bits over"):
-        decode_address("tb1qrp33g0q5c5txsp9arysrx4k6zdkfs4nce4xj0gdcccefvpysxf3pjxtptv", "tb")
+        decode_address(text, prefix)
