@@ -53,7 +53,8 @@ _MARKET = (
         "-r",
         "--rpc-url",
         metavar="URL",
-        help="JSON-RPC endpoint. Else RPC_URL_<chain id>, ETH_RPC_URL, or the config file.",
+        help="JSON-RPC endpoint; for dYdX v4 grpc://host:port or http://host:port (CometBFT). "
+        "Else the market file's endpoint, RPC_URL_<chain id>, ETH_RPC_URL, or the config file.",
     ),
     click.option(
         "--block",
@@ -87,7 +88,7 @@ _MARKET = (
 
 _ACCOUNTS = (
     click.option("--index", metavar="FILE", help="Where found accounts are kept between runs."),
-    click.option("--no-index", is_flag=True, help="Search every block anew, and keep nothing."),
+    click.option("--no-index", is_flag=True, help="Search or read all anew, and keep nothing."),
     click.option("--min-debt-usd", metavar="X", help="Leave out accounts that owe less."),
     click.option(
         "--stored",
