@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -148,8 +148,9 @@ class Scripted:
 
     label = "scripted"
 
-    def __init__(self, answers: list[bytes | NodeError]) -> None:
-        self.answers, self.asked = answers, []
+    def __init__(self, answers: Sequence[bytes | NodeError]) -> None:
+        self.answers = list(answers)
+        self.asked: list[bytes] = []
 
     def query(self, method: str, request: bytes, at: Block) -> bytes:
         self.asked.append(request)
@@ -157,8 +158,6 @@ class Scripted:
         if isinstance(answer, NodeError):
             raise answer
         return answer
-
-    asked: list[bytes]
 
 
 AT = Block("c-1", 9, "0x00", 0)

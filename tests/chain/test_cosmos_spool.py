@@ -201,7 +201,7 @@ def test_two_writers_of_one_file_spoil_nothing(store: PageStore) -> None:
     for writer in writers:
         writer.close()
     # What does not go on from the page before is cut off and asked for again.
-    node = Scripted(list(answers[1:]))
+    node = Scripted(answers[1:])
     pages = read_pages(node, LIST, AT, store=store)
     assert [next(pages).raw for _ in range(3)] == answers[:3]
     pages.close()  # type: ignore[attr-defined]
