@@ -57,7 +57,7 @@ def main() -> int:
     with replayed(options.output) if options.replay or without_npm else lab(options) as source:
         demo = Demo(options.output, source)
         show(demo)
-    failed = demo.failed
+    failed = demo.failed + show_perpetuals(options.output)
     if options.replay or without_npm:
         say("\nCompound's two protocols are shown on a machine with npm only: there is no recording of them.")
     elif not options.record:
@@ -133,6 +133,29 @@ def show_compound(folder: Path) -> int:
     return v2.failed + v3.failed
 
 
+def show_perpetuals(folder: Path) -> int:
+    """The same commands on a stand-in of the dYdX chain, which needs no npm; how many failed."""
+    from tests.chain.cosmos_standin import serving_grpc
+    from tests.dydx.__main__ import LOCAL_CHAIN, write_market_file
+    from tests.dydx.population import population
+    from tests.dydx.standin import dydx_standin
+
+    say("\nStarting a stand-in of the dYdX v4 chain, with real parameters and seeded subaccounts ...")
+    with serving_grpc(dydx_standin(population(USERS, 7, has_whales=False), chain_id=LOCAL_CHAIN)) as url:
+        write_market_file(folder / "dydx-v4.json", url)
+        demo = Demo(folder, {"market": []}, "dydx-v4.json")
+        show_whole_market(demo, "dydx-v4", "ALL/USD")
+        demo.run(
+            "positions: longs, shorts and leverage, as the chain keeps them",
+            "positions", "--from", "dydx-v4.parquet", "--top", "5", "-o", "positions.csv", "--format", "text",
+        )  # fmt: skip
+        demo.run(
+            "stress: every market falls by a fifth at once",
+            "stress", "--from", "dydx-v4.parquet", "--set", "ALL/USD=-20%", "--format", "table",
+        )  # fmt: skip
+    return demo.failed
+
+
 def show_whole_market(demo: Demo, protocol: str, driver: str) -> None:
     """From scan to verify, on one more protocol."""
     ladder, snapshot = f"{protocol}-ladder.csv", f"{protocol}.parquet"
@@ -147,10 +170,12 @@ def show_whole_market(demo: Demo, protocol: str, driver: str) -> None:
         say("!! the ladder is missing, so the rest is left out")
         return
     account = nearest_account(demo.folder / ladder, driver)
-    demo.run("position: the next to break as ETH falls", "position", account, protocol, recording="market")
+    demo.run(
+        f"position: the next to break as {driver} falls", "position", account, protocol, recording="market"
+    )
     fall = ("--set", f"{driver}=-25%", "--format", "table")
     demo.run(f"stress: {driver} falls by a quarter", "stress", "--from", snapshot, *fall)
-    demo.run("verify: the contract is asked about every account and level", "verify", protocol, "--levels")
+    demo.run("verify: the chain is asked about every account and level", "verify", protocol, "--levels")
 
 
 def nearest_account(ladder: Path, driver: str) -> str:

@@ -47,18 +47,22 @@ def owner(number: int, seed: int = 0) -> str:
     return encode_address(HRP, sha256(f"{seed}/{number}".encode()).digest()[:20])
 
 
-def population(count: int, seed: int = 1) -> Population:
+def population(count: int, seed: int = 1, *, has_whales: bool = True) -> Population:
     """So many traders' subaccounts, and one house that takes the other side of everything.
 
     Three subaccounts share an owner now and then. Every perpetual's open interest is what its longs sum to,
     which is also what its shorts sum to.
     """
-    return _Maker(Random(seed), seed).make(count)
+    return _Maker(Random(seed), seed, has_whales=has_whales).make(count)
 
 
 class _Maker:
-    def __init__(self, random: Random, seed: int) -> None:
+    def __init__(self, random: Random, seed: int, *, has_whales: bool) -> None:
         self._random, self._seed = random, seed
+        self._weights = [
+            0 if kind == "whale" and not has_whales else weight
+            for kind, weight in zip(KINDS, WEIGHTS, strict=True)
+        ]
         self._contracts = parameters.contracts()
         self._cross = [each for each in self._contracts if not each.is_isolated]
         self._isolated = [each for each in self._contracts if each.is_isolated]
@@ -84,7 +88,7 @@ class _Maker:
 
     def _subaccount(self, k: int) -> Any:
         random = self._random
-        (kind,) = random.choices(KINDS, WEIGHTS)
+        (kind,) = random.choices(KINDS, self._weights)
         # Every tenth owner has three subaccounts.
         who, number = (k - k % 3, k % 3) if k % 30 < 3 else (k, 0)
         if kind == "isolated":
