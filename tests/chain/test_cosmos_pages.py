@@ -318,7 +318,6 @@ def test_at_another_block_everything_is_read_anew(node: CosmosNode, chain: Stand
     pages = read_pages(node, LIST, node.block(8), page_size=SIZE, store=store)
     next(pages)
     pages.close()  # type: ignore[attr-defined]
-    chain.asked.clear()
     assert len(read(node, node.block(9), store)) == 10
-    assert {height for _, height, _ in chain.asked} == {9}
+    assert [height for _, height, _ in chain.asked].count(9) == 10
     assert store.unfinished("c-1", LIST) == node.block(8)
