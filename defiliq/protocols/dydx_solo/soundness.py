@@ -9,7 +9,7 @@ import numpy as np
 
 from defiliq.book import Book
 from defiliq.protocols.dydx_solo.market import VAPOR, SoloMarket, SoloReserve
-from defiliq.units import MAX_UINT256, WAD
+from defiliq.units import WAD
 
 MAX_UINT32: Final = 2**32 - 1
 MAX_UINT96: Final = 2**96 - 1
@@ -39,11 +39,6 @@ def _oddities(market: SoloMarket) -> Iterator[str]:
     """What Solo cannot answer about itself."""
     if market.timestamp < market.block.timestamp:
         yield "it is judged before its own block"
-    if (
-        max(market.margin_ratio_wad, market.liquidation_spread_wad, market.min_borrowed_value_base)
-        > MAX_UINT256
-    ):
-        yield "risk parameters beyond all range"
     if market.earnings_rate_wad > WAD:
         yield "an earnings rate above 1"
 
@@ -58,8 +53,6 @@ def odd(reserve: SoloReserve) -> Iterator[str]:
         yield "totals beyond all range"
     if not 0 < reserve.accrued_at <= MAX_UINT32:
         yield f"last updated at {reserve.accrued_at}"
-    if max(reserve.borrow_rate_wad, reserve.margin_premium_wad, reserve.spread_premium_wad) > MAX_UINT256:
-        yield "a rate or a premium beyond all range"
 
 
 def _misplaced(book: Book[Any]) -> str:

@@ -79,11 +79,11 @@ RATES = st.one_of(st.just(0), st.integers(0, 10**14), st.integers(0, 10**15))
 
 
 @st.composite
-def markets(draw: st.DrawFn, *, prices: st.SearchStrategy[int] | None = None) -> SoloMarket:
-    """One to four markets at the block's time, updated some seconds before; some share a feed."""
+def markets(draw: st.DrawFn, *, prices: st.SearchStrategy[int] | None = None, fewest: int = 1) -> SoloMarket:
+    """Up to four markets at the block's time, updated some seconds before; some share a feed."""
     prices = st.integers(1, 10**30) if prices is None else prices
     reserves = []
-    for k in range(draw(st.integers(1, 4))):
+    for k in range(draw(st.integers(fewest, 4))):
         totals = st.one_of(st.just(0), st.integers(1, 1000), st.integers(0, 2**100))
         reserves.append(
             listed(

@@ -13,7 +13,7 @@ from tests.builders import NOW, address
 from tests.protocols.dydx_solo.states import listed, markets, solo
 from tests.protocols.dydx_solo.told import index_at
 
-MANY = settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+MANY = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 OWNER = address(0xABCDEF0123456789)
 
 

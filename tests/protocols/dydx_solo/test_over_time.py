@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
@@ -15,7 +16,7 @@ from defiliq.units import WAD
 from tests.builders import NOW, address
 from tests.protocols.dydx_solo.states import accounts, at_the_edge, holding, listed, markets, solo
 
-MANY = settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+MANY = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 YEAR_S = 365 * 86_400
 
 
@@ -58,7 +59,7 @@ def test_at_one_second_it_is_the_law(scene: tuple[SoloMarket, Account], later: i
     assert over_time.verdict_over(there.timestamp, there.timestamp) is expected.liquidatable
 
 
-@settings(MANY, max_examples=1000)
+@settings(MANY, max_examples=600)
 @given(st.data(), st.integers(0, 60), st.integers(0, 60))
 def test_a_verdict_over_seconds_holds_at_each_of_them(data: st.DataObject, later: int, width: int) -> None:
     market, account = data.draw(scenes(later + width // 2))
@@ -131,6 +132,37 @@ def test_a_market_whose_clock_begins_later_than_asked_for() -> None:
         verdict = over_time.verdict_over(NOW + first, NOW + last)
         assert verdict is None or {verdict} == set(verdicts[first : last + 1])
     assert over_time.verdict_over(NOW, NOW + 40) is False
+
+
+@pytest.mark.parametrize(
+    ("supplies", "held", "debts", "owed", "premium", "ratio"),
+    [
+        pytest.param(8, 110, 8, 100, 0, WAD // 10, id="eight of each"),
+        pytest.param(8, 164, 8, 122, WAD // 10, WAD // 10, id="with premiums"),
+        pytest.param(8, 8, 8, 7, WAD // 10, 0, id="a few units"),
+        pytest.param(8, 31, 1, 146, WAD // 10, WAD // 3, id="many supplies"),
+        pytest.param(8, 26, 1, 202, 0, 0, id="many supplies without premiums"),
+    ],
+)
+def test_amounts_that_leave_their_line_by_nearly_one_each(
+    supplies: int, held: int, debts: int, owed: int, premium: int, ratio: int
+) -> None:
+    """All lent out, all interest passed on: both sides grow alike, and what is cut falls together."""
+    grown = {"borrow_rate_wad": 4 * WAD // 1000, "total_borrow_par": 10**30, "total_supply_par": 10**30}
+    count = supplies + debts
+    market = solo(
+        [listed(k, 36, margin_premium_wad=premium, **grown) for k in range(count)],
+        [1] * count,
+        margin_ratio_wad=ratio,
+        earnings_rate_wad=WAD,
+    )
+    over_time = rule_over_time(holding(*[held] * supplies, *[-owed] * debts), market)
+    verdicts = [over_time.health(NOW + k).liquidatable for k in range(60)]
+    assert set(verdicts) == {True, False}
+    for first in range(40):
+        for last in range(first, min(first + 30, 60)):
+            verdict = over_time.verdict_over(NOW + first, NOW + last)
+            assert verdict is None or {verdict} == set(verdicts[first : last + 1]), (first, last)
 
 
 def test_where_a_price_that_time_moves_meets_an_index() -> None:

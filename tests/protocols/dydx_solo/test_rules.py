@@ -21,7 +21,7 @@ from tests.protocols.dydx_solo.states import (
 )
 from tests.protocols.dydx_solo.told import state_of
 
-MANY = settings(max_examples=1000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+MANY = settings(max_examples=600, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 CENT = 10**16
 """The price of a token of 18 decimals that costs a cent."""
 

@@ -51,7 +51,7 @@ def books(draw: st.DrawFn) -> Book[SoloMarket]:
     return Book.build(market, named(rows))
 
 
-@settings(SCENES, max_examples=500)
+@settings(SCENES, max_examples=300)
 @given(books())
 def test_the_screen_never_contradicts_the_law(book: Book[SoloMarket]) -> None:
     assert_screen_agrees(book)
@@ -98,6 +98,17 @@ def test_every_rounding_of_debts_lies_within_the_doubt() -> None:
     rows = named([holding(held, *[-1] * 10) for held in range(15_000, 33_000, 500)])
     assert_screen_agrees(Book.build(market, rows))
     assert {rule(row, market).liquidatable(market.prices) for row in rows} == {True, False}
+
+
+def test_what_is_required_for_debts_lies_within_the_doubt() -> None:
+    """Debts of 3 at a premium that leaves them at 3, where the exact line is nearly 4, three times over."""
+    reserves = [listed(0, 36)]
+    reserves += [listed(k, 36, margin_premium_wad=33 * WAD // 100) for k in range(1, 11)]
+    market = solo(reserves, [1] * 11, margin_ratio_wad=3 * WAD)
+    rows = named([holding(held, *[-3] * 10) for held in range(115, 165)])
+    assert_screen_agrees(Book.build(market, rows))
+    safe = [row for row in rows if not rule(row, market).liquidatable(market.prices)]
+    assert len(safe) == 165 - 120
 
 
 def test_clear_accounts_do_not_need_the_law() -> None:

@@ -22,7 +22,7 @@ from tests.protocols.dydx_solo.states import (
     solo,
 )
 
-MANY = settings(max_examples=800, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+MANY = settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 WIDEST = 60
 
 
@@ -126,16 +126,36 @@ def test_margins_that_leave_their_line_by_nearly_all_they_can(premium: int, move
     market = solo(reserves, [30, 30, *[1] * 8], margin_ratio_wad=WAD // 10)
     driver = driver_of_feeds("X", 30, 1, [Move(0), move])
     told = []
-    for owed in range(3, 24):
-        law = rule(holding(*[11] * 5, *[-owed] * 5), market)
+    for owed in range(15, 120):
+        law = rule(holding(*[11] * 5, *(-((owed + k) // 5) for k in range(5))), market)
         verdicts = [law.liquidatable(driver.lead(market.prices, at)) for at in range(60)]
-        for start in range(15, 40):
+        for start in range(15, 40, 3):
             for end in range(start, start + 16):
                 verdict = law.verdict_over(driver.stretch(market.prices, start, end))
                 told.append(verdict)
                 if verdict is not None:
                     assert set(verdicts[start : end + 1]) == {verdict}, (owed, start, end)
     assert set(told) == {True, False, None}
+
+
+@pytest.mark.parametrize(
+    ("premium", "ratio", "owed", "held"),
+    [(WAD // 3, WAD, 5, 106), (WAD // 10, 2 * WAD - 1, 9, 236), (WAD // 10, 9 * WAD // 10, 7, 117)],
+)
+def test_debts_that_lose_nearly_one_each_to_their_premium(
+    premium: int, ratio: int, owed: int, held: int
+) -> None:
+    """Eight of them, and what they lose counts once more for the margin that they require."""
+    debts = [listed(k, 36, feed=1, margin_premium_wad=premium) for k in range(1, 9)]
+    market = solo([listed(0, 36), *debts], [30, 30, *[1] * 7], margin_ratio_wad=ratio)
+    driver = driver_of_feeds("X", 30, 1, (Move(0), Move(1)))
+    law = rule(holding(held, *[-owed] * 8), market)
+    verdicts = [law.liquidatable(driver.lead(market.prices, at)) for at in range(60)]
+    assert set(verdicts[1:]) == {True, False}
+    for start in range(5, 40):
+        for end in range(start, start + 15):
+            verdict = law.verdict_over(driver.stretch(market.prices, start, end))
+            assert verdict is None or set(verdicts[start : end + 1]) == {verdict}, (start, end)
 
 
 def test_where_only_rounding_decides_the_verdict_is_not_told() -> None:
