@@ -104,6 +104,14 @@ def test_a_price_that_the_chain_could_not_state_is_refused() -> None:
     assert found == Refusal("GetFillablePrice: calculated fillable price is negative")
 
 
+def test_a_price_beyond_64_bits_of_subticks_is_stated_as_the_highest() -> None:
+    market = chain([perpetual(1, atomic_resolution=4)], [10**7])
+    found = taken(holding(-98 * 10**15, 1), market)
+    assert found.seizures == (Seizure(1, 1, 10**17),)
+    assert found.repaid == (2**64 - 1) // 1000
+    assert found.bad_debt_base == 98 * 10**15 - found.repaid
+
+
 @MANY
 @given(st.data())
 def test_a_taking_is_worth_what_it_says(data: st.DataObject) -> None:
@@ -128,7 +136,9 @@ def test_a_taking_is_worth_what_it_says(data: st.DataObject) -> None:
     assert found.bad_debt_base == max(0, bankrupt - received)
     assert found.bad_debt_base == 0 or seizure.protocol_fee == 0
     limit = fillable_price(account, market, place, delta) * quantums
+    # an order states no price below one tick, and none beyond 64 bits of them
+    lowest, highest = Fraction(quantums, 1000), Fraction(quantums * (2**64 - 1), 1000)
     if size > 0:
-        assert received >= limit - 1
+        assert received >= min(limit, highest) - 1
     else:
-        assert -received <= max(limit, Fraction(quantums, 1000))  # a price of one tick is the least there is
+        assert -received <= max(limit, lowest)
