@@ -56,13 +56,14 @@ def with_graph(node: Node, market: SoloMarket, at: Block) -> SoloMarket:
 
 
 def _named(graph: PriceGraph, found: Sequence[Source]) -> PriceGraph:
-    """The graph with what a medianizer answers named after its pair."""
-    quantities = list(graph.quantities)
+    """The graph with what a medianizer answers named after its pair: nothing to warn of."""
+    quantities, warnings = list(graph.quantities), graph.warnings
     for feed, source in enumerate(found):
         quantity = quantities[graph.feeds[feed]]
         if source.medianizer is not None and isinstance(quantity, Input):
             quantities[graph.feeds[feed]] = replace(quantity, name=ETH_USD, source=source.medianizer)
-    return replace(graph, quantities=tuple(quantities))
+            warnings = tuple(said for said in warnings if source.medianizer not in said)
+    return replace(graph, quantities=tuple(quantities), warnings=warnings)
 
 
 def fetch_sources(node: Node, market: SoloMarket, at: Block) -> list[Source]:
