@@ -37,6 +37,10 @@ _NUDGES = tuple(1.0 - 2.0**-bits for bits in (44, 24, 8, 30, 10, 3))
 """How much short of the line's zero to look, again and again: doubles put that zero a little off, and by so
 much less the nearer the last proved integer is."""
 _WIDEST = 2.0**62
+_COARSEST = 1
+"""Only from this integer to the next can a price more than double. With margins required, an account whose
+every value is cut to 0 here may be left alone by the law, because nothing is required of it; and only if
+values can go from 0 to more than 1 in one step is it not found further up, or not at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +167,8 @@ def _search(
             seen, band[mixed] = piece.bands(here, both, price[mixed], outcome, end)
             undecided = (seen == FOR_LAW) | (seen == UNRESOLVED)
             state[mixed[undecided]] = seen[undecided]
+    if margins.has_requirement:
+        state[(state == FOUND) & ((price == _COARSEST) | (band == _COARSEST))] = FOR_LAW
 
 
 def _outwards(driver: Driver, pieces: Sequence[tuple[int, int]], side: Side) -> list[tuple[int, int]]:

@@ -173,6 +173,11 @@ class Margins:
         return len(self.still.fits)
 
     @property
+    def has_requirement(self) -> bool:
+        """Whether values must be backed with something besides."""
+        return self.credit.requirement is not None
+
+    @property
     def owes_at_zero(self) -> Bools:
         """(n,) whether the margin is negative with the driver at 0, or not known."""
         return _is_negative(self.still.wrapped, self.still.about) | ~self.still.fits

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from defiliq.chain.gob import decode_gob_int
 from defiliq.chain.text import clean_text
 from defiliq.errors import DecodeError, NotAMarket
 from defiliq.pricing.graph import Fixed, Input, PriceGraph, Quantity
-from defiliq.protocols.dydx_v4.fetch import Message, RawMarket
+from defiliq.protocols.dydx_v4.fetch import Message, RawMarket, Told
 from defiliq.protocols.dydx_v4.market import (
     QUOTE_DECIMALS,
     ClobStatus,
@@ -20,9 +20,11 @@ from defiliq.protocols.dydx_v4.market import (
     Perpetual,
 )
 from defiliq.protocols.dydx_v4.settle import USDC
+from defiliq.protocols.dydx_v4.soundness import odd_config, odd_perpetual
 from defiliq.types import Block, Feed, Listing
-from defiliq.units import PPM
 
+MARKET_TYPES: Final = (0, 1, 2)
+"""PERPETUAL_MARKET_TYPE_UNSPECIFIED, which is as cross was called before it had a name, CROSS, ISOLATED."""
 ISOLATED: Final = 2
 """PERPETUAL_MARKET_TYPE_ISOLATED."""
 STATUSES: Final[Mapping[int, ClobStatus]] = {
@@ -54,7 +56,7 @@ class Lost:
 
 
 def decode_market(raw: RawMarket, listing: Listing, at: Block) -> tuple[DydxMarket, tuple[Lost, ...]]:
-    """The market, and the perpetuals that are left out of it because they have no price or no tier."""
+    """The market, and the perpetuals that are left out of it: without a price or a tier, or odd otherwise."""
     usdc = _usdc(raw.assets)
     oracle = _Oracle(raw, usdc.asset)
     tiers, books = _by_id(raw.tiers, "liquidity tiers"), _books(raw.clob_pairs)
@@ -63,14 +65,11 @@ def decode_market(raw: RawMarket, listing: Listing, at: Block) -> tuple[DydxMark
     for message in raw.perpetuals:
         params = message.params
         seen = oracle.lack(params.market_id) or _odd(params, tiers)
-        if seen:
-            lost.append(Lost(params.id, symbols[params.id], seen))
-            continue
-        feed = oracle.feed(params.market_id, symbols[params.id])
-        exponent = oracle.prices[params.market_id].exponent
-        reserves.append(
-            _perpetual(message, symbols[params.id], feed, exponent, tiers[params.liquidity_tier], books)
-        )
+        found = seen or _perpetual(message, symbols[params.id], oracle, tiers, books)
+        if isinstance(found, str):
+            lost.append(Lost(params.id, symbols[params.id], found))
+        else:
+            reserves.append(replace(found, feed=oracle.feed(params.market_id, found.symbol)))
     graph = PriceGraph(tuple(oracle.quantities), tuple(range(len(oracle.quantities))), _warnings(raw))
     market = DydxMarket(
         protocol=listing.protocol,
@@ -171,9 +170,6 @@ def _odd(params: Message, tiers: Mapping[int, Message]) -> str:
     """What of a perpetual the chain could not have set; '' where all is well."""
     if params.liquidity_tier not in tiers:
         return f"no liquidity tier {params.liquidity_tier} to take margins from"
-    tier = tiers[params.liquidity_tier]
-    if max(tier.initial_margin_ppm, tier.maintenance_fraction_ppm) > PPM:
-        return f"liquidity tier {tier.id} has a margin above 1"
     if abs(params.atomic_resolution) > MOST_EXPONENT:
         return f"quantums of 10^{params.atomic_resolution}"
     return ""
@@ -189,19 +185,26 @@ def _books(pairs: Iterable[Message]) -> dict[int, Message]:
 
 
 def _perpetual(
-    message: Message, symbol: str, feed: int, exponent: int, tier: Message, books: Mapping[int, Message]
-) -> Perpetual:
+    message: Message, symbol: str, oracle: _Oracle, tiers: Mapping[int, Message], books: Mapping[int, Message]
+) -> Perpetual | str:
+    """One perpetual, whose feed is to be named yet; or what of it the chain could not have made."""
     params, book = message.params, books.get(message.params.id)
-    return Perpetual(
+    tier = tiers[params.liquidity_tier]
+    try:
+        funding_index = decode_gob_int(message.funding_index)
+        open_interest = decode_gob_int(message.open_interest)
+    except DecodeError as error:
+        return f"in place of {error.what}: {error.seen}"
+    perpetual = Perpetual(
         id=params.id,
         asset=f"perpetual/{params.id}",
         symbol=symbol,
         decimals=-params.atomic_resolution,
-        feed=feed,
+        feed=0,
         atomic_resolution=params.atomic_resolution,
-        exponent=exponent,
-        funding_index=decode_gob_int(message.funding_index),
-        open_interest=decode_gob_int(message.open_interest),
+        exponent=oracle.prices[params.market_id].exponent,
+        funding_index=funding_index,
+        open_interest=open_interest,
         initial_margin_ppm=tier.initial_margin_ppm,
         maintenance_fraction_ppm=tier.maintenance_fraction_ppm,
         open_interest_lower_cap=tier.open_interest_lower_cap,
@@ -212,12 +215,13 @@ def _perpetual(
         subticks_per_tick=0 if book is None else book.subticks_per_tick,
         quantum_conversion_exponent=0 if book is None else book.quantum_conversion_exponent,
     )
+    return next(odd_perpetual(perpetual), perpetual)
 
 
 def _liquidations(message: Message) -> LiquidationsConfig:
     position, subaccount = message.position_block_limits, message.subaccount_block_limits
     fillable = message.fillable_price_config
-    return LiquidationsConfig(
+    config = LiquidationsConfig(
         max_liquidation_fee_ppm=message.max_liquidation_fee_ppm,
         min_position_notional_liquidated=position.min_position_notional_liquidated,
         max_position_portion_liquidated_ppm=position.max_position_portion_liquidated_ppm,
@@ -226,17 +230,34 @@ def _liquidations(message: Message) -> LiquidationsConfig:
         bankruptcy_adjustment_ppm=fillable.bankruptcy_adjustment_ppm,
         spread_to_maintenance_margin_ratio_ppm=fillable.spread_to_maintenance_margin_ratio_ppm,
     )
+    for reason in odd_config(config):
+        raise DecodeError("LiquidationsConfiguration", reason)
+    return config
 
 
 def _warnings(raw: RawMarket) -> tuple[str, ...]:
-    return (unknown_fields(raw.unknown),) if raw.unknown else ()
+    new = [*raw.unknown, *_unknown_kinds(raw)]
+    return (*([unknown_fields(new)] if new else []), *spoken(raw.told))
+
+
+def spoken(told: Told) -> Iterable[str]:
+    """What the pager had to say, as sentences."""
+    return (f"{', '.join(queries)}: {warning}" for warning, queries in told.items())
+
+
+def _unknown_kinds(raw: RawMarket) -> Iterator[str]:
+    """What is of a kind that is not known here: of perpetuals and of what their order books do."""
+    if any(perpetual.params.market_type not in MARKET_TYPES for perpetual in raw.perpetuals):
+        yield "kinds of perpetuals"
+    if any(pair.status and pair.status not in STATUSES for pair in raw.clob_pairs):
+        yield "states of order books"
 
 
 def unknown_fields(kinds: Iterable[str]) -> str:
     """What a reader of verdicts should know where a newer chain says more than is understood here."""
     return (
-        f"the node's {', '.join(kinds)} hold fields that are not known here: the chain may judge by more "
-        "than is read. Look for a newer defiliq"
+        f"the node's {', '.join(kinds)} hold what is not known here: the chain may judge by more than is "
+        "read. Look for a newer defiliq"
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from types import ModuleType
 from typing import Any, Final, TypeAlias
 
@@ -20,6 +21,10 @@ SUBACCOUNT_ALL: Final = "/dydxprotocol.subaccounts.Query/SubaccountAll"
 LIQUIDATIONS: Final = "/dydxprotocol.clob.Query/LiquidationsConfiguration"
 
 
+Told: TypeAlias = dict[str, list[str]]
+"""What the pager had to say, and of which queries."""
+
+
 @dataclass(frozen=True, slots=True)
 class RawMarket:
     """Answers about the market, all of one height."""
@@ -33,6 +38,7 @@ class RawMarket:
     liquidations: Message
     unknown: Sequence[str]
     """Kinds of messages with fields that this version of the protocol's messages does not have."""
+    told: Told
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +64,11 @@ def fetch_market(node: CosmosNode, at: Block) -> RawMarket:
     }
     found: dict[str, list[Message]] = {}
     unknown: list[str] = []
+    told: Told = {}
     for name, (module, method, answer, items) in lists.items():
         found[name] = []
-        for page in read_pages(node, f"/dydxprotocol.{module}.Query/{method}", at):
+        path = f"/dydxprotocol.{module}.Query/{method}"
+        for page in read_pages(node, path, at, warn=partial(_note, told, method)):
             response = parsed(getattr(proto[module], answer), page.raw)
             found[name] += getattr(response, items)
             unknown += [method] if has_unknown(response) else []
@@ -70,13 +78,18 @@ def fetch_market(node: CosmosNode, at: Block) -> RawMarket:
         **found,
         liquidations=answer.liquidations_config,
         unknown=tuple(dict.fromkeys(unknown)),
+        told=told,
     )
 
 
-def fetch_all(node: CosmosNode, at: Block) -> Iterator[Subaccounts]:
-    """Every subaccount that the chain keeps, page by page, all at one height."""
+def fetch_all(node: CosmosNode, at: Block, told: Told) -> Iterator[Subaccounts]:
+    """Every subaccount that the chain keeps, page by page, all at one height.
+
+    `told` takes what the pager has to say: that the node does not count them, or that no page can be kept.
+    """
     response_type = messages()["subaccounts"].QuerySubaccountAllResponse
-    for page in read_pages(node, SUBACCOUNT_ALL, at):
+    warn = partial(_note, told, "SubaccountAll")
+    for page in read_pages(node, SUBACCOUNT_ALL, at, store=node.store, warn=warn):
         response = parsed(response_type, page.raw)
         yield Subaccounts(response.subaccount, page.next_key, has_unknown(response))
 
@@ -85,7 +98,10 @@ def fetch_subaccount(node: CosmosNode, owner: str, number: int, at: Block) -> Me
     """One subaccount; the chain answers for one that it does not keep with an empty one."""
     proto = messages()["subaccounts"]
     request = proto.QueryGetSubaccountRequest(owner=owner, number=number).SerializeToString()
-    return parsed(proto.QuerySubaccountResponse, node.query(SUBACCOUNT, request, at)).subaccount
+    found = parsed(proto.QuerySubaccountResponse, node.query(SUBACCOUNT, request, at)).subaccount
+    if (found.id.owner, found.id.number) != (owner, number):
+        raise DecodeError("Subaccount", "another subaccount than the one that was asked for")
+    return found
 
 
 def messages() -> dict[str, ModuleType]:
@@ -115,6 +131,12 @@ def parsed(kind: Any, raw: bytes) -> Message:
         return kind.FromString(raw)
     except Malformed as error:
         raise DecodeError(kind.DESCRIPTOR.name, f"bytes that are no such message ({error})") from None
+
+
+def _note(told: Told, query: str, warning: str) -> None:
+    queries = told.setdefault(warning, [])
+    if query not in queries:
+        queries.append(query)
 
 
 def has_unknown(message: Message) -> bool:

@@ -13,11 +13,12 @@ from defiliq.book import Book
 from defiliq.chain.bech32 import NotBech32, decode_address
 from defiliq.chain.cosmos import CosmosNode
 from defiliq.chain.gob import decode_gob_int
-from defiliq.errors import DecodeError, MissingPrice
-from defiliq.protocols.dydx_v4.decode import Lost, Tally, decode_market, unknown_fields
+from defiliq.errors import DecodeError, InputError, MissingPrice
+from defiliq.protocols.dydx_v4.decode import Lost, Tally, decode_market, spoken, unknown_fields
 from defiliq.protocols.dydx_v4.fetch import (
     Message,
     Subaccounts,
+    Told,
     fetch_all,
     fetch_market,
     fetch_subaccount,
@@ -36,7 +37,9 @@ _LETTERS: Final = bytes(sorted(b"qpzry9x8gf2tvdw0s3jn54khce6mua7l"))
 _OWNER: Final = b"dydx1"
 _LOOKED_AT: Final = 4
 MOST: Final = 2**96
-"""Sizes and indices stay far below; what settling makes of them then fits the columns of a book."""
+"""Sizes and indices stay far below ..."""
+MOST_SETTLED: Final = 2**128
+"""... and so does what settling makes of them, which is what columns of a book hold."""
 
 
 def read_market(
@@ -71,19 +74,18 @@ def read(
     market, lost = decode_market(fetch_market(node, at), listing, at)
     reader = _Reader(market, lost)
     if owners is None:
-        pages = _told(fetch_all(node, at), on_progress)
+        pages = _told(fetch_all(node, at, reader.told), on_progress)
         book = Book.joined(market, [Book.build(market, []), *(reader.book(page) for page in pages)])
-        book = replace(book, failed={**book.failed, **reader.tally.gaps(market)})
+        told = reader.tally.gaps(market)
     else:
         named = [market.account_name(key.tobytes()) for key in owners]
         found = {name: _fetch_named(node, name, at) for name in named}
         kept = [message for message in found.values() if _holds_something(message)]
         book = reader.book(Subaccounts(kept, b"", has_unknown=any(map(has_unknown, kept))))
-        lacking = {name: _unkept(name) for name, message in found.items() if not _holds_something(message)}
-        book = replace(book, failed={**book.failed, **lacking})
+        told = {name: _unkept(name) for name, message in found.items() if not _holds_something(message)}
     _require_apart(book)
     node.check_block(at)
-    return reader.warned(book)
+    return reader.warned(replace(book, failed={**book.failed, **told}))
 
 
 def decode_subaccount(message: Message) -> Subaccount:
@@ -112,7 +114,9 @@ class _Reader:
         self._market, self._places = market, places_of(market)
         self._priceless = {one.id: one for one in lost}
         self._has_unknown = False
+        self._refused: set[str] = set()
         self.tally = Tally()
+        self.told: Told = {}
 
     def book(self, page: Subaccounts) -> Book[DydxMarket]:
         """The accounts of one page, and why others of it cannot be judged."""
@@ -120,34 +124,55 @@ class _Reader:
         accounts: list[Account] = []
         failed: dict[str, str] = {}
         for message in page.messages:
-            try:
-                raw = decode_subaccount(message)
-            except DecodeError as error:
-                failed[f"{message.id.owner}/{message.id.number}"] = str(error)
-                continue
-            for held in raw.positions:
-                self.tally.add(held.perpetual_id, held.quantums)
-            reason = self._unpriced(raw) or _beyond(raw) or unjudged(raw, self._market, self._places)
-            if reason:
-                failed[raw.name] = reason
+            name = _name(message)
+            found = self._account(message)
+            if isinstance(found, Account):
+                accounts.append(found)
+            elif name in self._refused:
+                raise _twice()
             else:
-                accounts.append(to_account(raw, self._market, self._places))
+                self._refused.add(name)
+                failed[name] = found
         return Book.build(self._market, accounts, failed)
 
+    def _account(self, message: Message) -> Account | str:
+        """One account, or why it cannot be judged."""
+        try:
+            raw = decode_subaccount(message)
+        except DecodeError as error:
+            return str(error)
+        for held in raw.positions:
+            self.tally.add(held.perpetual_id, held.quantums)
+        reason = self._unpriced(raw) or _beyond(raw) or unjudged(raw, self._market, self._places)
+        if reason:
+            return reason
+        account = to_account(raw, self._market, self._places)
+        fits = all(max(leg.collateral, leg.debt) < MOST_SETTLED for leg in account.legs)
+        return account if fits else "funding makes a number of it that is beyond all range"
+
     def warned(self, book: Book[DydxMarket]) -> Book[DydxMarket]:
-        """The same, with a word on what the messages said beyond what is known here."""
-        if not self._has_unknown:
-            return book
+        """The same, with a word on what the messages said beyond what is known here, or was not said."""
         graph = book.market.graph
-        warnings = (*graph.warnings, unknown_fields(["subaccounts"]))
+        new = [unknown_fields(["subaccounts"])] if self._has_unknown else []
+        warnings = (*graph.warnings, *new, *spoken(self.told))
         return replace(book, market=replace(book.market, graph=replace(graph, warnings=warnings)))
 
     def _unpriced(self, raw: Subaccount) -> str:
         for held in raw.positions:
             if held.perpetual_id in self._priceless:
                 lost = self._priceless[held.perpetual_id]
-                return f"its position in {lost.symbol} has no price: {lost.seen}"
+                return f"its position in {lost.symbol} is without a price or a margin: {lost.seen}"
         return ""
+
+
+def _name(message: Message) -> str:
+    """Owner and number, where they are such: anything else would not be shown, nor kept, as it is."""
+    name = f"{message.id.owner}/{message.id.number}"
+    try:
+        DydxMarket.account_key(name)
+    except InputError:
+        raise DecodeError("subaccounts", "one whose owner is no address") from None
+    return name
 
 
 def _fetch_named(node: CosmosNode, name: str, at: Block) -> Message:
@@ -198,7 +223,14 @@ def about_all(done: int, next_key: bytes) -> int:
 
 
 def _require_apart(book: Book[DydxMarket]) -> None:
-    """No subaccount may come twice."""
-    keys = np.ascontiguousarray(book.owners).view(np.dtype((np.void, book.market.account_bytes))).ravel()
+    """No subaccount may come twice, be it as one that was read and as one that was not."""
+    refused = [book.market.account_key(name) for name in book.failed]
+    failed = np.frombuffer(b"".join(refused), dtype=np.uint8).reshape(-1, book.market.account_bytes)
+    owners = np.concatenate([book.owners, failed])
+    keys = owners.view(np.dtype((np.void, book.market.account_bytes))).ravel()
     if len(np.unique(keys)) < len(keys):
-        raise DecodeError("SubaccountAll", "a subaccount that comes twice: the node repeated a page")
+        raise _twice()
+
+
+def _twice() -> DecodeError:
+    return DecodeError("SubaccountAll", "a subaccount that comes twice: the node repeated a page")

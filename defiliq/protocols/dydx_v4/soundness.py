@@ -23,8 +23,8 @@ def unsound(book: Book[Any]) -> str:
     market: DydxMarket = book.market
     for reason in (
         *_odd_market(market),
-        *(f"{held.symbol}: {why}" for held in market.reserves[1:] for why in _odd_perpetual(held)),
-        *_odd_config(market.liquidations),
+        *(f"{held.symbol}: {why}" for held in market.reserves[1:] for why in odd_perpetual(held)),
+        *odd_config(market.liquidations),
         *_odd_prices(market),
     ):
         return reason
@@ -77,7 +77,8 @@ def odd_tier(
     return ""
 
 
-def _odd_perpetual(perpetual: Perpetual) -> Iterator[str]:
+def odd_perpetual(perpetual: Perpetual) -> Iterator[str]:
+    """What of a perpetual the chain could not have set, first the worst."""
     tier = odd_tier(
         perpetual.initial_margin_ppm,
         perpetual.maintenance_fraction_ppm,
@@ -106,7 +107,7 @@ def _odd_perpetual(perpetual: Perpetual) -> Iterator[str]:
         yield "a book without steps or ticks"
 
 
-def _odd_config(config: LiquidationsConfig) -> Iterator[str]:
+def odd_config(config: LiquidationsConfig) -> Iterator[str]:
     """What the chain would refuse in a liquidations config (LiquidationsConfig.Validate)."""
     is_valid = (
         PPM <= config.bankruptcy_adjustment_ppm <= MAX_UINT32
