@@ -22,23 +22,23 @@ class NodeTimeout(NodeUnreachable):
 
 
 class RateLimited(NodeError):
-    """The provider kept answering 429."""
+    """The provider kept refusing for now: too many requests."""
 
     def __init__(self, url: str, attempts: int) -> None:
         self.url, self.attempts = url, attempts
         super().__init__(
-            f"{url} still answers 429 (too many requests) after {attempts} attempts. "
+            f"{url} still refuses (too many requests) after {attempts} attempts. "
             "Wait, lower --concurrency, or use another endpoint."
         )
 
 
 class BadResponse(NodeError):
-    """The answer was not what JSON-RPC promises."""
+    """The answer was not what the endpoint's protocol promises."""
 
     def __init__(self, url: str, seen: str) -> None:
         self.url, self.seen = url, seen
         super().__init__(
-            f"{url} sent an unusable answer: {seen}. Is this the JSON-RPC endpoint? Try again or use another."
+            f"{url} sent an unusable answer: {seen}. Is this the right endpoint? Try again or use another."
         )
 
 
