@@ -148,3 +148,12 @@ def test_no_margin_no_liquidation_however_deep_the_debt() -> None:
     assert law.verdict_over(driver.stretch(market.prices, 1, 10)) is None
     assert law.verdict_over(driver.stretch(market.prices, 10, 50)) is True
     assert law.margin([1, 1]) == -5
+
+
+def test_a_straight_line_below_zero_does_not_tell_whether_there_is_a_margin() -> None:
+    """A long and a short that cancel under debt: broken but at a price of 1, where both are worth nothing."""
+    market = chain([perpetual(1, atomic_resolution=-8), perpetual(2, atomic_resolution=-8)], [300, 300])
+    law, driver = rule(holding(-100, 90, -90), market), driver_of_feeds("X", 300, 1, [Move(1), Move(2)])
+    assert [law.liquidatable([1, at, at]) for at in (1, 2, 300)] == [False, True, True]
+    assert law.verdict_over(driver.stretch(market.prices, 1, 300)) is None
+    assert law.verdict_over(driver.stretch(market.prices, 2, 300)) is True
