@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from tests.lab.cache import LabError
 from tests.lab.chain import Chain
 from tests.lab.dydx_solo.actions import deposit, exactly, operate, withdraw
-from tests.lab.dydx_solo.plan import SHAPE_OF_EDGE, Plan
+from tests.lab.dydx_solo.plan import LAST_UNIT, SHAPE_OF_EDGE, Plan
 from tests.lab.dydx_solo.population import TRUSTED
 from tests.lab.dydx_solo.solo import Solo, priced, set_stage
 from tests.lab.dydx_solo.specs import BY_SYMBOL, IDS, MARGIN_RATIO, WAD
@@ -19,7 +20,6 @@ HELD, OWED = "USDC", "DAI"
 """Of the accounts made in the last block: these two markets are accrued there, the others are not."""
 FRIENDLY_BPS = 8_000
 """At this part of its price the debt is borrowed."""
-TENTH = 10**17
 
 
 def finish(chain: Chain, solo: Solo, plans: Sequence[Plan]) -> None:
@@ -31,7 +31,10 @@ def finish(chain: Chain, solo: Solo, plans: Sequence[Plan]) -> None:
     supply_index = _indices(chain, solo, HELD, at)[1]
     borrow_index = _indices(chain, solo, OWED, at)[0]
     price = BY_SYMBOL[OWED].price("final")
-    sent = [priced(solo, OWED, price * FRIENDLY_BPS // 10_000)]
+    friendly, final = (
+        replace(priced(solo, OWED, each), sender=TRUSTED) for each in (price * FRIENDLY_BPS // 10_000, price)
+    )
+    sent = [friendly]
     for plan in plans:
         if plan.fate == "last":
             held, owed = _balances(plan, supply_index, borrow_index)
@@ -40,7 +43,7 @@ def finish(chain: Chain, solo: Solo, plans: Sequence[Plan]) -> None:
                 withdraw(0, OWED, exactly(-owed), plan.owner),
             ]
             sent.append(operate(solo.margin, TRUSTED, (plan.info,), actions))
-    chain.send_all([*sent, priced(solo, OWED, price)], at)
+    chain.send_all([*sent, final], at)  # in this order, because one sender sends all
 
 
 def _indices(chain: Chain, solo: Solo, symbol: str, at: int) -> tuple[int, int]:
@@ -51,20 +54,20 @@ def _indices(chain: Chain, solo: Solo, symbol: str, at: int) -> tuple[int, int]:
 
 def _balances(plan: Plan, supply_index: int, borrow_index: int) -> tuple[int, int]:
     """Par to hold and par to owe."""
-    (tenths,) = plan.debts.values()
-    held, owed = _at_threshold(tenths, supply_index, borrow_index)
+    (debt,) = plan.debts.values()
+    held, owed = _at_threshold(debt, supply_index, borrow_index)
     if plan.shape == "edge":
         return held * (10**6 + plan.slack_ppm) // 10**6, owed
     return held + SHAPE_OF_EDGE[plan.shape], owed + (plan.shape == "exact-owing")
 
 
-def _at_threshold(tenths: int, supply_index: int, borrow_index: int) -> tuple[int, int]:
-    """Par held and owed that are worth exactly what the margin asks, from so many tenths of a dollar on.
+def _at_threshold(debt: int, supply_index: int, borrow_index: int) -> tuple[int, int]:
+    """Par held and owed that are worth exactly what the margin asks, from some debt on.
 
     Not every amount of tokens is some par's: the search goes on until both are.
     """
-    for each in range(tenths, tenths + 10_000):
-        owed = each * TENTH
+    for more in range(10_000):
+        owed = debt + more * LAST_UNIT
         value = owed * BY_SYMBOL[OWED].price("final")
         held, rest = divmod(value + value * MARGIN_RATIO // WAD, BY_SYMBOL[HELD].price("final"))
         owed_par, held_par = owed * WAD // borrow_index, -(-held * WAD // supply_index)

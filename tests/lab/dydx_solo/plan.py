@@ -39,6 +39,8 @@ GIANT_DEBT = 2**115
 NUMBERS = (0, 0, 0, 0, 1, 1, 2, 17, 2**200, 2**256 - 1)
 SHARED_PERCENT = 25
 """So many of a hundred accounts are a further one of an owner that has one already."""
+LAST_UNIT = 10**17
+"""Debts of the last block are whole multiples of it, at least to begin with."""
 SHAPE_OF_EDGE = {"exact": 0, "exact-rich": 1, "exact-short": -1, "exact-owing": 0, "edge": 0}
 """Accounts made in the very last block: by how many par the supply is off the threshold."""
 
@@ -214,7 +216,8 @@ def _last(shape: str) -> Draft:
 
     def draft(rnd: random.Random) -> Plan:
         slack = rnd.choice((-1, 1)) * int(10 ** (rnd.random() * 3)) if shape == "edge" else 0
-        return Plan(shape, {"USDC": 0}, {"DAI": rnd.randint(100, 90_000)}, fate="last", slack_ppm=slack)
+        tokens = rnd.randint(100, 90_000) * LAST_UNIT
+        return Plan(shape, {"USDC": 0}, {"DAI": tokens}, fate="last", slack_ppm=slack)
 
     return draft
 

@@ -85,7 +85,7 @@ def _prepare(chain: Chain, solo: Solo, plans: Sequence[Plan]) -> None:
     """Coins for gas, tokens, and leave to act."""
     people = {*(plan.owner for plan in plans), PROVIDER, LIQUIDATOR, TRUSTED, MULTICALL3}
     chain.rpc.batch([("anvil_setBalance", (each, hex(10**24))) for each in sorted(people)])
-    for who in (TRUSTED, solo.trader.address, solo.proxy.address):
+    for who in (TRUSTED, DEPLOYER, solo.trader.address, solo.proxy.address):
         chain.send(solo.margin, "ownerSetGlobalOperator", who, True)
     both = [(token, who) for token in solo.tokens.values() for who in (TRUSTED, LIQUIDATOR)]
     chain.through_multicall([(token, "mint", (who, RICH)) for token, who in both])
@@ -98,7 +98,7 @@ def _lend(chain: Chain, solo: Solo, plans: Sequence[Plan], rnd: random.Random) -
     supplied: Counter[str] = Counter()
     lent: Counter[str] = Counter()
     for plan in plans:
-        if plan.fate not in ("giant", "last"):
+        if plan.fate != "giant":
             supplied.update(plan.supplies)
             lent.update(plan.debts)
     actions: list[Action] = []
@@ -173,14 +173,15 @@ def _vaporize(chain: Chain, solo: Solo, plan: Plan, *, whole: bool) -> None:
     """With the surplus of its own market, which pays for all; or after the admin took that out."""
     owed = next(iter(plan.debts))
     action = vaporize(0, 1, owed, "USDC", wei(1_000 * 10**18))
-    sent = operate(solo.margin, LIQUIDATOR, (SOLID, plan.info), [action])
+    sent = operate(solo.margin, DEPLOYER, (SOLID, plan.info), [action])
     if whole:
         gift = plan.debts[owed] * 2
-        chain.send_all([Tx(TRUSTED, solo.tokens[owed], "transfer", (solo.margin.address, gift)), sent])
+        chain.send(solo.tokens[owed], "transfer", solo.margin.address, gift, sender=TRUSTED)
+        chain.send_all([sent])
         return
-    touch = operate(solo.margin, TRUSTED, (LENDER,), [deposit(0, owed, wei(1), TRUSTED)])
+    touch = operate(solo.margin, DEPLOYER, ((DEPLOYER, 0),), [deposit(0, owed, wei(0), DEPLOYER)])
     emptied = Tx(DEPLOYER, solo.margin, "ownerWithdrawExcessTokens", (IDS[owed], TRUSTED))
-    chain.send_all([touch, emptied, sent])
+    chain.send_all([touch, emptied, sent])  # in this order, because one sender sends all
 
 
 def _leave(solo: Solo, plan: Plan) -> Tx:
