@@ -14,7 +14,7 @@ from defiliq.errors import ReadError
 
 if TYPE_CHECKING:
     from defiliq.pipeline.position import Position
-    from defiliq.types import Liquidation, Market, Seizure, Untold
+    from defiliq.types import Liquidation, Market, Reserve, Seizure, Untold
 
 
 @click.command(short_help="Explain one account.")
@@ -72,9 +72,9 @@ def _print(found: Position) -> None:
     """One screen: what it holds and owes, where it breaks, what a call would take now."""
     from defiliq.cli.sources import headline
     from defiliq.view.position import print_legs, print_levels
-    from defiliq.view.terminal import clean, factor_shown, in_words, print_lines
+    from defiliq.view.terminal import clean, factor_shown, print_lines
 
-    health, base = found.health, found.market.base_symbol
+    health = found.health
     verdict = "healthy"
     if health["liquidatable"]:
         verdict = "LIQUIDATABLE" if health["callable"] else f"liquidatable, but refused: {health['reason']}"
@@ -85,9 +85,10 @@ def _print(found: Position) -> None:
             f"account {found.owner}{mode}",
             f"health factor {factor_shown(health['health_factor'])} ({verdict})"
             if health["health_factor"]
-            else "no debt, so no health factor",
-            f"collateral {in_words(health['collateral_usd'], base)}   "
-            f"debt {in_words(health['debt_usd'], base)}   threshold {health['threshold_bps']} bps",
+            else "no debt, so no health factor"
+            if health["debt_raw"] == "0"
+            else "no margin is asked of it, so no health factor",
+            totals(found),
             *breaking_first(found),
         ]
     )
@@ -95,7 +96,21 @@ def _print(found: Position) -> None:
     print_lines([clean(f"note: {remark}") for remark in found.remarks])
     print_levels(found.levels)
     if found.taken is not None:
-        print_lines([clean(best_call(found.taken, found.market))])
+        tell = order_now if found.has_positions else best_call
+        print_lines([clean(tell(found.taken, found.market))])
+
+
+def totals(found: Position) -> str:
+    """What it holds and owes in one line; of perpetuals, what is left of it."""
+    from defiliq.view.terminal import in_words
+
+    health, base = found.health, found.market.base_symbol
+    held, owed = in_words(health["collateral_usd"], base), in_words(health["debt_usd"], base)
+    if not found.has_positions:
+        return f"collateral {held}   debt {owed}   threshold {health['threshold_bps']} bps"
+    net = in_words(health["collateral_usd"] - health["debt_usd"], base)
+    free = in_words(health["available_borrows_usd"], base)
+    return f"long or owned {held}   short or owed {owed}   net collateral {net}   free {free}"
 
 
 def breaking_first(found: Position) -> list[str]:
@@ -125,7 +140,6 @@ def breaking_first(found: Position) -> list[str]:
 def best_call(taken: Liquidation | Untold, market: Market) -> str:
     """What a liquidation takes at best, in whole tokens."""
     from defiliq.ladder import to_usd
-    from defiliq.pipeline.position import amount_text
     from defiliq.types import Untold
     from defiliq.view.terminal import in_words
 
@@ -135,18 +149,39 @@ def best_call(taken: Liquidation | Untold, market: Market) -> str:
     seized = ", ".join(seizure_in_words(seizure, market) for seizure in taken.seizures)
     bonus = f"a bonus of {in_words(to_usd(taken.bonus_base, market), market.base_symbol)}"
     bonus += f" ({taken.remark})" if taken.remark else ""
-    repaid = f"{amount_text(taken.repaid, repay.decimals)} {repay.symbol}"
+    repaid = amount_in_words(taken.repaid, repay)
     if taken.debt_to_cover is None:
         return f"a liquidation now takes the whole account: {seized}; {repaid} of debt goes, {bonus}"
     return f"best call now: repay {repaid}, receive {seized}, {bonus}"
 
 
-def seizure_in_words(seizure: Seizure, market: Market) -> str:
-    """What is seized in whole tokens, and the protocol's own token that is handed over for it."""
+def order_now(taken: Liquidation | Untold, market: Market) -> str:
+    """What the venue's own order for one position buys or sells, in whole tokens."""
+    from defiliq.ladder import to_usd
+    from defiliq.types import Untold
+    from defiliq.view.terminal import in_words
+
+    if isinstance(taken, Untold):
+        return best_call(taken, market)
+    sold = ", ".join(seizure_in_words(seizure, market) for seizure in taken.seizures)
+    paid = amount_in_words(taken.repaid, market.reserves[taken.repay_reserve])
+    is_buy = market.reserves[taken.repay_reserve] != market.reserves[0]
+    deal = f"buy {paid} for {sold}" if is_buy else f"sell {sold} for {paid}"
+    gain = in_words(to_usd(taken.bonus_base, market), market.base_symbol)
+    return f"the order now: {deal}, {gain} in favour of who fills it ({taken.remark})"
+
+
+def amount_in_words(raw: int, reserve: Reserve) -> str:
+    """Whole tokens and what they are called."""
     from defiliq.pipeline.position import amount_text
 
+    return f"{amount_text(raw, reserve.decimals)} {reserve.symbol}"
+
+
+def seizure_in_words(seizure: Seizure, market: Market) -> str:
+    """What is seized in whole tokens, and the protocol's own token that is handed over for it."""
     reserve = market.reserves[seizure.reserve]
-    worth = f"{amount_text(seizure.amount, reserve.decimals)} {reserve.symbol}"
+    worth = amount_in_words(seizure.amount, reserve)
     if seizure.received is None or reserve.receipt is None:
         return worth
     return f"{worth} as {seizure.received} base units of {reserve.receipt[1]}"

@@ -128,7 +128,10 @@ def _load(path: str, source: Source, talk: Talk, stack: ExitStack, need_node: bo
 
 
 def _read(listing: Listing, source: Source, talk: Talk, stack: ExitStack, account: str | None) -> Opened:
-    """Discover and read one market; accounts that could not be read are said at once."""
+    """Discover and read one market; accounts that could not be read are said at once.
+
+    Where an `account` was asked for, the command itself says what is wrong with it.
+    """
     from defiliq.pipeline.reading import read
 
     node = _node(listing.protocol, listing.chain_id, listing.endpoint, source, stack)
@@ -151,7 +154,7 @@ def _read(listing: Listing, source: Source, talk: Talk, stack: ExitStack, accoun
             uncounted=account is not None,
             on_progress=step,
         )
-    _warn(book, talk)
+    _warn(book, talk, tell_failed=account is None)
     return Opened(_narrowed(book, source, talk), node)
 
 
@@ -302,11 +305,11 @@ def evaluation_time(text: str, block_timestamp: int) -> int:
     return found
 
 
-def _warn(book: Book[Any], talk: Talk) -> None:
+def _warn(book: Book[Any], talk: Talk, *, tell_failed: bool = True) -> None:
     """Say what is odd about the prices and what is missing, even when quiet."""
     for warning in book.market.graph.warnings:
         talk.warn(warning)
-    if book.failed:
+    if book.failed and tell_failed:
         owner, reason = next(iter(book.failed.items()))
         talk.warn(f"INCOMPLETE: {len(book.failed)} accounts could not be read, such as {owner}: {reason}")
 
@@ -321,10 +324,11 @@ def headline(market: Market) -> str:
     """The market and its pinned block in one line."""
     from defiliq.pipeline.chains import chain_name
 
-    block = market.block
+    block, chain = market.block, chain_name(market.block.chain_id)
+    known = "" if chain == str(block.chain_id) else f" ({block.chain_id})"
     return (
-        f"{market.protocol} {market.name} {market.version} on {chain_name(block.chain_id)} "
-        f"({block.chain_id}), block {block.number} {block.hash}, {moment(block.timestamp)}"
+        f"{market.protocol} {market.name} {market.version} on {chain}{known}, "
+        f"block {block.number} {block.hash}, {moment(block.timestamp)}"
     )
 
 

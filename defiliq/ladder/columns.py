@@ -168,4 +168,4 @@ def _dtype(column: str) -> str:
         return "Int64"
     if column.endswith(("_usd", "_pct", "leverage")):
         return "float64"
-    return "bool" if column in ("callable", "counted", "liquidatable") else "str"
+    return "bool" if column in ("callable", "counted", "is_position", "liquidatable") else "str"

@@ -36,6 +36,7 @@ LEG_COLUMNS = (
     "debt_raw",
     "receipt",
     "receipt_raw",
+    "is_position",
     "base_symbol",
 )
 
@@ -67,6 +68,11 @@ class Position:
     """What a liquidation takes right now, at best; None where there is none."""
     remarks: tuple[str, ...]
     """What its numbers do not say, one sentence each."""
+
+    @property
+    def has_positions(self) -> bool:
+        """Whether it holds perpetuals: longs and shorts, rather than supplies and debts."""
+        return bool(self.legs["is_position"].any())
 
     @property
     def nearest(self) -> dict[str, Any] | None:
@@ -207,6 +213,7 @@ def _legs(account: Account, market: Market) -> pd.DataFrame:
                 "debt_raw": str(value.owed),
                 "receipt": "" if reserve.receipt is None else reserve.receipt[1],
                 "receipt_raw": "" if value.receipts is None else str(value.receipts),
+                "is_position": value.is_position,
             }
         )
     return as_table(rows, LEG_COLUMNS)

@@ -20,6 +20,8 @@ END_OF_CALENDAR = 253_402_300_800
 """The year 10000."""
 _UNITS = (("d", 86_400), ("h", 3_600), ("min", 60))
 _PROMISED = ("heartbeat", "deviation")
+_SOMETIMES_TOLD = ("age", *_PROMISED)
+"""Left out where no driver's source says them."""
 _DRIVERS_SHOWN = ("driver", "kind", "value", "age", "moves", "reserves", *_PROMISED)
 _RESERVES_SHOWN = ("reserve", "price_usd", "hangs on", "cap", "source", "address")
 
@@ -47,8 +49,8 @@ def print_drivers(drivers: pd.DataFrame) -> None:
     unresolved = int((counted["driver_kind"] == "unresolved").sum())
     title = _counted(len(counted), "driver", {"stale": stale, "unresolved": unresolved})
     shown = pd.DataFrame(rows, columns=list(_DRIVERS_SHOWN))
-    promised = filled(shown, *_PROMISED)
-    print_rows(shown, title, [name for name in _DRIVERS_SHOWN if name not in _PROMISED or name in promised])
+    told = filled(shown, *_SOMETIMES_TOLD)
+    print_rows(shown, title, [name for name in _DRIVERS_SHOWN if name not in _SOMETIMES_TOLD or name in told])
 
 
 def _counted(count: int, what: str, among: dict[str, int]) -> str:

@@ -9,10 +9,12 @@ from typing import Any
 import pandas as pd
 from rich.text import Text
 
-from defiliq.ladder import BIN_COLUMNS, IDENTITY, bin_ladder
+from defiliq.ladder import bin_ladder
 from defiliq.view.terminal import bar, clean, filled, money, money_named, print_lines, print_rows
 
 SHOWN_RUNGS = 40
+SHOWN_ALREADY = 10
+"""So many accounts that are liquidatable already are shown beside rungs further out."""
 CHART_ROWS = 16
 """At most so many bars on each side of spot; those further out are summed in one line."""
 GIANT = 20
@@ -27,6 +29,7 @@ _COLUMNS = (
     "outcome",
     "price_usd",
     "distance_pct",
+    "notional_usd",
     "health_factor",
     "collateral_usd",
     "debt_usd",
@@ -37,10 +40,10 @@ _COLUMNS = (
     "bad_debt_usd",
     "callable",
 )
-_BUCKET_COLUMNS = tuple(
-    column
-    for column in BIN_COLUMNS
-    if column not in (*IDENTITY, "bad_debt_usd", "cumulative_repaid_usd", "base_symbol")
+_BUCKET_COLUMNS = (
+    *("driver", "side", "outcome", "price_low_usd", "price_high_usd", "accounts"),
+    *("notional_usd", "collateral_usd", "debt_usd", "seized_usd", "repaid_usd"),
+    *("cumulative_accounts", "cumulative_notional_usd", "cumulative_seized_usd"),
 )
 
 
@@ -53,17 +56,30 @@ def print_rungs(table: pd.DataFrame) -> None:
 def _print_rungs(table: pd.DataFrame, of: str) -> None:
     """One market's table, whose title begins with `of`."""
     if "accounts" in table.columns:
-        print_rows(table, f"{of}buckets", _BUCKET_COLUMNS)
+        print_rows(table, f"{of}buckets", _said(table, _BUCKET_COLUMNS))
         return
-    nearest = table.assign(nearest=table["distance_pct"].abs()).sort_values("nearest", kind="stable")
-    shown = table.loc[sorted(nearest.head(SHOWN_RUNGS).index)]
+    shown = nearest_to_spot(table)
     left = len(table) - len(shown)
     rest = f" ({left:,} further ones are not shown: write them with -o)" if left else ""
     drivers = table["driver"].unique()
     along = f" along {drivers[0]}" if len(drivers) == 1 else ""
-    columns = [column for column in _COLUMNS if column != "driver" or not along]
+    columns = [column for column in _said(shown, _COLUMNS) if column != "driver" or not along]
     columns += [*filled(shown, "reason"), *(column for column in ("eta_s",) if column in shown.columns)]
     print_rows(shown, f"{of}rungs nearest to spot{along}{rest}", columns)
+
+
+def nearest_to_spot(table: pd.DataFrame) -> pd.DataFrame:
+    """As many rungs as are shown, in the table's order; those already reached leave room for others."""
+    nearest = table.assign(nearest=table["distance_pct"].abs()).sort_values("nearest", kind="stable")
+    is_already = nearest["outcome"] == "already"
+    already, further = nearest.index[is_already], nearest.index[~is_already]
+    kept = already[: max(SHOWN_ALREADY, SHOWN_RUNGS - len(further))]
+    return table.loc[sorted([*kept, *further[: max(0, SHOWN_RUNGS - len(kept))]])]
+
+
+def _said(table: pd.DataFrame, columns: Sequence[str]) -> list[str]:
+    """Columns without those of notionals where no row is of a perpetual."""
+    return [name for name in columns if not name.endswith("notional_usd") or table[name].notna().any()]
 
 
 def _by_market(table: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:

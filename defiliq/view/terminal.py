@@ -27,6 +27,9 @@ _WHOLE = frozenset(("account", "driver", "price_usd", "health_factor", "collater
 _PRICES = ("price_usd", "spot_usd", "price_low_usd", "price_high_usd")
 """Endings of columns that hold prices: small ones keep more digits than amounts of money do."""
 
+_AMOUNTS = ("health_factor", "collateral", "debt", "long", "short")
+"""Columns of numbers that are kept as text, every digit."""
+
 FACTOR_EDGES = ("0", "1", "1.02", "1.05", "1.1", "1.2", "1.5", "2", "3", "5", "10")
 """Lower edges of the histogram's bins; the last one is open."""
 
@@ -72,9 +75,9 @@ def cell(column: str, value: object) -> Text:
 
 
 def factor_shown(factor: str) -> str:
-    """A health factor cut, never rounded, to six digits: 0.9999999 must not read as 1."""
+    """A health factor cut, never rounded, to six digits: 0.9999999 must not read as 1; `none` without one."""
     if not factor:
-        return "no debt"
+        return "none"
     whole, _, digits = factor.partition(".")
     return f"{whole}.{digits[:6]}" if len(whole) <= 9 else f"{Decimal(factor):.2E}"
 
@@ -116,9 +119,8 @@ def print_rows(table: pd.DataFrame, title: str, columns: Sequence[str] | None = 
         drawn = _drawn(table, names[:shown], short)
         shown -= 1
     left = len(names) - len(drawn.columns)
-    out.print(
-        Text(clean(title) + (f" ({left} columns more on a wider terminal)" if left else ""), style="bold")
-    )
+    more = f" ({left} column{'' if left == 1 else 's'} more on a wider terminal)" if left else ""
+    out.print(Text(clean(title) + more, style="bold"))
     out.print(drawn)
 
 
@@ -134,7 +136,7 @@ def _drawn(table: pd.DataFrame, names: Sequence[str], spell: Callable[[str], str
     price_base = "" if "driver" in table.columns and base != "$" else base
     for name in names:
         numeric = pd.api.types.is_numeric_dtype(table[name]) and table[name].dtype != bool
-        right = numeric or name in ("health_factor", "collateral", "debt")
+        right = numeric or name in _AMOUNTS
         shown.add_column(
             Text(heading(name, price_base if name.endswith(_PRICES) else base)),
             justify="right" if right else "left",
@@ -163,8 +165,11 @@ def bar(share: float, width: int = BAR_WIDTH) -> str:
 
 def histogram_lines(table: pd.DataFrame) -> list[Text]:
     """Accounts per range of health factor, from a health table; the verdict decides the first bin."""
-    bins = ["no debt" if not factor else _bin_of(factor) for factor in table["health_factor"]]
-    labels = [*_bin_labels(), "no debt"]
+    factorless = table["debt_raw"][table["health_factor"] == ""]
+    # A subaccount without positions can owe USDC: no margin is asked of it, and so it has no factor.
+    last = "no debt" if (factorless == "0").all() else "no factor"
+    bins = [last if not factor else _bin_of(factor) for factor in table["health_factor"]]
+    labels = [*_bin_labels(), last]
     counts = {label: bins.count(label) for label in labels}
     debts = {label: math.fsum(table["debt_usd"][[seen == label for seen in bins]]) for label in labels}
     most = max(1, *counts.values())
@@ -218,8 +223,8 @@ def print_scan(table: pd.DataFrame, headline: str, coverage: str, top: int) -> N
             "",
         ]
     )
-    if top and len(owing):
-        factors = owing["health_factor"][owing["health_factor"] != ""].map(Decimal)
+    factors = owing["health_factor"][owing["health_factor"] != ""].map(Decimal)
+    if top and len(factors):
         nearest = owing.loc[factors.sort_values(kind="stable").index].head(top)
         columns = [
             "account",

@@ -99,7 +99,8 @@ def _remark(
     if drawn_from > 1:
         said.append(f"the largest of {drawn_from} positions, of which each block draws one")
     if order.quantums < held:
-        said.append(f"{100 * order.quantums // held}% of it in this block")
+        percent = 100 * order.quantums // held
+        said.append(f"{percent or 'less than 1'}% of it in this block")
     fund = "its own insurance fund" if perpetual.is_isolated else "the insurance fund"
     if fund_delta > 0:
         said.append(f"a fee of {_in_usdc(fund_delta)} goes to {fund}")
