@@ -1,4 +1,4 @@
-"""Shows defiliq on markets of 300 accounts on a local chain: Aave v3.6, a fork of Compound v2, a Comet."""
+"""Shows defiliq on markets of 300 accounts: Aave v3.6, dYdX, a fork of Compound v2, a Comet, all on local chains."""
 
 from __future__ import annotations
 
@@ -59,9 +59,9 @@ def main() -> int:
         show(demo)
     failed = demo.failed + show_perpetuals(options.output)
     if options.replay or without_npm:
-        say("\nCompound's two protocols are shown on a machine with npm only: there is no recording of them.")
+        say("\nCompound and Solo Margin are shown on a machine with npm only: there is no recording of them.")
     elif not options.record:
-        failed += show_compound(options.output)
+        failed += show_compound(options.output) + show_solo(options.output)
     if options.record:
         shutil.copy(options.output / MARKET_FILE, RECORDINGS / MARKET_FILE)
     say(f"\nDone in {time.monotonic() - started:.0f} s. Files are in {options.output.name}/:")
@@ -131,6 +131,18 @@ def show_compound(folder: Path) -> int:
         v3 = Demo(folder, {"market": ["--rpc-url", comets.url, "--no-index"]}, "compound-v3.json")
         show_whole_market(v3, "compound-v3", "ETH/USD")
     return v2.failed + v3.failed
+
+
+def show_solo(folder: Path) -> int:
+    """The same commands on dYdX's Solo Margin; how many failed."""
+    from tests.lab import start_dydx_solo
+
+    say("\nStarting a chain with dYdX's SoloMargin; the operations behind it are ours ...")
+    with start_dydx_solo(users=USERS, seed=7) as chain:
+        chain.market_file(folder / "dydx-solo.json")
+        solo = Demo(folder, {"market": ["--rpc-url", chain.url, "--no-index"]}, "dydx-solo.json")
+        show_whole_market(solo, "dydx-solo", "ETH/USD")
+    return solo.failed
 
 
 def show_perpetuals(folder: Path) -> int:
