@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from defiliq.book import Book as Book
+    from defiliq.chain.cosmos import connect_cosmos as connect_cosmos
     from defiliq.chain.evm import connect as connect
     from defiliq.chain.replay import record as record
     from defiliq.chain.replay import replay as replay
@@ -69,6 +70,7 @@ _HOME = {
     "at_time": "pipeline.judge",
     "bin_ladder": "ladder",
     "connect": "chain.evm",
+    "connect_cosmos": "chain.cosmos",
     "drivers": "oracle.drivers",
     "eta": "pipeline.eta",
     "feeds": "pipeline.feeds",
@@ -113,6 +115,7 @@ __all__ = [
     "at_time",
     "bin_ladder",
     "connect",
+    "connect_cosmos",
     "drivers",
     "eta",
     "feeds",

@@ -15,6 +15,7 @@ DefiliqError                       exit code 1
 │   ├── WrongChain                 the node serves another chain than the market is on
 │   ├── BlockChanged               the pinned block was replaced while it was read
 │   ├── IncompleteScan             exit code 3: the search for accounts stopped half-way
+│   ├── InterruptedRead            exit code 3: the read of all accounts did
 │   └── CallNotRecorded            a replaying node was asked something that was not recorded
 ├── ReadError                      the node answered, but not with what the protocol should say
 │   ├── NotAMarket                 no code, or another contract, at a market's address
@@ -57,6 +58,7 @@ from defiliq.errors.node import (
     CallReverted,
     HistoryUnavailable,
     IncompleteScan,
+    InterruptedRead,
     NodeError,
     NodeTimeout,
     NodeUnreachable,
@@ -90,6 +92,7 @@ __all__ = [
     "HistoryUnavailable",
     "IncompleteScan",
     "InputError",
+    "InterruptedRead",
     "MissingExtra",
     "MissingPrice",
     "NoLaterTime",

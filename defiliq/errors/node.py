@@ -125,6 +125,19 @@ class IncompleteScan(NodeError):
         )
 
 
+class InterruptedRead(NodeError):
+    """A read of a whole market stopped half-way; the pages that came are kept."""
+
+    exit_code = 3
+
+    def __init__(self, number: int, seen: str) -> None:
+        self.number, self.seen = number, seen
+        super().__init__(
+            f"INCOMPLETE: the read at block {number} stopped half-way ({seen}) "
+            "Run the same command again: it goes on from there."
+        )
+
+
 class CallNotRecorded(NodeError):
     """A replaying node was asked something that is not in its recording."""
 

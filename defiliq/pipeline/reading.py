@@ -17,6 +17,7 @@ from defiliq.errors import (
     HistoryUnavailable,
     IncompleteScan,
     InputError,
+    InterruptedRead,
     MissingPrice,
     NodeError,
     NotAMarket,
@@ -25,7 +26,7 @@ from defiliq.errors import (
 from defiliq.index import Index, discover
 from defiliq.pipeline.chains import default_block
 from defiliq.protocols import PROTOCOLS
-from defiliq.protocols.dydx_v4.fetch import SUBACCOUNT_ALL
+from defiliq.protocols.dydx_v4.fetch import LIQUIDATIONS, SUBACCOUNT_ALL
 from defiliq.types import Block, Listing, Market
 
 
@@ -72,6 +73,10 @@ def read(
         )
     except NotAMarket as error:
         raise _perhaps_younger(node, block, at, error) from None
+    except NodeError as error:
+        if owners is None and _is_kept(node, listing, block, error):
+            raise InterruptedRead(block.number, str(error)) from error
+        raise
     return book if min_debt_usd is None else over_debt(book, min_debt_usd)
 
 
@@ -105,9 +110,19 @@ def unfinished(node: Any, listing: Listing) -> Block | None:
     if kept is None or node.block("latest").timestamp - kept.timestamp > LONGEST_PAUSE_S:
         return None
     try:
-        return kept if node.block(kept.number) == kept else None
+        if node.block(kept.number) != kept:
+            return None
+        node.query(LIQUIDATIONS, b"", kept)  # nodes keep blocks for longer than the state after them
     except (BlockNotFound, HistoryUnavailable):
         return None
+    return kept
+
+
+def _is_kept(node: Any, listing: Listing, block: Block, error: NodeError) -> bool:
+    """Whether a read that failed at a block has left pages to go on from, and the block is still there."""
+    if PROTOCOLS[listing.protocol].node_kind != "cosmos" or isinstance(error, HistoryUnavailable):
+        return False
+    return bool(node.unfinished(SUBACCOUNT_ALL) == block)
 
 
 def over_debt(book: Book[Any], min_debt_usd: float | str) -> Book[Any]:

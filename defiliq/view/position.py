@@ -59,7 +59,7 @@ def legs_shown(legs: pd.DataFrame) -> pd.DataFrame:
 
 
 def positions_shown(legs: pd.DataFrame) -> pd.DataFrame:
-    """Longs, shorts and USDC with amounts cut for reading; `margin_bps` is what must be kept of a notional."""
+    """Longs, shorts and USDC with amounts cut for reading; `margin_bps` is what a notional needs."""
     return legs.assign(
         long=legs["collateral"].map(tokens),
         long_usd=legs["collateral_usd"].where(legs["collateral_raw"] != "0", math.nan),

@@ -33,10 +33,11 @@ def run(capsys: pytest.CaptureFixture[str]) -> Run:
 @pytest.fixture(autouse=True)
 def empty_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No node, config or index of the person who runs the tests is seen or touched."""
-    for name in ("ETH_RPC_URL", "RPC_URL_1", "RPC_URL_31337"):
+    for name in ("ETH_RPC_URL", "RPC_URL_1", "RPC_URL_31337", "RPC_URL_dydx_mainnet_1"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("COLUMNS", "200")
 
 
