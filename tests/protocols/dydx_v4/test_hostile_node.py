@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from functools import cache
+from functools import cache, partial
 from hashlib import sha256
 
 import pytest
@@ -181,7 +181,7 @@ def test_a_block_that_changes_meanwhile(model: StandIn, way: str) -> None:
     for owners in (None, keys_of([name_of(held().subaccounts[0])])):
         instead(model, LIQUIDATIONS_CONFIGURATION, answer)
         model.blocks = first
-        refused(BlockChanged, lambda owners=owners: read_from(model, way, owners=owners))
+        refused(BlockChanged, partial(read_from, model, way, owners=owners))
     model.blocks = first
     with opened(model, way) as node:
         refused(BlockChanged, lambda: read_market(node, LISTING, node.block(HEIGHT)))
