@@ -61,13 +61,12 @@ def total_wei(market: Accruing) -> tuple[int, int]:
 
 
 def accrued_indices(market: Accruing, earnings_rate_wad: int, timestamp: int) -> tuple[int, int]:
-    """(borrow, supply) index at `timestamp`.
+    """(borrow, supply) index at `timestamp`, not before the last update.
 
     Suppliers get the earnings rate's share of what borrowers pay, spread over all that is supplied; where
     more is borrowed than supplied, each supplied token gets no more than that share.
     """
-    elapsed = max(0, timestamp - market.accrued_at)
-    borrow_interest = market.borrow_rate_wad * elapsed
+    borrow_interest = market.borrow_rate_wad * (timestamp - market.accrued_at)
     borrowed, supplied = total_wei(market)
     supply_interest = 0
     if supplied:

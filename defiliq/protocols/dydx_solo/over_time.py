@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from defiliq.pricing.span import Span, constant, linear, mul_div, straight, times, total
+from defiliq.pricing.span import Span, constant, mul_div, straight, times, total
 from defiliq.protocols.dydx_solo.accrual import total_wei
 from defiliq.protocols.dydx_solo.legs import counted_leg, is_liquid
 from defiliq.protocols.dydx_solo.market import SoloMarket, SoloReserve
@@ -119,7 +119,8 @@ def indices_over(market: SoloMarket, reserve: SoloReserve, first: int, last: int
     """A market's indices from one second to another (`accrual.accrued_indices`), or as stored."""
     if market.stored:
         return Indices(constant(reserve.borrow_index_now_wad), constant(reserve.supply_index_now_wad))
-    borrow_interest = mul_div(_since(reserve.accrued_at, first, last), reserve.borrow_rate_wad, 1)
+    elapsed = straight(first - reserve.accrued_at, last - reserve.accrued_at)
+    borrow_interest = mul_div(elapsed, reserve.borrow_rate_wad, 1)
     borrowed, supplied = total_wei(reserve)
     supply_interest = _NOTHING
     if supplied:
@@ -129,14 +130,6 @@ def indices_over(market: SoloMarket, reserve: SoloReserve, first: int, last: int
     return Indices(
         _grown(reserve.borrow_index_wad, borrow_interest), _grown(reserve.supply_index_wad, supply_interest)
     )
-
-
-def _since(accrued_at: int, first: int, last: int) -> Span:
-    """Seconds since the last update: a line, with a kink where that lies within."""
-    if first >= accrued_at:
-        return straight(first - accrued_at, last - accrued_at)
-    end = max(0, last - accrued_at)
-    return linear(0, end, bend=end)
 
 
 def _grown(index_wad: int, interest_wad: Span) -> Span:

@@ -119,21 +119,6 @@ def test_a_debt_without_supply_a_supply_without_debt_and_a_liquid_account() -> N
     assert liquid.health(NOW).liquidatable
 
 
-def test_a_market_whose_clock_begins_later_than_asked_for() -> None:
-    """On no chain, but a file could say so: nothing accrues before the last update."""
-    rate = {"borrow_rate_wad": WAD // 1000}
-    market = solo([listed(0), listed(1, accrued_at=NOW + 50, **rate)], [100, 100])
-    account = holding(1155, -1000)
-    over_time = rule_over_time(account, market)
-    verdicts = [over_time.health(NOW + k).liquidatable for k in range(101)]
-    assert any(verdicts)
-    assert not verdicts[50]
-    for first, last in ((0, 100), (0, 40), (40, 60), (60, 100), (0, 54), (49, 51)):
-        verdict = over_time.verdict_over(NOW + first, NOW + last)
-        assert verdict is None or {verdict} == set(verdicts[first : last + 1])
-    assert over_time.verdict_over(NOW, NOW + 40) is False
-
-
 @pytest.mark.parametrize(
     ("supplies", "held", "debts", "owed", "premium", "ratio"),
     [

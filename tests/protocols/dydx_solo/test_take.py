@@ -222,6 +222,22 @@ def test_a_repayment_of_less_than_a_par_moves_nothing() -> None:
     assert liquidate(market, pars, 0, 1, 3) == (3, 3, {0: 97, 1: -9})
 
 
+def test_a_supply_that_suffices_exactly_is_not_bounded() -> None:
+    """11 at a price of 7 are worth 7 at 10, as 10 are: all 11 are repaid where 7 are there to hand over."""
+    market = solo([listed(0, 36), listed(1, 36)], [10, 7], liquidation_spread_wad=0)
+    assert liquidate(market, {0: 7, 1: -11}, 0, 1, 11) == (7, 11, {0: 0, 1: 0})
+    assert liquidate(market, {0: 6, 1: -11}, 0, 1, 11) == (6, 9, {0: 0, 1: -2})
+
+
+def test_a_par_that_nothing_moves_stays_whatever_its_rounding() -> None:
+    """At an index of 1.9 a supply of a par of 1 is a token, which is a par of 0; a debt of 1 is 2, a par of 2."""
+    grown = {"supply_index_wad": 19 * WAD // 10, "borrow_index_wad": 19 * WAD // 10}
+    market = solo([listed(0, 36, **grown), listed(1, 36, **grown)], [1000, 1])
+    assert liquidate(market, {0: 1, 1: -10}, 0, 1, 2) == (0, 2, {0: 1, 1: -9})
+    cheap = solo([listed(0, 36, **grown), listed(1, 36, **grown)], [1, 1000])
+    assert liquidate(cheap, {0: 0, 1: -1}, 0, 1, 2) == (0, 0, {0: 0, 1: -1})
+
+
 def test_stored_indices_are_accrued_before_anything_is_taken() -> None:
     market = solo([listed(0), listed(1, 6, borrow_rate_wad=WAD // 100)], [ETHER, CENTS]).at_time(
         1_764_000_001
