@@ -64,13 +64,17 @@ def _has_notional(book: Book[DydxMarket]) -> NDArray[np.bool_]:
     # A leg is a long or a short, so the sum of both is its size.
     size = Amounts(book.collateral.high | book.debt.high, book.collateral.low | book.debt.low)
     least = np.array([_least_size(reserve, market.prices[reserve.feed]) for reserve in market.reserves])
-    has: NDArray[np.bool_] = ((size.high != 0) | (size.low >= least.take(place))) & (place != 0)
+    # A stress of all prices at once may bring one of them to 0.
+    is_worth = np.array([k > 0 and market.prices[r.feed] > 0 for k, r in enumerate(market.reserves)])
+    has: NDArray[np.bool_] = ((size.high != 0) | (size.low >= least.take(place))) & is_worth.take(place)
     return has
 
 
 def _least_size(reserve: Perpetual, price: int) -> np.uint64:
     """The base quantums from which on a position is worth a quote quantum; the most that fit, where more."""
-    return np.uint64(min(-(-(10**-reserve.quantum_exponent) // price), 2**64 - 1) if _fits(reserve) else 1)
+    return np.uint64(
+        min(-(-(10**-reserve.quantum_exponent) // max(1, price)), 2**64 - 1) if _fits(reserve) else 1
+    )
 
 
 def _fits(reserve: Perpetual) -> bool:

@@ -315,6 +315,20 @@ def test_no_margin_and_nothing_left_is_left_alone() -> None:
             assert FOUND not in states
 
 
+def test_prices_of_0_as_a_stress_may_make_them() -> None:
+    """What is worth nothing requires no margin, however large it is."""
+    market = chain([perpetual(1), perpetual(2)], [0, 100])
+    rows = [
+        holding(-5, 1),
+        holding(-5, 2**65),
+        holding(-5, -(2**65)),
+        holding(-5, 2**65, 1),
+        holding(-500, 9, 1),
+    ]
+    assert_screen(market, rows)
+    assert [rule(row, market).liquidatable(market.prices) for row in rows] == [False] * 4 + [True]
+
+
 @pytest.mark.parametrize("bits", [59, 60, 61, 63, 64, 65, 70, 95])
 def test_whales(bits: int) -> None:
     """Values beyond 2**60 are for the law; a size beyond 2**64 alone is not."""
