@@ -230,7 +230,7 @@ def test_a_supply_that_suffices_exactly_is_not_bounded() -> None:
 
 
 def test_a_par_that_nothing_moves_stays_whatever_its_rounding() -> None:
-    """At an index of 1.9 a supply of a par of 1 is a token, which is a par of 0; a debt of 1 is 2, a par of 2."""
+    """At an index of 1.9 a supply of a par of 1 is one token, a par of 0; a debt of it is two, a par of 2."""
     grown = {"supply_index_wad": 19 * WAD // 10, "borrow_index_wad": 19 * WAD // 10}
     market = solo([listed(0, 36, **grown), listed(1, 36, **grown)], [1000, 1])
     assert liquidate(market, {0: 1, 1: -10}, 0, 1, 2) == (0, 2, {0: 1, 1: -9})
