@@ -390,6 +390,20 @@ def test_the_screen_at_a_level_and_beside_it(scene: Scene) -> None:
                 assert_screen(market.at_prices(driver.prices(at)), [account])
 
 
+@pytest.mark.parametrize("sign", [1, -1])
+def test_every_rounding_lies_within_the_screens_doubt(sign: int) -> None:
+    """Ten positions of 1.9 that count as 1, each with a margin of 1 where a millionth is required."""
+    listed = [
+        perpetual(k, atomic_resolution=-7, initial_margin_ppm=1, maintenance_fraction_ppm=1)
+        for k in range(1, 11)
+    ]
+    market = chain(listed, [1] * 10)
+    rows = [holding(-sign * usdc, *[19 * sign] * 10) for usdc in range(41)]
+    sure = assert_screen(market, rows)
+    assert sum(rule(row, market).liquidatable(market.prices) for row in rows) > 15
+    assert sure < 10, "the line is within 30 of most"
+
+
 def test_who_is_far_from_the_edge_does_not_need_the_law() -> None:
     market = chain([perpetual(1), perpetual(2)], [3_000, 50])
     rows = [
