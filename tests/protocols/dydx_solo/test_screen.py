@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -89,13 +90,14 @@ def test_every_rounding_of_supplies_lies_within_the_doubt() -> None:
     assert sure == 0, "the exact line says safe up to 10, and the law does not"
 
 
-def test_every_rounding_of_debts_lies_within_the_doubt() -> None:
-    """Ten debts of a par of 1 at an index of 1.1 owe two tokens each, dear ones, with a premium on top."""
+@pytest.mark.parametrize(("premium", "ratio"), [(3 * WAD // 10, 15 * WAD // 100), (0, 3 * WAD)])
+def test_every_rounding_of_debts_lies_within_the_doubt(premium: int, ratio: int) -> None:
+    """Ten debts of a par of 1 at an index of 1.1 owe two tokens each, dear ones, and margin on top."""
     reserves = [listed(0, 36)]
-    grown = {"borrow_index_wad": 11 * WAD // 10, "margin_premium_wad": 3 * WAD // 10}
+    grown = {"borrow_index_wad": 11 * WAD // 10, "margin_premium_wad": premium}
     reserves += [listed(k, 36, **grown) for k in range(1, 11)]
-    market = solo(reserves, [1, *[1000] * 10])
-    rows = named([holding(held, *[-1] * 10) for held in range(15_000, 33_000, 500)])
+    market = solo(reserves, [1, *[1000] * 10], margin_ratio_wad=ratio)
+    rows = named([holding(held, *[-1] * 10) for held in range(15_000, 90_000, 500)])
     assert_screen_agrees(Book.build(market, rows))
     assert {rule(row, market).liquidatable(market.prices) for row in rows} == {True, False}
 
