@@ -91,6 +91,7 @@ def test_an_earlier_time_is_refused() -> None:
 def test_the_one_that_is_known_by_name() -> None:
     (listing,) = load_listings()
     assert (listing.protocol, listing.chain_id, listing.chain) == ("dydx-solo", 1, "ethereum")
+    assert listing.from_block == 7_280_000
     assert set(listing.addresses) == {"solo_margin"}
 
 
