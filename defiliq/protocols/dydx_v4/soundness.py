@@ -14,6 +14,8 @@ from defiliq.units import PPM
 
 MAX_UINT32 = 2**32 - 1
 MAX_UINT64 = 2**64 - 1
+MOST_SUMMED = 2**128 - 1
+"""Sums of positions and of funding, which the chain keeps as integers of any size, stay far below."""
 WIDEST_EXPONENT = 64
 """Far beyond every resolution and price exponent that was ever listed."""
 
@@ -97,6 +99,8 @@ def odd_perpetual(perpetual: Perpetual) -> Iterator[str]:
     caps = perpetual.open_interest_lower_cap, perpetual.open_interest_upper_cap
     if not all(0 <= cap <= MAX_UINT64 for cap in caps):
         yield "a cap of open interest beyond all range"
+    if max(abs(perpetual.funding_index), perpetual.open_interest) > MOST_SUMMED:
+        yield "a funding index or an open interest beyond all range"
     if perpetual.open_interest < 0:
         yield "a negative open interest"
     if perpetual.clob_status != "active" and perpetual.clob_status not in CLOSED:
