@@ -22,73 +22,21 @@ from defiliq.pipeline.positions import (
     open_interest,
     positions,
 )
-from defiliq.protocols.dydx_v4.market import DydxMarket
-from defiliq.types import Account, Leg
+from defiliq.types import Leg
 from tests.builders import book as lending_book
-from tests.dydx.population import owner, population
+from tests.dydx.population import population
 from tests.dydx.standin import dydx_standin
 from tests.protocols.dydx_v4.stage import LISTING, opened
-from tests.protocols.dydx_v4.states import chain, perpetual
-
-USD = 10**6
-BTC = 10**10
-"""Quantums of a bitcoin."""
-PAID = 500
-"""Millionths of a quote quantum that a quantum of bitcoin has paid since positions were settled: $5 a coin."""
-ALICE, BOB, CAROL, DAVE, IDLE = range(5)
-
-
-def venue() -> DydxMarket:
-    """Bitcoin at 60,000 dollars, and PEPE at 0.00001, of which a quantum is ten; both need 5% and keep 3%."""
-    bitcoin = perpetual(
-        1,
-        symbol="BTC-USD",
-        atomic_resolution=-10,
-        decimals=10,
-        exponent=-5,
-        funding_index=7_000,
-        open_interest=3 * BTC // 2,
-    )
-    pepe = perpetual(
-        2, symbol="PEPE-USD", atomic_resolution=1, decimals=-1, exponent=-16, open_interest=5_000_000
-    )
-    return chain([bitcoin, pepe], [60_000 * 10**5, 10**11])
-
-
-def holder(
-    number: int, dollars: int, bitcoin: int = 0, pepe: int = 0, *, is_settled: bool = False
-) -> Account:
-    """A subaccount with USDC and two positions in quantums, whose funding is pending unless settled."""
-    index = 7_000 if is_settled else 7_000 - PAID
-    legs = [Leg(0, max(0, dollars) * USD, max(0, -dollars) * USD, True, funding_index=0)]
-    legs += [
-        Leg(place, max(0, size), max(0, -size), True, funding_index=at)
-        for place, size, at in ((1, bitcoin, index), (2, pepe, 0))
-        if size
-    ]
-    return Account(f"{owner(number)}/0", 0, tuple(legs))
-
-
-def traders() -> list[Account]:
-    """Two longs and a short of bitcoin, a long and a short of PEPE, and somebody who holds USDC alone."""
-    return [
-        holder(ALICE, -50_000, BTC),
-        holder(BOB, 102_000, -3 * BTC // 2, 5_000_000),
-        holder(CAROL, 400, 0, -5_000_000),
-        holder(DAVE, 0, BTC // 2, is_settled=True),
-        holder(IDLE, 77),
-    ]
+from tests.venue import ALICE, BOB, BTC, CAROL, DAVE, holder, name, traders, venue, venue_book
 
 
 @cache
 def held() -> pd.DataFrame:
-    return positions(Book.build(venue(), traders()))
+    return positions(venue_book())
 
 
 def of(who: int, symbol: str) -> dict[str, object]:
-    (row,) = held()[(held()["account"] == f"{owner(who)}/0") & (held()["perpetual"] == symbol)].to_dict(
-        "records"
-    )
+    (row,) = held()[(held()["account"] == name(who)) & (held()["perpetual"] == symbol)].to_dict("records")
     return {str(name): value for name, value in row.items()}
 
 
@@ -96,11 +44,11 @@ def test_one_row_per_position_in_the_books_order() -> None:
     assert list(held().columns) == list(POSITION_COLUMNS)
     named = list(zip(held()["account"], held()["perpetual"], held()["side"], strict=True))
     assert named == [
-        (f"{owner(ALICE)}/0", "BTC-USD", "long"),
-        (f"{owner(BOB)}/0", "BTC-USD", "short"),
-        (f"{owner(BOB)}/0", "PEPE-USD", "long"),
-        (f"{owner(CAROL)}/0", "PEPE-USD", "short"),
-        (f"{owner(DAVE)}/0", "BTC-USD", "long"),
+        (name(ALICE), "BTC-USD", "long"),
+        (name(BOB), "BTC-USD", "short"),
+        (name(BOB), "PEPE-USD", "long"),
+        (name(CAROL), "PEPE-USD", "short"),
+        (name(DAVE), "BTC-USD", "long"),
     ]
 
 
@@ -147,7 +95,7 @@ def test_equity_of_exactly_nothing_has_no_leverage() -> None:
 
 
 def test_open_interest() -> None:
-    book = Book.build(venue(), traders())
+    book = venue_book()
     table = open_interest(book, held())
     assert list(table.columns) == list(INTEREST_COLUMNS)
     bitcoin, pepe = table.to_dict("records")
@@ -171,7 +119,7 @@ def test_open_interest_of_nobody() -> None:
 
 
 def test_leverage_is_distributed() -> None:
-    book = Book.build(venue(), traders())
+    book = venue_book()
     table = leverage_distribution(book, held())
     assert list(table.columns) == list(LEVERAGE_COLUMNS)
     assert table["range"].tolist() == [
