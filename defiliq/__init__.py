@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from defiliq.book import Book as Book
     from defiliq.chain.cosmos import connect_cosmos as connect_cosmos
-    from defiliq.chain.cosmos import connect_cosmos as connect_cosmos
     from defiliq.chain.evm import connect as connect
     from defiliq.chain.replay import record as record
     from defiliq.chain.replay import replay as replay
@@ -72,7 +71,6 @@ _HOME = {
     "bin_ladder": "ladder",
     "connect": "chain.evm",
     "connect_cosmos": "chain.cosmos",
-    "connect_cosmos": "chain.cosmos",
     "drivers": "oracle.drivers",
     "eta": "pipeline.eta",
     "feeds": "pipeline.feeds",
@@ -117,7 +115,6 @@ __all__ = [
     "at_time",
     "bin_ladder",
     "connect",
-    "connect_cosmos",
     "connect_cosmos",
     "drivers",
     "eta",

@@ -1,4 +1,4 @@
-"""Shows defiliq on markets of 300 accounts on local chains: Aave v3.6, dYdX, a fork of Compound v2, a Comet."""
+"""Shows defiliq on markets of 300 accounts on local chains: Aave v3.6, dYdX, a Compound v2 fork, a Comet."""
 
 from __future__ import annotations
 

@@ -58,7 +58,10 @@ class BadUrl(InputError):
 
     def __init__(self, seen: str) -> None:
         self.seen = seen
-        super().__init__(f"the RPC URL cannot be used: {seen}. Give one like https://host/path, or grpc://host:port for a Cosmos chain.")
+        super().__init__(
+            f"the RPC URL cannot be used: {seen}. "
+            "Give one like https://host/path, or grpc://host:port for a Cosmos chain."
+        )
 
 
 class BadFile(InputError):
