@@ -21,8 +21,9 @@ _RATIO = re.compile(r"(\d+)/(\d+)")
 
 def drivers(market: Market) -> tuple[Driver, ...]:
     """What moves the market's prices: every input, and all of them at once where people think in that."""
-    found = input_drivers(market)
-    return (*found, _joint_driver(market)) if market.joint_driver and market.graph.inputs else found
+    found, joint = input_drivers(market), market.joint_driver
+    is_taken = any(driver.name.casefold() == joint.casefold() for driver in found)
+    return (*found, _joint_driver(market)) if joint and market.graph.inputs and not is_taken else found
 
 
 def input_drivers(market: Market) -> tuple[Driver, ...]:
@@ -63,7 +64,7 @@ def find_driver(market: Market, name: str, groups: Sequence[Driver] = ()) -> Dri
     asked = {k for k, quantity in market.graph.inputs if quantity.source.casefold() == wanted}
     fitting = [
         driver
-        for driver in known[len(groups) :]
+        for driver in input_drivers(market)  # what moves all prices is not what one of them hangs on
         if driver.feeds & meant or asked & {position for position, _ in driver.inputs}
     ]
     if len(fitting) == 1:

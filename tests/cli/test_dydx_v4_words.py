@@ -1,0 +1,56 @@
+"""What `position` says of traders whose numbers are known by heart."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import defiliq
+from tests.cli.conftest import Run
+from tests.venue import BOB, BROKE, CAROL, DAVE, IDLE, name, venue_book
+
+
+def test_a_trader_is_explained_in_longs_and_shorts(run: Run, tmp_path: Path) -> None:
+    path = defiliq.save_snapshot(venue_book(), tmp_path / "venue.parquet")
+    _, out, _ = run("position", name(BOB), "--from", path)
+    assert "long or owned 102,500   short or owed 90,000   net collateral 12,500   free 7,975" in out
+    assert re.search(r"BTC-USD +60,000\.0000 +1\.5 +90,000 +300\n", out)
+    assert re.search(r"PEPE-USD +1e-05 +50000000 +500\.00 +300\n", out)
+    assert re.search(r"USDC +1\.0000 +102000 +102,000 *\n", out)
+    assert "threshold" not in out
+    assert "notional $" in out
+    assert "it receives 7.500000 USDC of funding" in out
+    _, out, _ = run("position", name(CAROL), "--from", path)
+    assert "health factor -6.666666 (LIQUIDATABLE)" in out
+    assert "the order now: buy 5000000 PEPE-USD for 50.15 USDC, 0.15 in favour of who fills it (10% of" in out
+    assert "the insurance fund pays 10.150000 USDC" in out
+    _, out, _ = run("position", name(BROKE), "--from", path)
+    assert "no margin is asked of it, so no health factor" in out
+    assert "note: net collateral is negative with no margin required" in out
+    _, out, _ = run("position", name(IDLE), "--from", path)
+    assert "no debt, so no health factor" in out
+    _, out, _ = run("position", name(DAVE), "--from", path)
+    assert "never" in out
+
+
+def test_json_holds_all_of_it(run: Run, tmp_path: Path) -> None:
+    path = defiliq.save_snapshot(venue_book(), tmp_path / "venue.parquet")
+    about = json.loads(run("position", name(BOB), "--from", path, "--format", "json", "-q")[1])
+    assert [leg["is_position"] for leg in about["legs"]] == [False, True, True]
+    assert about["health"]["health_factor"] == "4.604051565377532228"
+    assert {level["driver"]: level["side"] for level in about["levels"] if level["outcome"] == "price"} == {
+        "ALL/USD": "short",
+        "BTC/USD": "short",
+    }
+    assert about["eta"]["outcome"] == "never"
+    assert about["liquidation"] is None
+    carol = json.loads(run("position", name(CAROL), "--from", path, "--format", "json", "-q")[1])
+    assert carol["liquidation"]["repaid"] == "500000"
+    assert carol["nearest"]["outcome"] == "already"
+
+
+def test_nobodys_funding_is_known_ahead(run: Run, tmp_path: Path) -> None:
+    path = defiliq.save_snapshot(venue_book(), tmp_path / "venue.parquet")
+    _, out, _ = run("position", name(BOB), "--from", path)
+    assert "at constant prices: never within 10 years, but for funding, which is not known ahead" in out
