@@ -98,3 +98,9 @@ def test_initial_margin_grows_from_its_own_to_the_whole(
     assert found <= initial_margin_ppm(held, of + 10**6) or lower + more == 0
     if lower + more and of >= lower + more and of > lower:
         assert found == PPM
+
+
+def test_caps_that_meet_are_a_step() -> None:
+    """Up to the cap the margin is the tier's own, and beyond it the whole notional."""
+    held = perpetual(1, open_interest_lower_cap=10**6, open_interest_upper_cap=10**6)
+    assert [initial_margin_ppm(held, of) for of in (10**6 - 1, 10**6, 10**6 + 1)] == [50_000, 50_000, PPM]

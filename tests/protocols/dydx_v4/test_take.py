@@ -64,6 +64,17 @@ def test_what_the_insurance_fund_pays_is_bad_debt() -> None:
     assert "more than it may in one block" in taken(holding(-100_100, 100), poor).remark
 
 
+def test_what_is_told_begins_where_it_is_so() -> None:
+    """Collateral of exactly 0 is not bankrupt, and a loss of exactly the block's limit is within it."""
+    market = chain([perpetual(1, **FINE)], [1000])
+    assert "opposite positions" not in taken(holding(-100_000, 100), market).remark
+    assert "opposite positions" in taken(holding(-100_001, 100), market).remark
+    enough = chain(
+        [perpetual(1, **FINE)], [1000], liquidations=replace(CONFIG, max_quantums_insurance_lost=400)
+    )
+    assert "more than it may" not in taken(holding(-100_100, 100), enough).remark
+
+
 def test_the_largest_open_position_is_taken_and_the_draw_is_told() -> None:
     market = chain([perpetual(1, **FINE), perpetual(2, **FINE)], [1000, 1000])
     found = taken(holding(-70_000, 50, 20), market)

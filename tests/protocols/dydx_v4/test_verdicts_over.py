@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from defiliq.engine.solve import find_levels
 from defiliq.errors import UnresolvedLevel
 from defiliq.pricing.driver import Driver, Move, driver_of_feeds
-from defiliq.protocols.dydx_v4.market import DydxMarket
+from defiliq.protocols.dydx_v4.market import DydxMarket, Perpetual
 from defiliq.protocols.dydx_v4.rules import rule
 from defiliq.types import Account, Side
 from tests.protocols.dydx_v4.states import accounts, at_the_edge, chain, chains, drivers, holding, perpetual
@@ -113,21 +113,28 @@ def test_straight_lines_decide_where_the_worst_case_does_not() -> None:
     assert rule(holding(10**6, 10**5, -(10**5)), market).verdict_over(stretch) is None
 
 
-@pytest.mark.parametrize("side", [1, -1])
-def test_margins_that_leave_their_line_by_nearly_all_they_can(side: int) -> None:
-    """Ten positions under one driver whose roundings fall together in places: every short stretch."""
-    listed = [
-        perpetual(
-            k, atomic_resolution=-7, initial_margin_ppm=333_333 + 33 * k, maintenance_fraction_ppm=700_000
-        )
-        for k in range(1, 9)
-    ]
-    market = chain(listed, [30] * 8)
-    driver = driver_of_feeds("X", 30, 1, [Move(k, 10 + k, 12) for k in range(1, 9)])
-    sizes = [side * (-1) ** k * (13 + k) for k in range(1, 9)]
-    at_spot = -rule(holding(0, *sizes), market).margin(market.prices)
+DIGITS = {"atomic_resolution": -7, "initial_margin_ppm": 500_000, "maintenance_fraction_ppm": 900_000}
+PAIRS = [perpetual(k, **DIGITS) for k in range(1, 17)]
+WHOLE = [perpetual(1), perpetual(2)]
+
+
+@pytest.mark.parametrize(
+    ("listed", "sizes", "moves"),
+    [
+        pytest.param(PAIRS, [279, -106] * 8, [Move(k) for k in range(1, 17)], id="many roundings at once"),
+        pytest.param(WHOLE, [300, -200], [Move(1, 2, 3), Move(2)], id="a long's price bends"),
+        pytest.param(WHOLE, [200, -300], [Move(1), Move(2, 2, 3)], id="a short's price bends"),
+    ],
+)
+def test_margins_that_leave_their_line_by_nearly_all_they_can(
+    listed: list[Perpetual], sizes: list[int], moves: list[Move]
+) -> None:
+    """Longs and shorts under one driver, whose roundings fall together in places: every short stretch."""
+    market = chain(listed, [30] * len(listed))
+    driver = driver_of_feeds("X", 30, 1, moves)
+    needed = [-rule(holding(0, *sizes), market).margin(driver.lead(market.prices, at)) for at in range(60)]
     told = []
-    for usdc in range(at_spot - 12, at_spot + 13):
+    for usdc in range(min(needed[15:56]) - 2, max(needed[15:56]) + 3):
         law = rule(holding(usdc, *sizes), market)
         verdicts = [law.liquidatable(driver.lead(market.prices, at)) for at in range(60)]
         for start in range(15, 40):
