@@ -93,7 +93,7 @@ _ACCOUNTS = (
     click.option(
         "--stored",
         is_flag=True,
-        help="Judge by indices as they were last written, as Compound's views do, instead of accrued ones.",
+        help="Judge by indices as they were last written, as Compound's and Solo's views do.",
     ),
 )
 

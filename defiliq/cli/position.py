@@ -78,11 +78,11 @@ def _print(found: Position) -> None:
     verdict = "healthy"
     if health["liquidatable"]:
         verdict = "LIQUIDATABLE" if health["callable"] else f"liquidatable, but refused: {health['reason']}"
-    mode = f"   eMode {health['mode']}" if health["mode"] else ""
+    mode = found.market.mode_name(health["mode"])
     print_lines(
         [
             headline(found.market),
-            f"account {found.owner}{mode}",
+            f"account {found.owner}{f'   {mode}' if mode else ''}",
             f"health factor {factor_shown(health['health_factor'])} ({verdict})"
             if health["health_factor"]
             else "no debt, so no health factor"
@@ -150,6 +150,8 @@ def best_call(taken: Liquidation | Untold, market: Market) -> str:
     bonus = f"a bonus of {in_words(to_usd(taken.bonus_base, market), market.base_symbol)}"
     bonus += f" ({taken.remark})" if taken.remark else ""
     repaid = amount_in_words(taken.repaid, repay)
+    if not taken.seizures:
+        return f"nothing is left to seize: {repaid} of debt goes ({taken.remark})"
     if taken.debt_to_cover is None:
         return f"a liquidation now takes the whole account: {seized}; {repaid} of debt goes, {bonus}"
     return f"best call now: repay {repaid}, receive {seized}, {bonus}"

@@ -94,6 +94,11 @@ class Market:
             raise InputError(f"{name!r} is no address. Write 0x and 40 hex digits.")
         return bytes.fromhex(name[2:])
 
+    @staticmethod
+    def mode_name(mode: int) -> str:
+        """What `Account.mode` is called; '' for 0, which is none."""
+        return f"eMode {mode}" if mode else ""
+
     def price_of(self, reserve: int) -> int:
         """The oracle integer of the reserve at position `reserve`: base currency per whole token."""
         return self.prices[self.reserves[reserve].feed]

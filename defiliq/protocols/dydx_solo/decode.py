@@ -109,7 +109,7 @@ def _market(
     return SoloMarket(
         protocol=listing.protocol,
         name=listing.name,
-        version="",
+        version="v1",
         block=at,
         timestamp=at.timestamp,
         base_unit=10**PRICE_DECIMALS,

@@ -78,6 +78,11 @@ class SoloMarket(Market):
     """No operation may leave an account with less debt than this, unless it leaves none."""
 
     @staticmethod
+    def mode_name(mode: int) -> str:
+        """The account's status; '' for Normal."""
+        return {LIQUID: "status Liquid", VAPOR: "status Vapor"}.get(mode, "")
+
+    @staticmethod
     def account_name(key: bytes) -> str:
         """An account's name from 52 bytes: its owner, EIP-55, and its number."""
         return f"{checksum(key[:ADDRESS_BYTES])}/{int.from_bytes(key[ADDRESS_BYTES:], 'big')}"
