@@ -76,7 +76,7 @@ def test_a_whole_market() -> None:
     assert tuple(reserve.oracle for reserve in market.reserves) == ORACLES
     assert market.prices == PRICES
     assert [feed.unit for feed in market.feeds] == [10**18, 10**30, 10**18]
-    assert (market.base_symbol, market.base_unit, market.version) == ("USD", 10**36, "")
+    assert (market.base_symbol, market.base_unit, market.version) == ("USD", 10**36, "v1")
     assert (market.margin_ratio_wad, market.liquidation_spread_wad) == (15 * WAD // 100, 5 * WAD // 100)
     assert (market.earnings_rate_wad, market.min_borrowed_value_base) == (95 * WAD // 100, 5 * 10**34)
     weth = market.reserves[0]
