@@ -148,12 +148,15 @@ def test_a_quantum_of_more_than_one_whole() -> None:
 
 
 def test_isolated_perpetuals_and_what_is_beside_them() -> None:
-    """The chain keeps nothing beside an isolated position; a subaccount that has both is read as it is."""
+    """The chain lets nobody have anything beside an isolated position."""
     alone = subaccount(1, (ISOLATED, 10**9), number=128)
     other = subaccount(2, (ISOLATED, -(10**9)), usdc=10**12, number=128)
     book = read_from(chain_of(alone, other))
     assert [reserve.id for reserve in book.market.reserves if reserve.is_isolated] == [300, 301]
     assert {book.owner(i) for i in range(2)} == {name_of(alone), name_of(other)}
+    both = subaccount(3, (BTC, 10**8), (ISOLATED, 10**9))
+    (why,) = [read_from(chain_of(alone, other, both)).failed[name_of(both)]]
+    assert "beside an isolated one" in why
 
 
 def test_an_order_book_is_found_by_its_perpetual() -> None:

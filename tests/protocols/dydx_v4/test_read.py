@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from defiliq.book import Book
+from defiliq.chain.cosmos_spool import PageStore
+from defiliq.errors import NodeError
 from defiliq.protocols.dydx_v4 import DydxMarket, Perpetual, ask_many, health, read_market
 from defiliq.protocols.dydx_v4.read import about_all, decode_subaccount
 from defiliq.protocols.dydx_v4.settle import places_of, to_account
 from defiliq.types import Account, Question
-from tests.chain.cosmos_standin import StandIn
+from tests.chain.cosmos_standin import Fault, StandIn
 from tests.dydx.parameters import facts
 from tests.dydx.population import Population, population
 from tests.dydx.standin import CHAIN_ID, HEIGHT, SUBACCOUNT, SUBACCOUNT_ALL, dydx_standin
@@ -268,3 +271,28 @@ def test_columns_hold_what_accounts_do() -> None:
     again = Book.build(book().market, list(book().accounts()))
     assert_same_book(again, book())
     assert np.all(np.diff(book().first_leg) >= 1), "every account has a leg of USDC, be it of nothing"
+
+
+def test_a_read_that_was_interrupted_goes_on(way: str, tmp_path: Path) -> None:
+    """The pages that came are kept, and the book is the same as if nothing had happened."""
+    chain = dydx_standin(held())
+    chain.faults = [Fault("not allowed", "SubaccountAll", after=2, times=-1)]
+    store = PageStore(tmp_path)
+    with pytest.raises(NodeError):
+        read_from(chain, way, store=store)
+    chain.faults.clear()
+    chain.asked.clear()
+    told: list[tuple[int, int]] = []
+    again = read_from(chain, way, store=store, on_progress=lambda done, of: told.append((done, of)))
+    assert_same_book(again, book())
+    assert [method for method, _, _ in chain.asked].count(SUBACCOUNT_ALL) == 1
+    assert [done for done, _ in told] == [1_000, 2_000, len(held().subaccounts)]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_pages_that_cannot_be_kept_are_told_of(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no directory")
+    whole = read_from(model(), store=PageStore(tmp_path / "file" / "pages"))
+    (warning,) = whole.market.graph.warnings
+    assert warning.startswith("SubaccountAll: pages cannot be kept")
+    assert list(whole.accounts()) == list(book().accounts())
