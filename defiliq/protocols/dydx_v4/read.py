@@ -144,6 +144,7 @@ class _Reader:
         for held in raw.positions:
             self.tally.add(held.perpetual_id, held.quantums)
         reason = self._unpriced(raw) or _beyond(raw) or unjudged(raw, self._market, self._places)
+        reason = reason or self._mixed(raw)
         if reason:
             return reason
         account = to_account(raw, self._market, self._places)
@@ -156,6 +157,12 @@ class _Reader:
         new = [unknown_fields(["subaccounts"])] if self._has_unknown else []
         warnings = (*graph.warnings, *new, *spoken(self.told))
         return replace(book, market=replace(book.market, graph=replace(graph, warnings=warnings)))
+
+    def _mixed(self, raw: Subaccount) -> str:
+        """Whether it has what the chain never lets anyone have together (isValidIsolatedPerpetualUpdates)."""
+        held = [self._places[position.perpetual_id] for position in raw.positions if position.quantums]
+        is_mixed = len(held) > 1 and any(self._market.reserves[place].is_isolated for place in held)
+        return "it has a position beside an isolated one, which the chain never lets be" if is_mixed else ""
 
     def _unpriced(self, raw: Subaccount) -> str:
         for held in raw.positions:

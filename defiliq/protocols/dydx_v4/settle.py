@@ -111,9 +111,6 @@ def unjudged(raw: Subaccount, market: DydxMarket, places: Mapping[int, int] | No
         return "it has two balances of one asset"
     if len({held.perpetual_id for held in raw.positions}) < len(raw.positions):
         return "it has two positions in one perpetual"
-    places_held = [known[held.perpetual_id] for held in raw.positions if held.quantums]
-    if len(places_held) > 1 and any(market.reserves[place].is_isolated for place in places_held):
-        return "it has a position beside an isolated one (ViolatesIsolatedSubaccountConstraints)"
     return ""
 
 
