@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import pandas as pd
 import pytest
 
 import defiliq
-from defiliq.ladder import BIN_COLUMNS, LADDER_COLUMNS, bin_ladder, factor_text
+from defiliq.ladder import BIN_COLUMNS, LADDER_COLUMNS, bin_ladder, factor_text, joined
 from defiliq.pipeline.judge import health, levels
 from defiliq.pipeline.position import amount_text
 from defiliq.types import NO_DEBT_FACTOR
@@ -157,9 +156,9 @@ def test_amounts_in_whole_tokens(raw: int, decimals: int, shown: str) -> None:
 
 def test_a_ladder_of_both_kinds_of_venue_is_one_table() -> None:
     """A lending market's chain id is a number, the venue's a name: as one table both are text."""
-    both = pd.concat([defiliq.ladder(lending_book()), defiliq.ladder(venue_book())], ignore_index=True)
-    named = set(both["chain_id"].map(str))
-    assert named == {"31337", "dydx-local-1"}
+    both = joined([defiliq.ladder(lending_book()), defiliq.ladder(venue_book())])
+    assert set(both["chain_id"]) == {"31337", "dydx-local-1"}
+    assert joined([defiliq.ladder(lending_book())] * 2)["chain_id"].dtype == "int64"
     bins = bin_ladder(both, 5.0)
     assert set(bins["protocol"]) == {"aave-v3", "dydx-v4"}
     assert bins["accounts"].sum() == len(both)

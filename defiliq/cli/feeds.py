@@ -85,14 +85,12 @@ def _headline(market: Market, talk: Talk) -> None:
 
 def _rows(markets: Sequence[Market], drivers: Sequence[str], by: str) -> pd.DataFrame:
     """The rows of all markets that hang on the asked drivers."""
-    import pandas as pd
-
+    from defiliq.ladder import joined
     from defiliq.pipeline.feeds import feeds as find
     from defiliq.pipeline.feeds import feeds_by_driver
 
     build = find if by == "reserve" else feeds_by_driver
-    tables = [build(market, drivers) for market in markets]
-    return pd.concat(tables, ignore_index=True) if len(tables) > 1 else tables[0]
+    return joined([build(market, drivers) for market in markets])
 
 
 def _show(market: Market, drivers: Sequence[str], tree: bool) -> None:

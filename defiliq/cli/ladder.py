@@ -69,10 +69,9 @@ def ladder(
         incomplete = any(market.book.failed for market in markets)
         left_out = ("unresolved", "unresolved_eta", "unknown_eta")
         incomplete |= any(table.attrs.get(name) for table in tables for name in left_out)
-    import pandas as pd
+    from defiliq.ladder import joined
 
-    rungs = pd.concat(tables, ignore_index=True) if len(tables) > 1 else tables[0]
-    _show(rungs, step_pct, output, shape, talk)
+    _show(joined(tables), step_pct, output, shape, talk)
     if incomplete:
         ctx.exit(INCOMPLETE)
 

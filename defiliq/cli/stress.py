@@ -293,6 +293,6 @@ def _describe(book: Book[Any], talk: Talk) -> None:
 
 
 def _joined(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    import pandas as pd
+    from defiliq.ladder import joined
 
-    return pd.concat(tables, ignore_index=True) if len(tables) > 1 else tables[0]
+    return joined(tables)

@@ -161,6 +161,15 @@ def has_named_chain(table: pd.DataFrame) -> bool:
     return "chain_id" in table and any(isinstance(chain_id, str) for chain_id in table["chain_id"])
 
 
+def joined(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Tables of several markets as one. Where one is of a Cosmos chain, all ids of chains are text."""
+    if len(tables) == 1:
+        return tables[0]
+    if any(has_named_chain(table) for table in tables):
+        tables = [table.astype({"chain_id": "str"}) for table in tables]
+    return pd.concat(tables, ignore_index=True)
+
+
 def _dtype(column: str) -> str:
     if column in _INTEGERS:
         return "int64"

@@ -6,7 +6,11 @@ import json
 import re
 from pathlib import Path
 
+import pandas as pd
+import pytest
+
 import defiliq
+from tests.builders import book as lending_book
 from tests.cli.conftest import Run
 from tests.venue import BOB, BROKE, CAROL, DAVE, IDLE, name, venue_book
 
@@ -54,3 +58,23 @@ def test_nobodys_funding_is_known_ahead(run: Run, tmp_path: Path) -> None:
     path = defiliq.save_snapshot(venue_book(), tmp_path / "venue.parquet")
     _, out, _ = run("position", name(BOB), "--from", path)
     assert "at constant prices: never within 10 years, but for funding, which is not known ahead" in out
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet", "json", "md"])
+@pytest.mark.parametrize(
+    "command", [("ladder",), ("ladder", "--bin", "5%"), ("feeds",), ("stress", "--set", "*=-5%")]
+)
+def test_it_stands_beside_a_lending_market_in_every_format(
+    run: Run, tmp_path: Path, suffix: str, command: tuple[str, ...]
+) -> None:
+    """Ids of chains are numbers there and names here."""
+    venue = defiliq.save_snapshot(venue_book(), tmp_path / "venue.parquet")
+    lending = defiliq.save_snapshot(lending_book(), tmp_path / "lending.parquet")
+    target = tmp_path / f"both.{suffix}"
+    for files in ((venue, lending), (lending, venue)):
+        words = [word for file in files for word in ("--from", file)]
+        code, out, err = run(*command, *words, "-o", target, "-q")
+        assert (code, out, err) == (0, "", "")
+        assert "dydx-local-1" in target.read_bytes().decode("utf-8", "replace")
+    if suffix == "parquet":
+        assert set(pd.read_parquet(target)["chain_id"]) == {"31337", "dydx-local-1"}
