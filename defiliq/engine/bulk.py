@@ -38,9 +38,10 @@ _NUDGES = tuple(1.0 - 2.0**-bits for bits in (44, 24, 8, 30, 10, 3))
 much less the nearer the last proved integer is."""
 _WIDEST = 2.0**62
 _COARSEST = 1
-"""Only from this integer to the next can a price more than double. With margins required, an account whose
-every value is cut to 0 here may be left alone by the law, because nothing is required of it; and only if
-values can go from 0 to more than 1 in one step is it not found further up, or not at all."""
+"""The lowest integer of any driver. A rule with a requirement leaves alone whoever has no value that requires
+something, though the margin may be short. Where values leave 0 one by one that makes no other level, because
+a value of 1 requires 1 and so counts nothing; they leave it by more only between this integer and the next,
+because nowhere else can a price more than double. What is found here is for the law."""
 
 
 @dataclass(frozen=True, slots=True)
