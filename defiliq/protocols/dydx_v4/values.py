@@ -40,9 +40,9 @@ def beyond_columns(book: Book[DydxMarket]) -> NDArray[np.bool_]:
 
     The chain liquidates nobody without a maintenance margin. One who has some at spot and a fraction on every
     position still has it wherever a margin first turns negative: a notional of 1 requires a margin of 1, so
-    the last positions to be cut to 0 take nothing with them; where prices jump too far for that, at a driver's
-    lowest integer, the engine asks the law. All others are for the law, and so is a scale that no unit of 64
-    bits can hold.
+    the last positions to be cut to 0 take nothing with them. (Where prices jump too far for that, at the
+    lowest integer of a driver, the engine asks the law.) All others are for the law, and so is a scale that
+    no unit of 64 bits can hold.
     """
     market, place = book.market, book.reserves
     is_odd = np.array([not _fits(reserve) for reserve in market.reserves])
