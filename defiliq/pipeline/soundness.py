@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from defiliq.pipeline.market_json import NotEncoded
 from defiliq.pricing.graph import Discount, Fixed, Fraction, Growing, Input, Least, PriceGraph, Quantity
-from defiliq.types import Market
+from defiliq.types import Market, Reserve
 from defiliq.units import HIGHEST_PRICE, MAX_UINT256
 
 MOST_QUANTITIES: Final = 10_000
@@ -44,6 +44,9 @@ def require_whole(market: Market) -> None:
         raise NotEncoded("a price is not positive")
     if any(price > HIGHEST_PRICE for price in market.prices):
         raise NotEncoded("a price is beyond all range")
+    for reserve in market.reserves:
+        if reserve.id > reserve.highest_id:
+            raise NotEncoded(f"a reserve's id is {reserve.id}, which no contract answers")
     for name, number in numbers:
         if not (-_most(name) if name in _SIGNED else 0) <= number <= _most(name):
             raise NotEncoded(f"{name} is {number}, which no contract answers")
@@ -54,7 +57,8 @@ def _numbers_of(part: Any, name: str = "") -> Iterator[tuple[str, int]]:
     """(field, integer) of all that a market holds but its price graph."""
     if is_dataclass(part) and not isinstance(part, PriceGraph):
         for each in fields(part):
-            yield from _numbers_of(getattr(part, each.name), each.name)
+            is_reserve = isinstance(part, Reserve) and each.name == "id"
+            yield from _numbers_of(getattr(part, each.name), "a reserve's id" if is_reserve else each.name)
     elif isinstance(part, Mapping):
         yield from (("the number of an eMode", key) for key in part)
         yield from (found for item in part.values() for found in _numbers_of(item, name))

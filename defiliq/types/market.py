@@ -30,6 +30,8 @@ class Feed:
 class Reserve:
     """An asset as one market lists it. Protocols add their parameters in a subclass."""
 
+    highest_id: ClassVar[int] = 2**16 - 1
+
     id: int
     """The protocol's own number of the reserve; its position in `Market.reserves` may differ."""
     asset: str

@@ -32,6 +32,8 @@ class Perpetual(Reserve):
     where a quantum is more than one whole: nothing here asks for `unit`.
     """
 
+    highest_id: ClassVar[int] = 2**32 - 1
+
     atomic_resolution: int
     """A quantum is 10**atomic_resolution of the asset."""
     exponent: int

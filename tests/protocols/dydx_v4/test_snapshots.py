@@ -94,7 +94,7 @@ CHAINS: dict[str, Callable[[Population], object]] = {
     "no book": lambda held: held.clob_pairs.clear(),
     "a newer book": lambda held: setattr(held.clob_pairs[0], "status", 9),
     "a market of many": lambda held: set_all(params(held, market_type=1), "market_id", 0),
-    "a large id": lambda held: renumbered(held, 2**16 - 1),
+    "a large id": lambda held: renumbered(held, 2**32 - 1),
     "all margin": lambda held: set_tiers(held, 10**6, 10**6),
     "no margin": lambda held: set_tiers(held, 0, 0),
     "caps": lambda held: setattr(held.liquidity_tiers[0], "open_interest_upper_cap", 2**64 - 1),
@@ -180,6 +180,8 @@ TAMPERED: dict[str, tuple[dict[str, Callable[[list[Any]], list[Any]]], Callable[
     "a margin above 1": ({}, reserve(1, initial_margin_ppm="1000001")),
     "a negative fraction": ({}, reserve(1, maintenance_fraction_ppm="-1")),
     "an id that comes twice": ({}, reserve(2, id="0")),
+    "an id beyond 32 bits": ({}, reserve(1, id=str(2**32))),
+    "an id below 0": ({}, reserve(1, id="-1")),
     "all isolated": ({}, lambda market: [each.update(is_isolated=True) for each in market["reserves"][1:]]),
     "no such state": ({}, reserve(1, clob_status="open")),
     "no insurance": (
