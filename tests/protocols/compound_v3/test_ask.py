@@ -150,5 +150,6 @@ def test_verify_agrees_with_everything(scene: Scene, is_stored: bool) -> None:
     assert found.agrees, found.disagreements
     assert found.agreed == found.asked == len(book)
     assert found.price_agreed == found.neighbour_agreed == found.levels_asked > 100
+    assert found.levels_at_source is not None
     assert 0 < found.levels_at_source < found.levels_asked
     assert found.unresolved == ()
