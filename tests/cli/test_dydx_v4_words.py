@@ -18,6 +18,7 @@ from tests.venue import BOB, BROKE, CAROL, DAVE, IDLE, name, venue_book
 def test_a_trader_is_explained_in_longs_and_shorts(run: Run, tmp_path: Path) -> None:
     path = defiliq.save_snapshot(venue_book(), tmp_path / "venue.parquet")
     _, out, _ = run("position", name(BOB), "--from", path)
+    assert out.startswith("dydx-v4 Local v4 on dydx-local-1, block 120 0x"), "the name is the id"
     assert "long or owned 102,500   short or owed 90,000   net collateral 12,500   free 7,975" in out
     assert re.search(r"BTC-USD +60,000\.0000 +1\.5 +90,000 +300\n", out)
     assert re.search(r"PEPE-USD +1e-05 +50000000 +500\.00 +300\n", out)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -19,7 +20,7 @@ from defiliq.view.rungs import SHOWN_ALREADY, SHOWN_RUNGS, chart_lines, nearest_
 from defiliq.view.terminal import factor_shown, histogram_lines, print_scan, short
 from tests.builders import account
 from tests.builders import book as lending_book
-from tests.venue import ALICE, BOB, BROKE, CAROL, IDLE, holder, name, traders, venue, venue_book
+from tests.venue import ALICE, BOB, BROKE, CAROL, IDLE, USD, holder, name, traders, venue, venue_book
 
 Read = Callable[[], str]
 
@@ -142,6 +143,15 @@ def test_a_long_is_sold() -> None:
     assert re.match(
         r"the order now: sell 0\.1 BTC-USD for [\d.]+ USDC, [\d.]+ in favour of who fills it", said
     )
+
+
+def test_a_small_part_of_a_large_position_is_not_nothing_of_it() -> None:
+    market = venue()
+    few = replace(market.liquidations, max_notional_liquidated=10 * USD)
+    low = replace(market, liquidations=few).at_prices({1: 50_000 * 10**5})
+    taken = dydx_v4.take(traders()[ALICE], low)
+    assert isinstance(taken, Liquidation)
+    assert taken.remark.startswith("less than 1% of it in this block")
 
 
 def test_positions_shown_leave_blank_what_is_not_there() -> None:
