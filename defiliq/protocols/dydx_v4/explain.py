@@ -28,9 +28,9 @@ CLOSED: Final[Mapping[ClobStatus, str]] = {
 def explain(account: Account, market: DydxMarket) -> tuple[LegValue, ...]:
     """The account's legs: USDC as it is worth, longs as supplies, shorts as debts.
 
-    What may be seized is what closing positions on the book takes: longs, and USDC for shorts.
+    All that is owned may be taken, because all of it pays for what is owed: on the book, or where that is
+    closed, by deleveraging and at final settlement.
     """
-    has_open_short = any(size < 0 and is_open(market, place) for place, size in positions_of(account))
     values = []
     for leg in account.legs:
         reserve = market.reserves[leg.reserve]
@@ -43,8 +43,7 @@ def explain(account: Account, market: DydxMarket) -> tuple[LegValue, ...]:
                 owed=leg.debt,
                 owed_base=_value(leg.reserve, leg.debt, market),
                 counted=leg.collateral > 0,
-                seizable=leg.collateral > 0
-                and (has_open_short if leg.reserve == USDC else is_open(market, leg.reserve)),
+                seizable=leg.collateral > 0,
                 threshold_bps=mul_div_down(PPM - maintenance_margin_ppm(reserve), BPS, PPM),
                 is_position=leg.reserve != USDC,
             )

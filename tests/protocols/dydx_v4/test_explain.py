@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from defiliq.book import Book
+from defiliq.pipeline.stress import stress
 from defiliq.protocols.dydx_v4.explain import explain, remarks, unsettled_funding
 from defiliq.protocols.dydx_v4.market import ClobStatus
 from defiliq.protocols.dydx_v4.rules import health
 from defiliq.protocols.dydx_v4.settle import Position, Subaccount, funding_due, places_of, to_account
 from tests.protocols.dydx_v4.states import chain, holding, perpetual
+from tests.venue import ALICE, BTC, holder, venue
 
 
 def test_explained_values_add_up_to_health() -> None:
@@ -24,11 +29,20 @@ def test_explained_values_add_up_to_health() -> None:
     assert found.debt_base == sum(leg.owed_base for leg in (usdc, long, short))
 
 
-def test_only_open_books_take_what_is_owned() -> None:
+def test_all_that_is_owned_pays_whatever_books_are_closed() -> None:
     market = chain([perpetual(1), perpetual(2, clob_status="paused"), perpetual(3)], [1000, 50, 7])
-    assert [leg.seizable for leg in explain(holding(5, 1, 1), market)] == [False, True, False]
-    assert [leg.seizable for leg in explain(holding(5, 0, -1), market)] == [False, False]
-    assert [leg.seizable for leg in explain(holding(5, 0, 0, -1), market)] == [True, False]
+    assert [leg.seizable for leg in explain(holding(5, 1, 1), market)] == [True, True, True]
+    assert [leg.seizable for leg in explain(holding(5, 0, -1), market)] == [True, False]
+    assert [leg.seizable for leg in explain(holding(-5, 1, 0, -1), market)] == [False, True, False]
+
+
+def test_a_closed_book_makes_no_bad_debt() -> None:
+    usdc, bitcoin, pepe = venue().reserves
+    closed = venue(reserves=(usdc, replace(bitcoin, clob_status="paused"), pepe))
+    found = stress(Book.build(closed, [holder(ALICE, -50_000, BTC)]), "BTC/USD=-15%")
+    (total,) = found.totals.to_dict("records")
+    assert (total["liquidatable_accounts"], total["callable_accounts"]) == (1, 0)
+    assert (total["collateral_usd"], total["debt_usd"], total["bad_debt_usd"]) == (51_000, 50_000, 0)
 
 
 @pytest.mark.parametrize(
