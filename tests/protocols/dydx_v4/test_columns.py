@@ -174,7 +174,7 @@ def mixed_scenes(draw: st.DrawFn) -> Scene:
     return market, holding(usdc, *sizes), driver_of_feeds("P1-USD", price, 1, [Move(1)])
 
 
-@settings(SCENES, max_examples=500)
+@settings(SCENES, max_examples=250)
 @given(mixed_scenes())
 def test_levels_of_a_long_and_a_short_on_one_driver(scene: Scene) -> None:
     told(assert_as_the_law(*scene))

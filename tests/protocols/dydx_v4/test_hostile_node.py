@@ -85,17 +85,17 @@ def instead(model: StandIn, method: str, handler: Handler) -> StandIn:
     return model
 
 
-def uncounting(model: StandIn) -> StandIn:
-    """The same chain on a node that does not say how many subaccounts there are."""
-    whole = model.handlers[SUBACCOUNT_ALL]
+def uncounting(model: StandIn, method: str = SUBACCOUNT_ALL) -> StandIn:
+    """The same chain on a node that does not say how many subaccounts, or others, there are."""
+    whole = model.handlers[method]
     assert isinstance(whole, PagedList)
 
     def answer(request: bytes, _: int) -> bytes:
         asked = QueryAllSubaccountRequest.FromString(request).pagination
         plain = QueryAllSubaccountRequest(pagination=PageRequest(key=asked.key, limit=asked.limit))
-        return whole.page(plain.SerializeToString(), model.fault_for(f"{SUBACCOUNT_ALL} "))
+        return whole.page(plain.SerializeToString(), model.fault_for(f"{method} "))
 
-    return instead(model, SUBACCOUNT_ALL, answer)
+    return instead(model, method, answer)
 
 
 @pytest.mark.parametrize("after", [0, 1])
@@ -128,6 +128,17 @@ def test_a_node_that_does_not_count_is_told_of(model: StandIn, way: str) -> None
         warning
         == "SubaccountAll: the node does not count the items: a page that it leaves out would go unseen"
     )
+
+
+def test_every_list_that_a_node_does_not_count_is_told_of() -> None:
+    """One sentence for all of them: a perpetual or a tier that is left out would be missing as silently."""
+    model = chain_of()
+    for method in (each for each in tuple(model.handlers) if each.rpartition("/")[2] in LISTS):
+        uncounting(model, method)
+    (warning,) = read_from(model).market.graph.warnings
+    assert warning.startswith(f"{', '.join(LISTS[:-1])}: the node does not count the items")
+    with opened(model) as node:
+        assert read_market(node, LISTING, node.block(HEIGHT)).graph.warnings == (warning,)
 
 
 def test_open_interest_that_is_one_quantum_off() -> None:
