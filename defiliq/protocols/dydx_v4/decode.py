@@ -58,6 +58,9 @@ class Lost:
 def decode_market(raw: RawMarket, listing: Listing, at: Block) -> tuple[DydxMarket, tuple[Lost, ...]]:
     """The market, and the perpetuals that are left out of it: without a price or a tier, or odd otherwise."""
     usdc = _usdc(raw.assets)
+    if not raw.perpetuals:
+        # A node that has lost its state may answer as if there had never been any.
+        raise DecodeError("perpetuals", "a chain without any")
     oracle = _Oracle(raw, usdc.asset)
     tiers, books = _by_id(raw.tiers, "liquidity tiers"), _books(raw.clob_pairs)
     symbols = _symbols(raw)

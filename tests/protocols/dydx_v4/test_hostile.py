@@ -113,6 +113,7 @@ def test_a_perpetual_that_cannot_be_judged(odd: str) -> None:
     ("change", "kind", "why"),
     [
         (lambda held: held.assets.clear(), NotAMarket, "no such asset"),
+        (lambda held: held.perpetuals.clear(), DecodeError, "a chain without any"),
         (
             lambda held: setattr(held.assets[0], "atomic_resolution", -8),
             NotAMarket,
