@@ -113,6 +113,18 @@ def test_a_wrong_market_file_is_refused_in_one_line(
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("given", "meant"), [("dydx-mainnet-1", "dydx-mainnet-1"), ("1337", 1337), (1337, 1337)]
+)
+def test_a_chain_of_its_own_is_named_as_its_node_names_it(
+    tmp_path: Path, given: object, meant: object
+) -> None:
+    fields = {"protocol": "dydx-v4", "name": "Local", "chain_id": given}
+    path = tmp_path / "market.json"
+    path.write_text(json.dumps(fields))
+    assert defiliq.market_from_file(path).chain_id == meant
+
+
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff\xfe", b'"x"', b"[" * 100_000, b" " * 2_000_000])
 def test_what_is_no_market_file_at_all(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "market.json"

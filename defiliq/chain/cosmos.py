@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from types import TracebackType
 from typing import Final, Self, TypeVar
@@ -41,6 +42,10 @@ OLDEST: Final = "earliest"
 NEAR: Final = 3
 """A node that is not more blocks behind will soon be there."""
 LARGEST_MESSAGE_BYTES: Final = 1 << 30
+CHAIN_ID: Final = re.compile(r"[0-9]{1,18}|(?![0-9]+$)[!-~]{1,50}")
+"""CometBFT allows 50 letters (types/genesis.go MaxChainIDLen)."""
+END_OF_TIME: Final = 253_402_300_800
+"""The year 10000, which CometBFT cannot write down."""
 
 T = TypeVar("T")
 
@@ -139,7 +144,10 @@ class CosmosNode:
             raise self._block_error(refused, number) from None
         if number is not None and header.number != number:
             raise BadResponse(self.label, f"block {header.number} when asked for block {number}")
-        block = Block(_chain_id(header.chain_id), header.number, f"0x{header.hash.hex()}", header.timestamp)
+        if not 0 <= header.timestamp < END_OF_TIME:
+            raise BadResponse(self.label, "a block of a time that no calendar has")
+        chain_id = self._chain_id_of(header.chain_id)
+        block = Block(chain_id, header.number, f"0x{header.hash.hex()}", header.timestamp)
         if self._chain_id is None:
             self._chain_id = block.chain_id
         elif self._chain_id != block.chain_id:
@@ -234,6 +242,7 @@ class CosmosNode:
         except (NodeError, Refused):
             return None
 
-
-def _chain_id(name: str) -> ChainId:
-    return int(name) if name.isascii() and name.isdecimal() else name
+    def _chain_id_of(self, name: str) -> ChainId:
+        if CHAIN_ID.fullmatch(name) is None:
+            raise BadResponse(self.label, "a chain of a name that none has")
+        return int(name) if name.isdecimal() else name

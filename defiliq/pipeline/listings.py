@@ -112,9 +112,10 @@ def _listing(path: str, fields: Any) -> Listing:
 
 
 def _chain_id(path: str, fields: dict[str, Any], kind: NodeKind) -> ChainId:
-    """A positive number; for a Cosmos chain its name, such as dydx-mainnet-1."""
+    """A positive number; for a Cosmos chain its name, such as dydx-mainnet-1, or the number that it is."""
     if kind == "cosmos" and isinstance(fields.get("chain_id"), str):
-        return _text(path, fields, "chain_id")
+        name = _text(path, fields, "chain_id")
+        return int(name) if re.fullmatch("[0-9]{1,18}", name) else name
     chain_id = _whole(path, fields, "chain_id")
     if chain_id == 0:
         raise BadFile(path, "chain_id must be positive")

@@ -122,6 +122,32 @@ def test_the_oldest_block_is_asked_for_even_if_it_is_the_first(chain: StandIn, w
         assert node.block("earliest").number == 1
 
 
+@pytest.mark.parametrize(
+    "name", ["9" * 5_000, "9" * 19, "x" * 51, "dydx\x1b[31m", "dydx mainnet", "dydx\u202e1", "\n", "\u0661"]
+)
+def test_a_chain_of_an_impossible_name_is_refused(chain: StandIn, node: CosmosNode, name: str) -> None:
+    chain.chain_id = name
+    error = caught(lambda: node.chain_id)
+    assert isinstance(error, BadResponse)
+    assert "a chain of a name that none has" in str(error)
+
+
+@pytest.mark.parametrize("name", ["x" * 50, "1x", "c-1"])
+def test_a_chain_of_any_other_name_is_taken(chain: StandIn, node: CosmosNode, name: str) -> None:
+    chain.chain_id = name
+    assert node.chain_id == name
+
+
+def test_a_block_of_an_impossible_time_is_refused(chain: StandIn) -> None:
+    for timestamp in (-1, 1 << 60):
+        chain.blocks = {100: StandInBlock(timestamp, bytes(32))}
+        with SERVING["grpc"](chain) as url, connect(url) as node:
+            assert "a time that no calendar has" in str(caught(lambda: node.block("latest")))
+    chain.blocks = {100: StandInBlock(-1, bytes(32))}
+    with SERVING["comet"](chain) as url, connect(url) as node:
+        assert "a time that no calendar has" in str(caught(lambda: node.block("latest")))
+
+
 def test_a_chain_id_of_digits_is_a_number(chain: StandIn, node: CosmosNode) -> None:
     chain.chain_id = "1337"
     assert node.chain_id == 1337
