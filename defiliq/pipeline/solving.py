@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import repeat
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from defiliq.book import Book, MarginTerms, ValueTerms
 from defiliq.engine import bulk, screen, solve
+from defiliq.engine.exact import legs_of
 from defiliq.engine.sweep import FOR_LAW, FOUND, NEVER, UNRESOLVED
 from defiliq.errors import UnresolvedLevel
 from defiliq.pricing.driver import Driver
@@ -41,7 +42,8 @@ class Solved:
     never: dict[str, int]
     """Driver name to the number of accounts that no price of it breaks on the asked sides."""
     unresolved: tuple[tuple[str, str], ...]
-    """(account, driver) where rounding alone decides over more prices than can be searched: no level."""
+    """(account, driver) where rounding alone decides over more prices than can be searched, or where it takes
+    a price to 0 before the account breaks: no level."""
 
 
 def solve_book(
@@ -127,7 +129,38 @@ class _Task:
             answer.levels.append(Level(row, driver, self.sides[0], "never", None))
         answer.never += int((~broken[rows] & ~is_exposed[rows]).sum())
         searched = rows[~broken[rows] & is_exposed[rows]]
-        prepared = bulk.prepare(self.terms, self.values, self.book.market.prices, driver, searched)
+        for moved, some in self._by_reach(driver, searched):
+            self._search(driver, moved, some, answer, include_never=include_never)
+
+    def _by_reach(self, driver: Driver, rows: NDArray[np.intp]) -> Iterator[tuple[Driver, NDArray[np.intp]]]:
+        """The driver as far as some accounts are concerned, and those accounts.
+
+        A price of few integers is gone early on the way down, where all others can still be searched: who has
+        no leg on it is not held up by it.
+        """
+        market = self.book.market
+        if not driver.is_cut or self.book.modes[rows].any():
+            yield driver, rows
+            return
+        reach = {feed: float(max(driver.only({feed}).lowest, driver.shallow)) for feed in driver.feeds}
+        of_reserve = np.array([reach.get(reserve.feed, 0.0) for reserve in market.reserves])
+        legs, account = legs_of(self.terms, rows)
+        of_row = np.zeros(len(rows))
+        np.maximum.at(of_row, account, of_reserve[self.book.reserves[legs]])
+        for least in np.unique(of_row).tolist():
+            yield driver.only({feed for feed, it in reach.items() if it <= least}), rows[of_row == least]
+
+    def _search(
+        self,
+        driver: Driver,
+        moved: Driver,
+        searched: NDArray[np.intp],
+        answer: _Answers,
+        *,
+        include_never: bool,
+    ) -> None:
+        """Add what a driver does to some accounts that it may break; `moved` is what it is to them."""
+        prepared = bulk.prepare(self.terms, self.values, self.book.market.prices, moved, searched)
         found = {side: bulk.crossings(prepared, side) for side in self.sides}
         states = np.stack([one.state for one in found.values()])
         by_law = np.any(states == FOR_LAW, axis=0)
@@ -143,6 +176,11 @@ class _Task:
         for side, one in found.items():
             answer.levels += _levels(driver, side, searched, one, settled)
         never = settled & np.all(states == NEVER, axis=0)
+        if moved.is_cut and "long" in found:
+            for k in np.flatnonzero(settled & (found["long"].state == NEVER)).tolist():
+                if self._may_break_beyond(moved, row := searched.item(k)):
+                    never[k] = False
+                    answer.unresolved.append((self.book.owner(row), driver.name))
         answer.never += int(never.sum())
         if include_never:
             for row in searched[never].tolist():
@@ -160,6 +198,13 @@ class _Task:
             if side in self.sides:
                 levels.append(Level(row, driver, side, "already", driver.spot))
         return levels
+
+    def _may_break_beyond(self, moved: Driver, row: int) -> bool:
+        """Whether an account's margin is gone further down than its prices can be followed.
+
+        There one of them is below its first integer, which no oracle says: what it says instead is not known.
+        """
+        return moved.is_cut and self.rule(row).margin(moved.lead(self.book.market.prices, 0)) < 0
 
     def _by_law(
         self, driver: Driver, row: int, most_looks: int | None, open_sides: Mapping[Side, Bracket]
@@ -189,7 +234,11 @@ class _Task:
         except UnresolvedLevel:
             answer.unresolved.append((self.book.owner(row), driver.name))
             return
-        is_never = levels[0].outcome == "never"
+        has_long = any(level.side == "long" and level.outcome == "price" for level in levels)
+        if "long" in self.sides and not has_long and self._may_break_beyond(self.narrowed(driver, row), row):
+            answer.unresolved.append((self.book.owner(row), driver.name))
+            levels = [level for level in levels if level.outcome == "price"]
+        is_never = [level.outcome for level in levels] == ["never"]
         answer.never += is_never
         if include_never or not is_never:
             answer.levels += levels

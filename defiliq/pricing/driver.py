@@ -79,8 +79,16 @@ class Driver:
         """A millionth of spot: below it prices are so few integers that mostly their rounding is left."""
         return self.spot // DEEPEST_FALL
 
+    @property
+    def is_cut(self) -> bool:
+        """Whether some price is gone while others still mean something: the range ends above `shallow`."""
+        return self.lowest > max(1, self.shallow)
+
     def only(self, feeds: Container[int]) -> Driver:
-        """The same as far as some feeds go: it moves no other, and takes as much less time to follow."""
+        """The same as far as some feeds go: it moves no other, and takes as much less time to follow.
+
+        Where another feed was what cut its range short, it reaches further down.
+        """
         outputs = [(feed, register) for feed, register in self.outputs if feed in feeds]
         needed, waiting = {0}, [register for _, register in outputs]
         while waiting:
@@ -91,7 +99,9 @@ class Driver:
         place = {register: k for k, register in enumerate(sorted(needed))}
         steps = tuple(_renumbered(self.steps[register - 1], place) for register in sorted(needed - {0}))
         kept = tuple((feed, place[register]) for feed, register in outputs)
-        return replace(self, steps=steps, outputs=kept, inputs=())
+        if not self.is_cut or len(kept) == len(self.outputs):
+            return replace(self, steps=steps, outputs=kept, inputs=())
+        return _within_range(self.name, self.spot, self.unit, steps, kept, ())
 
     @property
     def feeds(self) -> frozenset[int]:
