@@ -17,8 +17,6 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from defiliq.book import Book as Book
-    from defiliq.chain.cosmos import connect_cosmos as connect_cosmos
-    from defiliq.chain.evm import connect as connect
     from defiliq.chain.replay import record as record
     from defiliq.chain.replay import replay as replay
     from defiliq.errors import DefiliqError as DefiliqError
@@ -27,6 +25,7 @@ if TYPE_CHECKING:
     from defiliq.oracle.drivers import drivers as drivers
     from defiliq.oracle.drivers import find_driver as find_driver
     from defiliq.oracle.drivers import group_driver as group_driver
+    from defiliq.pipeline.connecting import connect as connect
     from defiliq.pipeline.eta import eta as eta
     from defiliq.pipeline.feeds import feeds as feeds
     from defiliq.pipeline.feeds import feeds_by_driver as feeds_by_driver
@@ -69,8 +68,7 @@ _HOME = {
     "Verification": "pipeline.verify",
     "at_time": "pipeline.judge",
     "bin_ladder": "ladder",
-    "connect": "chain.evm",
-    "connect_cosmos": "chain.cosmos",
+    "connect": "pipeline.connecting",
     "drivers": "oracle.drivers",
     "eta": "pipeline.eta",
     "feeds": "pipeline.feeds",
@@ -115,7 +113,6 @@ __all__ = [
     "at_time",
     "bin_ladder",
     "connect",
-    "connect_cosmos",
     "drivers",
     "eta",
     "feeds",

@@ -9,7 +9,7 @@ from typing import Final, Protocol
 
 from defiliq.chain.cosmos_spool import PageStore, Spool
 from defiliq.chain.protobuf import Unreadable, bytes_field, fields, varint_field
-from defiliq.errors import BadResponse, NodeUnreachable, TooLarge
+from defiliq.errors import BadResponse, NodeUnreachable, PagesMissing, TooLarge
 from defiliq.types import Block
 
 PAGE_SIZE: Final = 1_000
@@ -144,7 +144,7 @@ class _Seen:
     def finish(self) -> None:
         if self._total and self._total != self._items:
             seen = f"{self._items} items on all pages, where it counts {self._total}: pages are missing"
-            raise self._reader.bad(seen)
+            raise PagesMissing(self._reader.label, self._reader.said(seen))
 
 
 class _Reader:
@@ -154,8 +154,15 @@ class _Reader:
         self._node, self._method, self._at, self._warn = node, method, at, warn
         self._size = max(1, page_size)
 
+    @property
+    def label(self) -> str:
+        return self._node.label
+
+    def said(self, seen: str) -> str:
+        return f"{self._method.rpartition('/')[2]}: {seen}"
+
     def bad(self, seen: str) -> BadResponse:
-        return BadResponse(self._node.label, f"{self._method.rpartition('/')[2]}: {seen}")
+        return BadResponse(self._node.label, self.said(seen))
 
     def fetch(self, key: bytes, count: bool) -> Page:
         """The page of a key, as large as the node and the limit of bytes let it be."""

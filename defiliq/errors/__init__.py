@@ -6,6 +6,7 @@ DefiliqError                       exit code 1
 │   │   └── NodeTimeout            connected, but no answer in time
 │   ├── RateLimited                429 after all retries
 │   ├── BadResponse                not JSON, cut short, or not what was asked
+│   │   ├── PagesMissing           a list of pages is shorter than the node's own count
 │   │   └── TooLarge               the question or its answer exceeds a size limit
 │   ├── RpcError                   a JSON-RPC error that has no better name here
 │   ├── RangeTooLarge              eth_getLogs refused the range; carries a suggested last block
@@ -62,6 +63,7 @@ from defiliq.errors.node import (
     NodeError,
     NodeTimeout,
     NodeUnreachable,
+    PagesMissing,
     RangeTooLarge,
     RateLimited,
     RpcError,
@@ -102,6 +104,7 @@ __all__ = [
     "NodeTimeout",
     "NodeUnreachable",
     "NotAMarket",
+    "PagesMissing",
     "RangeTooLarge",
     "RateLimited",
     "ReadError",

@@ -42,6 +42,10 @@ class BadResponse(NodeError):
         )
 
 
+class PagesMissing(BadResponse):
+    """The node counts more items than it lists. All that it lists has been handed over before."""
+
+
 class TooLarge(BadResponse):
     """The question or its answer exceeds a size limit, the endpoint's or ours."""
 

@@ -35,7 +35,10 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
 def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The chain as a snapshot."""
     folder = tmp_path_factory.mktemp("kept")
-    with placed(standin(), folder) as place, defiliq.connect_cosmos(place.url) as node:
+    with (
+        placed(standin(), folder) as place,
+        defiliq.connect(place.url, defiliq.market_from_file(place.file)) as node,
+    ):
         book = defiliq.read(node, defiliq.market_from_file(place.file))
     return defiliq.save_snapshot(book, folder / "kept.parquet")
 

@@ -13,7 +13,7 @@ from defiliq.book import Book
 from defiliq.chain.bech32 import NotBech32, decode_address
 from defiliq.chain.cosmos import CosmosNode
 from defiliq.chain.gob import decode_gob_int
-from defiliq.errors import DecodeError, InputError, MissingPrice
+from defiliq.errors import DecodeError, InputError, MissingPrice, PagesMissing
 from defiliq.protocols.dydx_v4.decode import Lost, Tally, decode_market, spoken, unknown_fields
 from defiliq.protocols.dydx_v4.fetch import (
     Message,
@@ -66,17 +66,16 @@ def read(
 ) -> Book[DydxMarket]:
     """All subaccounts at one height, or those of `owners` (N, account_bytes).
 
-    In `Book.failed` by name: subaccounts that the chain itself would not judge, and those with a position
-    that has no price. Where all were read, also every perpetual of which the positions do not sum to the
-    chain's own open interest, because then subaccounts are missing that nobody can name; and where some
-    were named, those that the chain does not keep. `uncounted` changes nothing: whatever is held counts.
+    In `Book.failed` by name: subaccounts that the chain itself would not judge, those with a position that
+    has no price, and of `owners` those that the chain does not keep. Where all are read, also what nobody can
+    name: subaccounts that the node counts and does not list, and every perpetual of which the positions do
+    not sum to the chain's own open interest. `uncounted` changes nothing: whatever is held counts.
     """
     market, lost = decode_market(fetch_market(node, at), listing, at)
     reader = _Reader(market, lost)
     if owners is None:
-        pages = _told(fetch_all(node, at, reader.told), on_progress)
-        book = Book.joined(market, [Book.build(market, []), *(reader.book(page) for page in pages)])
-        told = reader.tally.gaps(market)
+        book, unlisted = reader.whole(_told(fetch_all(node, at, reader.told), on_progress))
+        told = {**unlisted, **reader.tally.gaps(market)}
     else:
         named = [market.account_name(key.tobytes()) for key in owners]
         found = {name: _fetch_named(node, name, at) for name in named}
@@ -150,6 +149,17 @@ class _Reader:
         account = to_account(raw, self._market, self._places)
         fits = all(max(leg.collateral, leg.debt) < MOST_SETTLED for leg in account.legs)
         return account if fits else "funding makes a number of it that is beyond all range"
+
+    def whole(self, pages: Iterable[Subaccounts]) -> tuple[Book[DydxMarket], dict[str, str]]:
+        """The accounts of all pages, and what is to be said of those that a node counts and does not list."""
+        books = [Book.build(self._market, [])]
+        unlisted: dict[str, str] = {}
+        try:
+            for page in pages:
+                books.append(self.book(page))  # noqa: PERF401 - what came before an error is kept
+        except PagesMissing as error:
+            unlisted["subaccounts that the node did not list"] = error.seen
+        return Book.joined(self._market, books), unlisted
 
     def warned(self, book: Book[DydxMarket]) -> Book[DydxMarket]:
         """The same, with a word on what the messages said beyond what is known here, or was not said."""
