@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from defiliq.book import Book, MarginTerms, ValueTerms
 from defiliq.engine import bulk, screen, solve
-from defiliq.engine.exact import legs_of
+from defiliq.engine.exact import ranges
 from defiliq.engine.sweep import FOR_LAW, FOUND, NEVER, UNRESOLVED
 from defiliq.errors import UnresolvedLevel
 from defiliq.pricing.driver import Driver
@@ -136,15 +136,17 @@ class _Task:
         """The driver as far as some accounts are concerned, and those accounts.
 
         A price of few integers is gone early on the way down, where all others can still be searched: who has
-        no leg on it is not held up by it.
+        no leg on it is not held up by it. In a mode, feeds of no leg may hold up whoever is in it.
         """
-        market = self.book.market
-        if not driver.is_cut or self.book.modes[rows].any():
+        market, is_plain = self.book.market, self.book.modes[rows] == 0
+        if not driver.is_cut:
             yield driver, rows
             return
+        yield driver, rows[~is_plain]
+        rows = rows[is_plain]
         reach = {feed: float(max(driver.only({feed}).lowest, driver.shallow)) for feed in driver.feeds}
         of_reserve = np.array([reach.get(reserve.feed, 0.0) for reserve in market.reserves])
-        legs, account = legs_of(self.terms, rows)
+        legs, account = ranges(self.book.first_leg[rows], self.book.first_leg[rows + 1])
         of_row = np.zeros(len(rows))
         np.maximum.at(of_row, account, of_reserve[self.book.reserves[legs]])
         for least in np.unique(of_row).tolist():

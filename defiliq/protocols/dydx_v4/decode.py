@@ -149,7 +149,11 @@ def _symbols(raw: RawMarket) -> dict[int, str]:
     if len(tickers) < len(raw.perpetuals):
         raise DecodeError("perpetuals", "an id that comes twice")
     times = Counter([*tickers.values(), "USDC"])
-    return {k: ticker if times[ticker] == 1 else f"{ticker}.{k}" for k, ticker in tickers.items()}
+    named = {k: ticker if times[ticker] == 1 else f"{ticker}.{k}" for k, ticker in tickers.items()}
+    if len({*named.values(), "USDC"}) > len(named):
+        return named
+    # A ticker imitates another one's name. No two of these are the same: what follows the last point differs.
+    return {k: f"{ticker}.{k}" for k, ticker in tickers.items()}
 
 
 def _usdc(assets: Iterable[Message]) -> Perpetual:

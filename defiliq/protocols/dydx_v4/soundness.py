@@ -127,12 +127,14 @@ def odd_config(config: LiquidationsConfig) -> Iterator[str]:
 
 
 def _odd_prices(market: DydxMarket) -> Iterator[str]:
-    """USDC is a dollar; a price of the oracle has 64 bits."""
+    """USDC is a dollar; a price of the oracle has 64 bits and is counted by its own exponent."""
     if market.price_of(0) != market.price_unit(0):
         yield f"USDC at a price of {market.price_of(0)} in units of {market.price_unit(0)}"
     for held in market.reserves[1:]:
         if not 0 < market.prices[held.feed] <= MAX_UINT64:
             yield f"{held.symbol}: a price of {market.prices[held.feed]}"
+        if held.exponent > 0 or market.price_unit(held.feed) != 10**-held.exponent:
+            yield f"{held.symbol}: a price in units of {market.price_unit(held.feed)}"
 
 
 def _misplaced(book: Book[Any]) -> str:

@@ -110,6 +110,15 @@ def test_two_perpetuals_of_one_ticker_are_told_apart() -> None:
     assert symbols[:6] == ["USDC", "BTC-USD.0", "BTC-USD.1", "USDC.2", "31mX", "PERP-4"]
 
 
+def test_a_ticker_that_imitates_a_name_is_told_apart() -> None:
+    held = holding_only(LONG, SHORT)
+    held.perpetuals[ETH].params.ticker = "BTC-USD"
+    held.perpetuals[2].params.ticker = "BTC-USD.0"
+    symbols = [reserve.symbol for reserve in read_from(dydx_standin(held)).market.reserves]
+    assert symbols[:4] == ["USDC", "BTC-USD.0", "BTC-USD.1", "BTC-USD.0.2"]
+    assert len(set(symbols)) == len(symbols)
+
+
 @pytest.mark.parametrize("price", [1, 2**61, 2**63, 2**64 - 1])
 def test_prices_of_all_sizes(price: int) -> None:
     held = holding_only(LONG, SHORT)

@@ -61,6 +61,10 @@ def test_perpetuals(changes: dict[str, Any], told: str) -> None:
         ({"stored": True}, "as stored"),
         ({"prices": (MARKET.prices[0] + 1, *MARKET.prices[1:])}, "USDC at a price"),
         ({"prices": (*MARKET.prices[:3], 2**64)}, "P3-USD: a price"),
+        (
+            {"feeds": (*MARKET.feeds[:3], replace(MARKET.feeds[3], unit=10))},
+            "P3-USD: a price in units of 10",
+        ),
         ({"liquidations": replace(CONFIG, bankruptcy_adjustment_ppm=999_999)}, "no liquidations config"),
         (
             {"liquidations": replace(CONFIG, spread_to_maintenance_margin_ratio_ppm=0)},
