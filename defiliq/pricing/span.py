@@ -103,6 +103,24 @@ def total(of: Sequence[Span]) -> Span:
     return Span(*map(sum, zip(*of, strict=True)))
 
 
+def is_less(a: Span, b: Span) -> bool | None:
+    """Whether one quantity is below another throughout; None where that differs, or is not known.
+
+    Either the worst join of both decides, or the straight line between the ends of their difference does,
+    moved against the answer by as much as values may lie from it.
+    """
+    if a.low >= b.high:
+        return False
+    if a.high < b.low:
+        return True
+    ends, bend = (a.start - b.start, a.end - b.end), a.bend + b.bend
+    if min(ends) >= bend:
+        return False
+    if max(ends) < -bend:
+        return True
+    return None
+
+
 def least(of: Sequence[Span]) -> Span:
     """The smallest of some quantities at each point."""
     found = of[0]

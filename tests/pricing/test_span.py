@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from defiliq.pricing.span import Span, constant, fraction, least, linear, mul_div, times, total
+from defiliq.pricing.span import Span, constant, fraction, is_less, least, linear, mul_div, times, total
 from defiliq.units import mul_div_down, mul_div_half_up, mul_div_up
 
 MANY = settings(max_examples=400, deadline=None)
@@ -62,6 +62,30 @@ def test_a_steep_quantity_times_one_that_bends() -> None:
         found = times(tight(a), tight(bent))
         assert_holds(found, [x * y for x, y in zip(a, bent, strict=True)])
         assert found.bend >= 2 * 67
+
+
+@MANY
+@given(walks(2))
+def test_one_quantity_below_another(drawn: tuple[Walk, ...]) -> None:
+    a, b = drawn
+    found = is_less(tight(a), tight(b))
+    assert found is None or {x < y for x, y in zip(a, b, strict=True)} == {found}
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "expected"),
+    [
+        pytest.param(Span(4, 6, 4, 6, 9), Span(6, 8, 6, 8, 9), None, id="they meet"),
+        pytest.param(Span(4, 5, 4, 5, 9), Span(6, 8, 6, 8, 9), True, id="all of it is below"),
+        pytest.param(Span(6, 8, 6, 8, 9), Span(4, 6, 4, 6, 9), False, id="the same is not below"),
+        pytest.param(Span(0, 90, 0, 90, 2), Span(5, 95, 5, 95, 2), True, id="lines further apart than bends"),
+        pytest.param(Span(0, 90, 0, 90, 2), Span(5, 95, 5, 95, 3), None, id="lines as far apart as bends"),
+        pytest.param(Span(5, 95, 5, 95, 2), Span(0, 90, 0, 90, 3), False, id="as far as bends is not below"),
+        pytest.param(Span(5, 95, 5, 95, 3), Span(0, 90, 0, 90, 3), None, id="nearer than bends"),
+    ],
+)
+def test_when_it_is_known_which_is_below(a: Span, b: Span, expected: bool | None) -> None:
+    assert is_less(a, b) is expected
 
 
 @MANY

@@ -26,6 +26,7 @@ from defiliq.protocols.aave_v3.legs import (
 from defiliq.protocols.aave_v3.market import AaveMarket, AaveReserve
 from defiliq.protocols.aave_v3.revisions import version_of
 from defiliq.protocols.aave_v3.rules import FIRST_UNAVERAGED_REVISION
+from defiliq.protocols.timed import TimedFeed, prices_at
 from defiliq.types import Account, Health, Leg, Rule
 from defiliq.units import BPS, HALF_BPS, RAY, mul_div_down, mul_div_half_up, mul_div_up, percent_mul_half_up
 
@@ -48,8 +49,7 @@ class _Part(NamedTuple):
     settled: Counted
     """At the market's own timestamp: only its balances are of that second."""
     backs: bool
-    below_price: Sequence[int]
-    """Positions of what its price is made of in the price graph; none where time does not move it."""
+    price: TimedFeed
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +61,7 @@ class TimeRule:
 
     def health(self, at: int) -> Health:
         """The law's answer at one second."""
-        prices = list(self.market.prices)
-        for part in self.parts:
-            if part.below_price:
-                prices[part.settled.feed] = self._price_over(part, at, at).start
+        prices = prices_at(self.market, (part.price for part in self.parts), at)
         legs = tuple(self._settled_at(part, at) for part in self.parts)
         is_averaged = self.market.revision < FIRST_UNAVERAGED_REVISION
         rule: Rule = rules_r8.Rule(legs) if is_averaged else rules_r9.Rule(legs)
@@ -82,10 +79,6 @@ class TimeRule:
         supplied = supplied_balance(leg, normalized_income(reserve, at), revision) if part.backs else 0
         owed = owed_balance(leg, normalized_debt(reserve, at, revision), revision, at)
         return part.settled._replace(supplied=supplied, owed=owed)
-
-    def _price_over(self, part: _Part, first: int, last: int) -> Span:
-        graph = self.market.graph
-        return graph.spans(part.below_price, first, last)[graph.feeds[part.settled.feed]]
 
     def _values_over(self, part: _Part, first: int, last: int) -> Values:
         """What a leg's collateral and debt are worth, with every rounding of `legs` and of the rules."""
@@ -108,10 +101,10 @@ class TimeRule:
     def _worth_over(self, part: _Part, first: int, last: int) -> Callable[[Span, Rounding], Span]:
         """From a balance over some seconds to its value in base currency."""
         unit = part.settled.unit
-        if not part.below_price:
+        if not part.price.below:
             price = self.market.prices[part.settled.feed]
             return lambda balance, rounded: mul_div(balance, price, unit, rounded)
-        moving = self._price_over(part, first, last)
+        moving = part.price.over(self.market, first, last)
         return lambda balance, rounded: mul_div(times(balance, moving), 1, unit, rounded)
 
 
@@ -205,12 +198,5 @@ def rule_over_time(account: Account, market: AaveMarket) -> TimeRule:
         reserve = market.reserves[leg.reserve]
         backs = backs_debt(leg, reserve, market.revision)
         if backs or leg.debt or leg.stable is not None:
-            parts.append(_Part(leg, reserve, settled, backs, _below_price(market, settled.feed)))
+            parts.append(_Part(leg, reserve, settled, backs, TimedFeed.of(market, settled.feed)))
     return TimeRule(market, tuple(parts))
-
-
-def _below_price(market: AaveMarket, feed: int) -> Sequence[int]:
-    graph = market.graph
-    if not graph.feeds or not graph.is_timed(graph.feeds[feed]):
-        return ()
-    return graph.below(graph.feeds[feed])

@@ -12,10 +12,11 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from defiliq.errors import NoLaterTime
-from defiliq.pricing.span import Span, constant, linear, mul_div, straight, times, total
+from defiliq.pricing.span import Span, constant, is_less, linear, mul_div, straight, times, total
 from defiliq.protocols.compound_v2.legs import PRODUCT, counted_leg, owes_deprecated
 from defiliq.protocols.compound_v2.market import CompoundMarket, CTokenReserve
 from defiliq.protocols.compound_v2.rules import Rule
+from defiliq.protocols.timed import TimedFeed, prices_at
 from defiliq.types import Account, Health, Leg
 from defiliq.units import WAD, mul_div_up
 
@@ -39,8 +40,7 @@ class _Part(NamedTuple):
 
     leg: Leg
     reserve: CTokenReserve
-    below_price: Sequence[int]
-    """Positions of what its price is made of in the price graph; none where time does not move it."""
+    price: TimedFeed
 
 
 _NOTHING = constant(0)
@@ -61,10 +61,8 @@ class TimeRule:
 
     def health(self, at: int) -> Health:
         """The law's answer at one second."""
-        prices, legs, rounding = list(self.market.prices), [], self.market.product_rounding
+        legs, rounding = [], self.market.product_rounding
         for part in self.parts:
-            if part.below_price:
-                prices[part.reserve.feed] = self._price_over(part, at, at).start
             now = indices_over(self.market, part.reserve, at, at)
             there = replace(
                 part.reserve,
@@ -72,6 +70,7 @@ class TimeRule:
                 borrow_index_now_wad=now.borrow_index_wad.start,
             )
             legs.append(counted_leg(part.leg, there, rounding))
+        prices = prices_at(self.market, (part.price for part in self.parts), at)
         return Rule(tuple(legs), rounding, self.owes_deprecated).health(prices)
 
     def verdict_over(self, first: int, last: int) -> bool | None:
@@ -80,16 +79,11 @@ class TimeRule:
             return True
         return verdict([self._values_over(part, first, last) for part in self.parts])
 
-    def _price_over(self, part: _Part, first: int, last: int) -> Span:
-        graph = self.market.graph
-        if not part.below_price:
-            return constant(self.market.prices[part.reserve.feed])
-        return graph.spans(part.below_price, first, last)[graph.feeds[part.reserve.feed]]
-
     def _values_over(self, part: _Part, first: int, last: int) -> Values:
         """What a leg backs and owes, with every rounding of `legs` and of `rules`."""
         leg, reserve, product = part.leg, part.reserve, PRODUCT[self.market.product_rounding]
-        price, now = self._price_over(part, first, last), indices_over(self.market, reserve, first, last)
+        price = part.price.over(self.market, first, last)
+        now = indices_over(self.market, reserve, first, last)
         backing = debt = _NOTHING
         if leg.collateral:
             weight = mul_div(now.exchange_rate_wad, reserve.collateral_factor_wad, WAD, product)
@@ -102,23 +96,10 @@ class TimeRule:
 
 
 def verdict(legs: Sequence[Values]) -> bool | None:
-    """The verdict wherever values do what `legs` say; None if not known.
-
-    Either the worst join of collateral and debt decides, or the straight line between the ends does, moved
-    against the answer by as much as values may lie from it.
-    """
+    """The verdict wherever values do what `legs` say; None if not known."""
     backing = total([_NOTHING, *(leg.backing for leg in legs)])
     debt = total([_NOTHING, *(leg.debt for leg in legs)])
-    if backing.low >= debt.high:
-        return False
-    if backing.high < debt.low:
-        return True
-    ends, bend = (backing.start - debt.start, backing.end - debt.end), backing.bend + debt.bend
-    if min(ends) >= bend:
-        return False
-    if max(ends) < -bend:
-        return True
-    return None
+    return is_less(backing, debt)
 
 
 def indices_over(market: CompoundMarket, reserve: CTokenReserve, first: int, last: int) -> Indices:
@@ -163,15 +144,8 @@ def _since(ticks: Span, accrued_at: int) -> Span:
 def rule_over_time(account: Account, market: CompoundMarket) -> TimeRule:
     """The account's rule from the market's timestamp on."""
     parts = tuple(
-        _Part(leg, market.reserves[leg.reserve], _below_price(market, market.reserves[leg.reserve].feed))
+        _Part(leg, market.reserves[leg.reserve], TimedFeed.of(market, market.reserves[leg.reserve].feed))
         for leg in account.legs
         if leg.counted and (leg.collateral or leg.debt)
     )
     return TimeRule(market, parts, owes_deprecated(account, market))
-
-
-def _below_price(market: CompoundMarket, feed: int) -> Sequence[int]:
-    graph = market.graph
-    if not graph.feeds or not graph.is_timed(graph.feeds[feed]):
-        return ()
-    return graph.below(graph.feeds[feed])

@@ -7,15 +7,15 @@ value is a span, and the verdict is given where it holds for all that the spans 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from defiliq.pricing.span import Span, constant, mul_div, straight, times, total
+from defiliq.pricing.span import Span, constant, is_less, mul_div, straight, times, total
 from defiliq.protocols.dydx_solo.accrual import total_wei
 from defiliq.protocols.dydx_solo.legs import counted_leg, is_liquid
 from defiliq.protocols.dydx_solo.market import SoloMarket, SoloReserve
 from defiliq.protocols.dydx_solo.rules import Rule
+from defiliq.protocols.timed import TimedFeed, prices_at
 from defiliq.types import Account, Health, Leg
 from defiliq.units import WAD, mul_div_up
 
@@ -34,8 +34,7 @@ class _Part(NamedTuple):
 
     leg: Leg
     reserve: SoloReserve
-    below_price: Sequence[int]
-    """Positions of what its price is made of in the price graph; none where time does not move it."""
+    price: TimedFeed
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +51,8 @@ class TimeRule:
 
     def health(self, at: int) -> Health:
         """The law's answer at one second."""
-        prices, legs = list(self.market.prices), []
+        legs = []
         for part in self.parts:
-            if part.below_price:
-                prices[part.reserve.feed] = self._price_over(part, at, at).start
             now = indices_over(self.market, part.reserve, at, at)
             there = replace(
                 part.reserve,
@@ -63,13 +60,13 @@ class TimeRule:
                 supply_index_now_wad=now.supply_wad.start,
             )
             legs.append(counted_leg(part.leg, there))
+        prices = prices_at(self.market, (part.price for part in self.parts), at)
         return Rule(tuple(legs), self.market.margin_ratio_wad, self.is_liquid).health(prices)
 
     def verdict_over(self, first: int, last: int) -> bool | None:
         """The verdict from `first` to `last`; None where it differs or is not known, never at one second.
 
-        Two bounds, as in `rules.Rule.verdict_over`: the worst join of supplies and debts, and the straight
-        lines between the ends, moved by as much as values may lie from them.
+        By the two bounds of `rules.Rule.verdict_over`.
         """
         supply_value = total([_NOTHING, *(self._supply_over(part, first, last) for part in self.parts)])
         borrow_value = total([_NOTHING, *(self._debt_over(part, first, last) for part in self.parts)])
@@ -78,23 +75,7 @@ class TimeRule:
             return owes if owes == (borrow_value.high > 0) else None
         margin = mul_div(borrow_value, self.market.margin_ratio_wad, WAD)
         needed = total([borrow_value, margin])
-        if supply_value.low >= needed.high:
-            return False
-        if supply_value.high < needed.low:
-            return True
-        slack = supply_value.bend + needed.bend
-        ends = supply_value.start - needed.start, supply_value.end - needed.end
-        if min(ends) >= slack:
-            return False
-        if max(ends) < -slack:
-            return True
-        return None
-
-    def _price_over(self, part: _Part, first: int, last: int) -> Span:
-        graph, feed = self.market.graph, part.reserve.feed
-        if not part.below_price:
-            return constant(self.market.prices[feed])
-        return graph.spans(part.below_price, first, last)[graph.feeds[feed]]
+        return is_less(supply_value, needed)
 
     def _supply_over(self, part: _Part, first: int, last: int) -> Span:
         """What a supply counts, with both cuts: that of its amount and that of its premium."""
@@ -102,7 +83,7 @@ class TimeRule:
         if not leg.collateral:
             return _NOTHING
         index = indices_over(self.market, reserve, first, last).supply_wad
-        value = times(mul_div(index, leg.collateral, WAD), self._price_over(part, first, last))
+        value = times(mul_div(index, leg.collateral, WAD), part.price.over(self.market, first, last))
         return mul_div(value, WAD, WAD + reserve.margin_premium_wad)
 
     def _debt_over(self, part: _Part, first: int, last: int) -> Span:
@@ -111,7 +92,7 @@ class TimeRule:
         if not leg.debt:
             return _NOTHING
         index = indices_over(self.market, reserve, first, last).borrow_wad
-        value = times(mul_div(index, leg.debt, WAD, mul_div_up), self._price_over(part, first, last))
+        value = times(mul_div(index, leg.debt, WAD, mul_div_up), part.price.over(self.market, first, last))
         return mul_div(value, WAD + reserve.margin_premium_wad, WAD)
 
 
@@ -139,15 +120,8 @@ def _grown(index_wad: int, interest_wad: Span) -> Span:
 def rule_over_time(account: Account, market: SoloMarket) -> TimeRule:
     """The account's rule from the market's timestamp on."""
     parts = tuple(
-        _Part(leg, market.reserves[leg.reserve], _below_price(market, market.reserves[leg.reserve].feed))
+        _Part(leg, market.reserves[leg.reserve], TimedFeed.of(market, market.reserves[leg.reserve].feed))
         for leg in account.legs
         if leg.collateral or leg.debt
     )
     return TimeRule(market, parts, is_liquid(account))
-
-
-def _below_price(market: SoloMarket, feed: int) -> Sequence[int]:
-    graph = market.graph
-    if not graph.feeds or not graph.is_timed(graph.feeds[feed]):
-        return ()
-    return graph.below(graph.feeds[feed])
