@@ -19,7 +19,8 @@ Message: TypeAlias = Any
 SUBACCOUNT: Final = "/dydxprotocol.subaccounts.Query/Subaccount"
 SUBACCOUNT_ALL: Final = "/dydxprotocol.subaccounts.Query/SubaccountAll"
 LIQUIDATIONS: Final = "/dydxprotocol.clob.Query/LiquidationsConfiguration"
-
+MOST_LISTED: Final = 9_999
+"""Many times what the chain has of anything but subaccounts: to a node that goes on and on nobody listens."""
 
 Told: TypeAlias = dict[str, list[str]]
 """What the pager had to say, and of which queries."""
@@ -71,6 +72,8 @@ def fetch_market(node: CosmosNode, at: Block) -> RawMarket:
         for page in read_pages(node, path, at, warn=partial(_note, told, method)):
             response = parsed(getattr(proto[module], answer), page.raw)
             found[name] += getattr(response, items)
+            if len(found[name]) > MOST_LISTED:
+                raise DecodeError(method, f"more than {MOST_LISTED} {items}")
             unknown += [method] if has_unknown(response) else []
     answer = parsed(proto["clob"].QueryLiquidationsConfigurationResponse, node.query(LIQUIDATIONS, b"", at))
     unknown += ["LiquidationsConfiguration"] if has_unknown(answer) else []

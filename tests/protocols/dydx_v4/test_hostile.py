@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 import pytest
+from v4_proto.dydxprotocol.assets.asset_pb2 import Asset
 from v4_proto.dydxprotocol.subaccounts.asset_position_pb2 import AssetPosition
 
 from defiliq.chain.gob import encode_gob_int
@@ -135,6 +136,18 @@ def test_a_chain_that_is_none(
     change: Callable[[Population], None], kind: type[DefiliqError], why: str
 ) -> None:
     assert why in refused(kind, lambda: read_from(three(change)))
+
+
+@pytest.mark.parametrize("most", [9_999, 10_000])
+def test_a_node_that_lists_more_than_a_chain_has(most: int) -> None:
+    def lengthen(held: Population) -> None:
+        held.assets += [Asset(id=k, denom=f"a{k}", atomic_resolution=-6) for k in range(1, most)]
+
+    model = three(lengthen)
+    if most > 9_999:
+        assert "AllAssets: more than 9999 asset" in refused(DecodeError, lambda: read_from(model))
+    else:
+        assert len(read_from(model)) == 3
 
 
 @pytest.mark.parametrize(
