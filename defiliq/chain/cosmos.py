@@ -44,6 +44,8 @@ NEAR: Final = 3
 LARGEST_MESSAGE_BYTES: Final = 1 << 30
 CHAIN_ID: Final = re.compile(r"[0-9]{1,18}|(?![0-9]+$)[!-~]{1,50}")
 """CometBFT allows 50 letters (types/genesis.go MaxChainIDLen)."""
+LAST_HEIGHT: Final = 2**63 - 1
+"""Heights are signed integers of 64 bits."""
 END_OF_TIME: Final = 253_402_300_800
 """The year 10000, which CometBFT cannot write down."""
 
@@ -136,7 +138,7 @@ class CosmosNode:
         if isinstance(tag, str) and tag != OLDEST and tag not in NEWEST:
             raise BlockNotFound(tag, self._head())
         number = self._oldest() if tag == OLDEST else tag if isinstance(tag, int) else None
-        if number is not None and number < 1:
+        if number is not None and not 1 <= number <= LAST_HEIGHT:
             raise BlockNotFound(str(number), self._head())
         try:
             header = self._header(number)

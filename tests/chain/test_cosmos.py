@@ -178,7 +178,7 @@ def test_a_block_that_changed_meanwhile_is_noticed(chain: StandIn, node: CosmosN
         node.check_block(block)
 
 
-@pytest.mark.parametrize("tag", [101, 5_000_000, 0, -1, "pending", "0x10", ""])
+@pytest.mark.parametrize("tag", [101, 5_000_000, 2**63 - 1, 2**63, 10**20, 0, -1, "pending", "0x10", ""])
 def test_blocks_that_are_not_there(node: CosmosNode, tag: int | str) -> None:
     with pytest.raises(BlockNotFound, match="its newest block is 100"):
         node.block(tag)
