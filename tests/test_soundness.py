@@ -122,6 +122,8 @@ def test_a_graph_of_fewer_feeds(tmp_path: Path) -> None:
     whole = graph_market()
     fewer = replace(whole, graph=replace(whole.graph, feeds=whole.graph.feeds[:-1]))
     refused(tmp_path, fewer, "does not answer for every feed")
+    none = replace(whole, graph=replace(whole.graph, feeds=()))
+    refused(tmp_path, none, "does not answer for every feed")
 
 
 @pytest.mark.parametrize(

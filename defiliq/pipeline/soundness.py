@@ -86,7 +86,7 @@ def _require_sound(graph: PriceGraph, prices: Sequence[int], timestamp: int) -> 
 
     The empty graph is sound: nothing of that market was resolved.
     """
-    if graph.feeds and len(graph.feeds) != len(prices):
+    if (graph.feeds or graph.quantities) and len(graph.feeds) != len(prices):
         raise NotEncoded("the price graph does not answer for every feed")
     if len(graph.quantities) > MOST_QUANTITIES:
         raise NotEncoded(f"the price graph has more than {MOST_QUANTITIES} quantities")

@@ -49,11 +49,14 @@ def _odd_market(market: DydxMarket) -> Iterator[str]:
 
 def _is_usdc(reserve: Perpetual) -> bool:
     """Whether a reserve is what everything is quoted in: asset 0, with no book and no margin."""
-    return (
-        (reserve.id, reserve.feed, reserve.decimals) == (0, 0, QUOTE_DECIMALS)
-        and reserve.atomic_resolution == -QUOTE_DECIMALS
-        and reserve.clob_status == "none"
-        and reserve.initial_margin_ppm == 0
+    return reserve == Perpetual(
+        id=0,
+        asset=reserve.asset,
+        symbol="USDC",
+        decimals=QUOTE_DECIMALS,
+        feed=0,
+        atomic_resolution=-QUOTE_DECIMALS,
+        exponent=-QUOTE_DECIMALS,
     )
 
 

@@ -11,7 +11,7 @@ from defiliq.book import Book
 from defiliq.protocols.dydx_v4.market import DydxMarket
 from defiliq.protocols.dydx_v4.soundness import odd_tier, unsound
 from defiliq.types import Account, Leg
-from tests.protocols.dydx_v4.states import CONFIG, OWNER, chain, holding, perpetual
+from tests.protocols.dydx_v4.states import CONFIG, OWNER, chain, holding, perpetual, usdc
 
 MARKET = chain([perpetual(1), perpetual(2), perpetual(3, is_isolated=True)], [1000, 50, 7])
 
@@ -55,6 +55,8 @@ def test_perpetuals(changes: dict[str, Any], told: str) -> None:
     ("changes", "told"),
     [
         ({"reserves": MARKET.reserves[1:]}, "not USDC"),
+        ({"reserves": (replace(usdc(), exponent=10**6), *MARKET.reserves[1:])}, "not USDC"),
+        ({"reserves": (replace(usdc(), maintenance_fraction_ppm=2**63), *MARKET.reserves[1:])}, "not USDC"),
         ({"reserves": (*MARKET.reserves[:3], replace(MARKET.reserves[3], id=0))}, "two perpetuals of one id"),
         ({"timestamp": MARKET.timestamp - 1}, "before its own block"),
         ({"base_unit": 10**8}, "a base unit of"),
