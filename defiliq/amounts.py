@@ -40,6 +40,12 @@ class Amounts:
         )
 
     @classmethod
+    def of_words(cls, words: NDArray[np.uint8]) -> Amounts:
+        """The lower 128 bits of words (n, 32), highest byte first."""
+        halves = np.ascontiguousarray(words[:, 16:]).view(">u8").astype(np.uint64)
+        return cls(halves[:, 0], halves[:, 1])
+
+    @classmethod
     def joined(cls, parts: Sequence[Amounts]) -> Amounts:
         """Several columns in a row, at least one."""
         return cls(

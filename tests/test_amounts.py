@@ -34,6 +34,21 @@ def test_rounding_up_carries_into_the_high_half() -> None:
     assert product[0] == ray_mul_up(2**64, RAY - 1) == 2**64
 
 
+@MANY
+@given(st.lists(st.integers(0, 2**256 - 1), max_size=30))
+def test_the_lower_halves_of_words(values: list[int]) -> None:
+    words = np.frombuffer(b"".join(value.to_bytes(32, "big") for value in values), np.uint8).reshape(-1, 32)
+    found = Amounts.of_words(words)
+    assert [str(found.high.dtype), str(found.low.dtype)] == ["uint64", "uint64"]
+    assert [found[k] for k in range(len(values))] == [value % 2**128 for value in values]
+
+
+def test_one_word_of_several_is_taken_as_it_lies() -> None:
+    words = np.zeros((4, 2, 32), np.uint8)
+    words[:, :, 31] = np.arange(8).reshape(4, 2)
+    assert Amounts.of_words(words[:, 1]).low.tolist() == [1, 3, 5, 7]
+
+
 PRICES = st.one_of(st.integers(0, 2**50), st.integers(0, 2**62 - 1), st.integers(0, 100))
 UNITS = st.one_of(st.sampled_from([1, 10**6, 10**8, 10**18]), st.integers(1, 2**61 - 1))
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from defiliq.chain.aggregate import MULTICALL3 as MULTICALL3
 from defiliq.chain.aggregate import bytes_per_call, decode_aggregate, encode_aggregate
+from defiliq.chain.calldata import packed
 from defiliq.chain.node import Call, Node, Override
 from defiliq.chain.reader import READER as READER
 from defiliq.chain.reader import decode_rows, encode_rows, reader_override
@@ -22,7 +23,6 @@ from defiliq.chain.span import Span
 from defiliq.chain.wording import means_too_much
 from defiliq.chain.words import WORD, Bytes
 from defiliq.chain.words import Words as Words
-from defiliq.chain.words import words_to_amounts as words_to_amounts
 from defiliq.errors import (
     BadResponse,
     CallNotRecorded,
@@ -45,6 +45,7 @@ FEW: Final = 64
 """So many failed calls are asked again one by one."""
 
 OnProgress: TypeAlias = Callable[[int, int], None]
+"""Told how many calls of how many are answered."""
 Rows: TypeAlias = NDArray[np.int64]
 
 
@@ -241,3 +242,17 @@ def fetch_words(
     for way in [*ways, plain]:
         job.run(way)
     return job.found
+
+
+def fetch_words_of(
+    node: Node,
+    contract: str,
+    data: Bytes,
+    at: Block,
+    *,
+    words: int = 1,
+    on_progress: OnProgress | None = None,
+) -> Words:
+    """As `fetch_words`, of calls to one contract."""
+    targets = np.repeat(packed([contract]), len(data), axis=0)
+    return fetch_words(node, targets, data, at, words=words, on_progress=on_progress)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from defiliq.chain.aggregate import AGGREGATE3, decode_aggregate, encode_aggregate
-from defiliq.chain.multicall import MULTICALL3, Words, fetch_words, words_to_amounts
+from defiliq.chain.multicall import MULTICALL3, Words, fetch_words
 from defiliq.chain.node import Call, LogFilter, Logs, Override
 from defiliq.chain.reader import READER, decode_rows, encode_rows
 from defiliq.errors import (
@@ -358,25 +358,3 @@ def test_rows_of_the_reader_are_packed_and_unpacked() -> None:
 @pytest.mark.parametrize("answer", [b"", b"x" * 32, b"x" * 66, (b"x" * 32 + b"\2") * 2])
 def test_an_answer_that_the_reader_cannot_have_given_is_no_answer(answer: bytes) -> None:
     assert decode_rows(answer, 2, 1) is None
-
-
-@settings(deadline=None)
-@given(st.lists(st.integers(0, 2**128 - 1), max_size=30))
-def test_words_become_two_columns_of_64_bits(values: list[int]) -> None:
-    words = rows([value.to_bytes(32, "big") for value in values], 32)
-    high, low = words_to_amounts(words)
-    assert [str(high.dtype), str(low.dtype)] == ["uint64", "uint64"]
-    assert [int(h) << 64 | int(x) for h, x in zip(high, low, strict=True)] == values
-
-
-@settings(deadline=None)
-@given(st.lists(st.integers(0, 2**128 - 1), max_size=5), st.integers(2**128, 2**256 - 1))
-def test_an_amount_beyond_128_bits_is_an_error_by_name(values: list[int], huge: int) -> None:
-    words = rows([value.to_bytes(32, "big") for value in [*values, huge]], 32)
-    with pytest.raises(DecodeError, match="128 bits"):
-        words_to_amounts(words)
-
-
-def test_columns_of_one_word_of_many_are_taken_as_they_lie() -> None:
-    words = rows([bytes(31) + bytes([i]) for i in range(8)], 32).reshape(4, 2, 32)
-    assert words_to_amounts(words[:, 1])[1].tolist() == [1, 3, 5, 7]

@@ -2,40 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from defiliq.book import Amounts, Book
-from defiliq.chain.multicall import Words, fetch_words
+from defiliq.chain.multicall import OnProgress, fetch_words, fetch_words_of
 from defiliq.chain.node import Call, Node
 from defiliq.protocols.aave_v3 import abi
 from defiliq.protocols.aave_v3.market import AaveMarket
-from defiliq.types import Block, StableDebt, checksum
+from defiliq.protocols.accounts import AskedAccounts
+from defiliq.types import Block, StableDebt
 
-OnProgress = Callable[[int, int], None]
 
-
-@dataclass(frozen=True, slots=True)
-class Flags:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flags(AskedAccounts):
     """What Pool says of each account before any balance."""
 
-    owners: NDArray[np.uint8]
-    """(N, 20)"""
     bits: NDArray[np.uint8]
     """(N, 256) of getUserConfiguration, lowest bit first: 2k says borrowing reserve k, 2k + 1 collateral."""
     modes: NDArray[np.uint8]
     """(N,)"""
-    reasons: tuple[str, ...] = ()
-    reason: NDArray[np.int16] | None = None
-    """(N,) position in `reasons` of why an account can't be read; -1 where it can."""
-
-    @property
-    def readable(self) -> NDArray[np.bool_]:
-        """(N,)"""
-        return np.ones(len(self.owners), np.bool_) if self.reason is None else self.reason < 0
 
     def borrows(self, ids: NDArray[np.intp]) -> NDArray[np.bool_]:
         """(N, R) whether each account borrows each of some reserve ids."""
@@ -48,12 +36,6 @@ class Flags:
     def touches(self, reserve_id: int) -> NDArray[np.bool_]:
         """(N,) whether the account has any flag in a reserve."""
         return (self.bits[:, 2 * reserve_id] | self.bits[:, 2 * reserve_id + 1]).astype(np.bool_)
-
-    def refused(self, rows: NDArray[np.bool_], why: str) -> Flags:
-        """The same, with some more accounts unreadable; the first reason stays."""
-        before = np.full(len(self.owners), -1, np.int16) if self.reason is None else self.reason
-        reason = np.where(rows & (before < 0), np.int16(len(self.reasons)), before).astype(np.int16)
-        return replace(self, reasons=(*self.reasons, why), reason=reason)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +64,10 @@ def fetch_flags(
     rows = np.concatenate(
         [abi.call_rows(abi.GET_USER_CONFIGURATION, owners), abi.call_rows(abi.GET_USER_EMODE, owners)]
     )
-    answers = _fetch(node, np.repeat(abi.packed([pool]), 2 * n, axis=0), rows, at, on_progress)
+    answers = fetch_words_of(node, pool, rows, at, on_progress=on_progress)
     words = answers.words[:, 0]
     bits = np.unpackbits(words[:n], axis=1)[:, ::-1]
-    flags = Flags(owners, bits, words[n:, 31].copy())
+    flags = Flags(owners=owners, bits=bits, modes=words[n:, 31].copy())
     flags = flags.refused(~(answers.ok[:n] & answers.ok[n:]), "the pool refuses to answer for it")
     return flags.refused(words[n:, :31].max(axis=1) > 0, "its eMode is no number below 256")
 
@@ -139,12 +121,12 @@ def _fetch_columns(
 
     `asked` says per column which legs it is for, each reserve's token, and the function to call.
     """
-    found = _fetch(
+    found = fetch_words(
         node,
         np.concatenate([tokens[reserve[rows]] for rows, tokens, _ in asked]),
         np.concatenate([abi.call_rows(said, owners[account[rows]]) for rows, _, said in asked]),
         at,
-        on_progress,
+        on_progress=on_progress,
     )
     columns = np.zeros((len(asked), len(account), 32), np.uint8)
     ok = np.ones(len(account), np.bool_)
@@ -182,21 +164,12 @@ def build_book(market: AaveMarket, flags: Flags, balances: Balances) -> Book[Aav
         modes=flags.modes[kept],
         first_leg=np.concatenate(([0], np.cumsum(counts))).astype(np.int64),
         reserves=balances.reserve[there].astype(np.int16),
-        collateral=_amounts(balances.collateral[there]),
-        debt=_amounts(balances.debt[there]),
+        collateral=Amounts.of_words(balances.collateral[there]),
+        debt=Amounts.of_words(balances.debt[there]),
         counted=balances.counted[there],
         stable={int(row): _stable(stable[row]) for row in np.flatnonzero(stable[:, 0].any(axis=1))},
-        failed=_failed(flags),
+        failed=flags.failed(market.account_name),
     )
-
-
-def _failed(flags: Flags) -> dict[str, str]:
-    if flags.reason is None:
-        return {}
-    rows = np.flatnonzero(flags.reason >= 0)
-    return {
-        checksum(flags.owners[row].tobytes()): flags.reasons[int(flags.reason[row])] for row in rows.tolist()
-    }
 
 
 def _stable_tokens(node: Node, market: AaveMarket, at: Block) -> list[str | None]:
@@ -215,21 +188,3 @@ def _stable_tokens(node: Node, market: AaveMarket, at: Block) -> list[str | None
 def _stable(words: NDArray[np.uint8]) -> StableDebt:
     principal, rate_ray, updated_at = (int.from_bytes(word.tobytes(), "big") for word in words)
     return StableDebt(principal, rate_ray, updated_at)
-
-
-def _amounts(words: NDArray[np.uint8]) -> Amounts:
-    """Words whose upper halves are zero."""
-    halves = np.ascontiguousarray(words[:, 16:]).view(">u8").astype(np.uint64)
-    return Amounts(halves[:, 0], halves[:, 1])
-
-
-def _fetch(
-    node: Node,
-    targets: NDArray[np.uint8],
-    rows: NDArray[np.uint8],
-    at: Block,
-    on_progress: OnProgress | None,
-) -> Words:
-    if not len(rows):
-        return Words(np.zeros(0, np.bool_), np.zeros((0, 1, 32), np.uint8))
-    return fetch_words(node, targets, rows, at, on_progress=on_progress)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from defiliq.book import Book
+from defiliq.chain.multicall import OnProgress
 from defiliq.chain.node import Call, Node
 from defiliq.chain.unchanged import require_unchanged
 from defiliq.errors import MissingPrice, UnsupportedReserve
@@ -38,9 +39,6 @@ from defiliq.protocols.aave_v3.fetch import (
 from defiliq.protocols.aave_v3.market import AaveMarket, EMode
 from defiliq.protocols.priceless import tell_missing
 from defiliq.types import Block, Feed, Listing
-
-OnProgress = Callable[[int, int], None]
-"""Told how many calls of how many are answered."""
 
 
 @dataclass(frozen=True, slots=True)

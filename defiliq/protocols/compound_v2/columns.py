@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from defiliq.book import Amounts, Book
-from defiliq.chain.multicall import fetch_words
+from defiliq.chain.multicall import OnProgress, fetch_words, fetch_words_of
 from defiliq.chain.node import Node
-from defiliq.chain.words import Bytes, Words
+from defiliq.chain.words import Bytes
 from defiliq.protocols.compound_v2 import abi
 from defiliq.protocols.compound_v2.market import CompoundMarket
 from defiliq.protocols.compound_v2.snapshots import Debts, fetch_snapshots
 from defiliq.types import Block, checksum
 
-OnProgress = Callable[[int, int], None]
 MAX_ENTERED = 512
 """No Comptroller can sum up more markets of one account and still answer."""
 
@@ -66,8 +64,8 @@ def fetch_accounts(
     node: Node, comptroller: str, owners: Bytes, at: Block, on_progress: OnProgress | None
 ) -> Accounts:
     """The markets that accounts have entered (getAssetsIn): how many first, then which."""
-    root, rows = abi.packed([comptroller]), abi.call_rows(abi.GET_ASSETS_IN, owners)
-    sizes = _fetch(node, np.repeat(root, len(rows), axis=0), rows, at, 2, on_progress)
+    rows = abi.call_rows(abi.GET_ASSETS_IN, owners)
+    sizes = fetch_words_of(node, comptroller, rows, at, words=2, on_progress=on_progress)
     found = Accounts(owners, np.zeros(0, np.intp), np.zeros((0, 20), np.uint8))
     counts = _small(sizes.words[:, 1])
     is_list = sizes.ok & (_small(sizes.words[:, 0]) == 32) & (counts <= MAX_ENTERED)
@@ -75,7 +73,7 @@ def fetch_accounts(
     account, c_tokens = [found.account], [found.c_tokens]
     for count in np.unique(counts[is_list & (counts > 0)]).tolist():
         some = np.flatnonzero(is_list & (counts == count))
-        words = _fetch(node, np.repeat(root, len(some), axis=0), rows[some], at, 2 + count, None)
+        words = fetch_words_of(node, comptroller, rows[some], at, words=2 + count)
         is_whole = words.ok & ~words.words[:, 2:, :12].any(axis=(1, 2))
         found.refuse(some[~is_whole], "the Comptroller does not answer which markets it has entered")
         account.append(np.repeat(some[is_whole], count))
@@ -112,13 +110,13 @@ def fetch_legs(
     reserve = np.array([place.get(token.tobytes(), -1) for token in accounts.c_tokens], np.intp)
     there = (reserve >= 0) & accounts.readable[accounts.account]
     account, reserve = accounts.account[there], reserve[there]
-    seen = _fetch(
+    seen = fetch_words(
         node,
         tokens[reserve],
         abi.call_rows(abi.GET_ACCOUNT_SNAPSHOT, accounts.owners[account]),
         at,
-        4,
-        on_progress,
+        words=4,
+        on_progress=on_progress,
     )
     refused = ~seen.ok | seen.words[:, 0].any(axis=1)
     accounts.refuse(account[refused], "a cToken that it has entered does not answer for it")
@@ -154,7 +152,7 @@ def _fetch_idle(
     account, reserve = np.nonzero(asked)
     tokens = abi.packed([one.c_token for one in market.reserves])
     rows = abi.call_rows(abi.BALANCE_OF, accounts.owners[account])
-    seen = _fetch(node, tokens[reserve], rows, at, 1, None)
+    seen = fetch_words(node, tokens[reserve], rows, at)
     accounts.refuse(account[~seen.ok], "a cToken that it has not entered does not answer for it")
     nothing = np.zeros((len(account), 2, 32), np.uint8)
     return Legs(account, reserve, np.zeros(len(account), np.bool_), seen.words[:, 0], nothing)
@@ -179,10 +177,10 @@ def build_book(market: CompoundMarket, accounts: Accounts, legs: Legs) -> Book[C
         modes=np.zeros(int(kept.sum()), np.uint8),
         first_leg=np.concatenate(([0], np.cumsum(counts))).astype(np.int64),
         reserves=legs.reserve[rows].astype(np.int16),
-        collateral=_amounts(legs.tokens[rows]),
-        debt=_amounts(legs.snapshot[rows, 0]),
+        collateral=Amounts.of_words(legs.tokens[rows]),
+        debt=Amounts.of_words(legs.snapshot[rows, 0]),
         counted=legs.counted[rows],
-        debt_index=_amounts(legs.snapshot[rows, 1]),
+        debt_index=Amounts.of_words(legs.snapshot[rows, 1]),
         failed={
             checksum(accounts.owners[row].tobytes()): why for row, why in sorted(accounts.failed.items())
         },
@@ -203,17 +201,3 @@ def _small(words: Bytes) -> NDArray[np.int64]:
     """Words as numbers, as far as they are below 2**31; others as a number that fits nothing."""
     numbers = np.ascontiguousarray(words[:, 28:]).view(">u4")[:, 0].astype(np.int64)
     return np.where(words[:, :28].any(axis=1), np.int64(1 << 32), numbers)
-
-
-def _amounts(words: Bytes) -> Amounts:
-    """Words whose upper halves are zero."""
-    halves = np.ascontiguousarray(words[:, 16:]).view(">u8").astype(np.uint64)
-    return Amounts(halves[:, 0], halves[:, 1])
-
-
-def _fetch(
-    node: Node, targets: Bytes, rows: Bytes, at: Block, words: int, on_progress: OnProgress | None
-) -> Words:
-    if not len(rows):
-        return Words.none(0, words)
-    return fetch_words(node, targets, rows, at, words=words, on_progress=on_progress)

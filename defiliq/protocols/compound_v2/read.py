@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from defiliq.book import Book
-from defiliq.chain.multicall import fetch_words
+from defiliq.chain.multicall import OnProgress, fetch_words_of
 from defiliq.chain.node import Node
 from defiliq.chain.unchanged import require_unchanged
 from defiliq.chain.words import Bytes
@@ -27,8 +27,6 @@ from defiliq.protocols.compound_v2.rules import rule
 from defiliq.protocols.priceless import tell_missing
 from defiliq.types import Account, Block, Listing, checksum
 
-OnProgress = Callable[[int, int], None]
-"""Told how many calls of how many are answered."""
 LIQUIDITY_WORDS: Final = 3
 """getAccountLiquidity answers an error code, liquidity and shortfall."""
 
@@ -154,9 +152,8 @@ def _difference(account: Account, market: CompoundMarket, answer: int | None) ->
 
 def _fetch_liquidities(node: Node, market: CompoundMarket, owners: Bytes, at: Block) -> list[int | None]:
     """Liquidity less shortfall of each owner, at stored indices; None where an error is answered."""
-    root = np.repeat(abi.packed([market.comptroller]), len(owners), axis=0)
     rows = abi.call_rows(abi.GET_ACCOUNT_LIQUIDITY, owners)
-    seen = fetch_words(node, root, rows, at, words=LIQUIDITY_WORDS)
+    seen = fetch_words_of(node, market.comptroller, rows, at, words=LIQUIDITY_WORDS)
     found: list[int | None] = []
     for ok, words in zip(seen.ok.tolist(), seen.words, strict=True):
         error, liquidity, shortfall = (int.from_bytes(word.tobytes(), "big") for word in words)

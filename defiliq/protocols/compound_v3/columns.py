@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,51 +10,29 @@ from numpy.typing import NDArray
 from defiliq.amounts import Amounts
 from defiliq.book import Book
 from defiliq.chain.calldata import call_rows, packed
-from defiliq.chain.multicall import fetch_words
+from defiliq.chain.multicall import OnProgress, fetch_words_of
 from defiliq.chain.node import Node
 from defiliq.chain.words import Words
+from defiliq.protocols.accounts import AskedAccounts
 from defiliq.protocols.compound_v3 import abi
 from defiliq.protocols.compound_v3.market import CometMarket
 from defiliq.protocols.compound_v3.packed import fetch_packed
-from defiliq.types import Block, checksum
+from defiliq.types import Block
 
-OnProgress = Callable[[int, int], None]
 ABOVE_INT104 = 19
 """Bytes of a word above an int104, all of them its sign."""
 
 
-@dataclass(frozen=True, slots=True)
-class Basics:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Basics(AskedAccounts):
     """What userBasic says of each account before any balance."""
 
-    owners: NDArray[np.uint8]
-    """(N, 20)"""
     principal: Amounts
     """(N,) the size of the base principal."""
     is_debt: NDArray[np.bool_]
     """(N,) whether the principal is negative."""
     bits: NDArray[np.bool_]
     """(N, 24) whether the account is in each asset, by its offset: assetsIn, then _reserved."""
-    reasons: tuple[str, ...]
-    reason: NDArray[np.int16]
-    """(N,) position in `reasons` of why an account can't be read; -1 where it can."""
-
-    @property
-    def readable(self) -> NDArray[np.bool_]:
-        """(N,)"""
-        return self.reason < 0
-
-    def refused(self, rows: NDArray[np.bool_], why: str) -> Basics:
-        """The same, with some more accounts unreadable; the first reason stays."""
-        new = np.where(rows & self.readable, np.int16(len(self.reasons)), self.reason).astype(np.int16)
-        return replace(self, reasons=(*self.reasons, why), reason=new)
-
-    def failed(self) -> dict[str, str]:
-        """The unreadable accounts by address, each with its reason."""
-        return {
-            checksum(self.owners[row].tobytes()): self.reasons[int(self.reason[row])]
-            for row in np.flatnonzero(~self.readable).tolist()
-        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +63,8 @@ def fetch_basics(
     if stored is not None:
         return decode_basics(owners, stored)
     rows = call_rows(abi.USER_BASIC, owners)
-    return decode_basics(owners, _fetch(node, comet, rows, at, on_progress, abi.USER_BASIC_WORDS))
+    found = fetch_words_of(node, comet, rows, at, words=abi.USER_BASIC_WORDS, on_progress=on_progress)
+    return decode_basics(owners, found)
 
 
 def decode_basics(owners: NDArray[np.uint8], answers: Words) -> Basics:
@@ -103,8 +81,6 @@ def decode_basics(owners: NDArray[np.uint8], answers: Words) -> Basics:
         principal=_sizes(principal, is_debt),
         is_debt=is_debt,
         bits=np.unpackbits(low_first, axis=1, bitorder="little").astype(np.bool_),
-        reasons=(),
-        reason=np.full(len(owners), -1, np.int16),
     )
     found = found.refused(~answers.ok, "the Comet refuses to answer for it")
     return found.refused(is_odd, "its userBasic is none that a Comet can hold")
@@ -119,7 +95,8 @@ def fetch_collateral(
     account, column = np.nonzero(basics.bits[:, offsets] & basics.readable[:, None])
     tokens = packed([reserve.asset for reserve in collaterals])
     rows = call_rows(abi.USER_COLLATERAL, basics.owners[account], tokens[column])
-    return Balances(account, column + 1, _fetch(node, market.comet, rows, at, on_progress, 1))
+    words = fetch_words_of(node, market.comet, rows, at, on_progress=on_progress)
+    return Balances(account, column + 1, words)
 
 
 def build_book(
@@ -143,7 +120,7 @@ def build_book(
     order = np.argsort(account, kind="stable")  # the base leg of each account stays before its collateral
     reserve = np.concatenate([np.zeros(len(based), np.intp), balances.reserve[held]])
     principal, is_debt = basics.principal.take(based), basics.is_debt[based]
-    supplied = _amounts(words[held])
+    supplied = Amounts.of_words(words[held])
     return Book(
         market=market,
         owners=basics.owners[kept],
@@ -153,7 +130,7 @@ def build_book(
         collateral=_column(principal, ~is_debt, supplied).take(order),
         debt=_column(principal, is_debt, Amounts.of([0] * len(held))).take(order),
         counted=np.repeat([False, True], [len(based), len(held)])[order],
-        failed=basics.failed(),
+        failed=basics.failed(market.account_name),
     )
 
 
@@ -173,27 +150,7 @@ def _accounts(rows: NDArray[np.intp], n: int) -> NDArray[np.bool_]:
 
 def _sizes(words: NDArray[np.uint8], is_negative: NDArray[np.bool_]) -> Amounts:
     """The sizes of signed words, as far as their lower 128 bits go."""
-    found = _amounts(words)
+    found = Amounts.of_words(words)
     low = np.where(is_negative, ~found.low + np.uint64(1), found.low)
     carry = (is_negative & (low == 0)).astype(np.uint64)
     return Amounts(np.where(is_negative, ~found.high + carry, found.high), low)
-
-
-def _amounts(words: NDArray[np.uint8]) -> Amounts:
-    """The lower 128 bits of words."""
-    halves = np.ascontiguousarray(words[:, 16:]).view(">u8").astype(np.uint64)
-    return Amounts(halves[:, 0], halves[:, 1])
-
-
-def _fetch(
-    node: Node,
-    comet: str,
-    rows: NDArray[np.uint8],
-    at: Block,
-    on_progress: OnProgress | None,
-    words: int,
-) -> Words:
-    if not len(rows):
-        return Words.none(0, words)
-    targets = np.repeat(packed([comet]), len(rows), axis=0)
-    return fetch_words(node, targets, rows, at, words=words, on_progress=on_progress)

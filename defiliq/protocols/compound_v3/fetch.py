@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from defiliq.chain.calldata import address_of, call_rows, calldata, packed
-from defiliq.chain.multicall import fetch_words
+from defiliq.chain.multicall import fetch_words, fetch_words_of
 from defiliq.chain.node import Call, Node
 from defiliq.chain.probe import probe
 from defiliq.chain.words import Words
@@ -158,7 +158,7 @@ def _of_comet(
     if not addresses:
         return Words.none(0, words)
     rows = call_rows(signature, packed(list(addresses)))
-    return fetch_words(node, np.repeat(packed([comet]), len(rows), axis=0), rows, at, words=words)
+    return fetch_words_of(node, comet, rows, at, words=words)
 
 
 def _held(node: Node, comet: str, tokens: Sequence[str], at: Block) -> Words:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from defiliq.book import Book
+from defiliq.chain.multicall import OnProgress
 from defiliq.chain.node import Node
 from defiliq.chain.unchanged import require_unchanged
 from defiliq.errors import MissingPrice
@@ -20,9 +21,6 @@ from defiliq.protocols.compound_v3.fetch import RawMarket, fetch_market
 from defiliq.protocols.compound_v3.market import CometMarket
 from defiliq.protocols.priceless import tell_missing
 from defiliq.types import Block, Listing
-
-OnProgress = Callable[[int, int], None]
-"""Told how many calls of how many are answered."""
 
 
 def read_market(

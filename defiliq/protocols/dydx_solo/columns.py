@@ -2,34 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from defiliq.amounts import Amounts
 from defiliq.book import Book
-from defiliq.chain.calldata import keccak, packed
-from defiliq.chain.multicall import fetch_words
+from defiliq.chain.calldata import keccak
+from defiliq.chain.multicall import OnProgress, fetch_words_of
 from defiliq.chain.node import Node
 from defiliq.chain.words import WORD, Words
+from defiliq.protocols.accounts import AskedAccounts
 from defiliq.protocols.dydx_solo import abi
 from defiliq.protocols.dydx_solo.decode import Dropped
 from defiliq.protocols.dydx_solo.market import ADDRESS_BYTES, VAPOR, SoloMarket
 from defiliq.types import Block
 
-OnProgress = Callable[[int, int], None]
 SELECTOR = 4
 HALF = 16
 
 
-@dataclass(frozen=True, slots=True)
-class Accounts:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accounts(AskedAccounts):
     """What Solo says of some accounts."""
 
-    owners: NDArray[np.uint8]
-    """(N, 52)"""
     numbers: Sequence[int]
     """The contract's numbers of the markets asked about, M of them."""
     par: Amounts
@@ -40,24 +38,11 @@ class Accounts:
     """(N, M) whether a par is a debt."""
     status: NDArray[np.uint8]
     """(N,)"""
-    reasons: tuple[str, ...]
-    reason: NDArray[np.int16]
-    """(N,) position in `reasons` of why an account can't be read; -1 where it can."""
-
-    @property
-    def readable(self) -> NDArray[np.bool_]:
-        """(N,)"""
-        return self.reason < 0
 
     @property
     def owes(self) -> NDArray[np.bool_]:
         """(N,) whether an account has a debt in any market."""
         return _any(self.is_negative)
-
-    def refused(self, rows: NDArray[np.bool_], why: str) -> Accounts:
-        """The same, with some more accounts unreadable; the first reason stays."""
-        new = np.where(rows & self.readable, np.int16(len(self.reasons)), self.reason).astype(np.int16)
-        return replace(self, reasons=(*self.reasons, why), reason=new)
 
     def without(self, dropped: Sequence[Dropped]) -> Accounts:
         """The same, refusing debtors who have a par in a market that has no price: Solo reverts for them.
@@ -91,8 +76,9 @@ def fetch_accounts(
     numbers = np.tile(np.arange(count), len(owners))
     keys = np.repeat(owners, count, axis=0)
     rows = account_rows(abi.ACCOUNT_PAR, keys, numbers)
-    pars = _fetch(node, solo, rows, at, on_progress, abi.ACCOUNT_PAR_WORDS)
-    status = _fetch(node, solo, account_rows(abi.ACCOUNT_STATUS, owners), at, on_progress, 1)
+    pars = fetch_words_of(node, solo, rows, at, words=abi.ACCOUNT_PAR_WORDS, on_progress=on_progress)
+    rows = account_rows(abi.ACCOUNT_STATUS, owners)
+    status = fetch_words_of(node, solo, rows, at, on_progress=on_progress)
     return decode_accounts(owners, range(count), pars, status)
 
 
@@ -109,12 +95,10 @@ def decode_accounts(
     found = Accounts(
         owners=owners,
         numbers=numbers,
-        par=_amounts(sizes),
+        par=Amounts.of_words(sizes),
         is_positive=positive & is_some,
         is_negative=~positive & is_some,
         status=statuses[:, -1],
-        reasons=(),
-        reason=np.full(len(owners), -1, np.int16),
     )
     found = found.refused(_any(~pars.ok.reshape(shape)) | ~status.ok, "Solo refuses to answer for it")
     found = found.refused(_any(is_odd.reshape(shape)), "a par that Solo cannot hold")
@@ -143,10 +127,7 @@ def build_book(market: SoloMarket, found: Accounts) -> Book[SoloMarket]:
         collateral=_where(is_supply, par),
         debt=_where(~is_supply, par),
         counted=np.ones(len(account), dtype=np.bool_),
-        failed={
-            market.account_name(found.owners[row].tobytes()): found.reasons[int(found.reason[row])]
-            for row in np.flatnonzero(~kept).tolist()
-        },
+        failed=found.failed(market.account_name),
     )
 
 
@@ -158,18 +139,3 @@ def _any(table: NDArray[np.bool_]) -> NDArray[np.bool_]:
 def _where(kept: NDArray[np.bool_], amounts: Amounts) -> Amounts:
     """Some amounts, and 0 in place of the others."""
     return Amounts(np.where(kept, amounts.high, np.uint64(0)), np.where(kept, amounts.low, np.uint64(0)))
-
-
-def _amounts(words: NDArray[np.uint8]) -> Amounts:
-    """The lower 128 bits of words."""
-    halves = np.ascontiguousarray(words[:, HALF:]).view(">u8").astype(np.uint64)
-    return Amounts(halves[:, 0], halves[:, 1])
-
-
-def _fetch(
-    node: Node, solo: str, rows: NDArray[np.uint8], at: Block, on_progress: OnProgress | None, words: int
-) -> Words:
-    if not len(rows):
-        return Words.none(0, words)
-    targets = np.repeat(packed([solo]), len(rows), axis=0)
-    return fetch_words(node, targets, rows, at, words=words, on_progress=on_progress)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from defiliq.book import Book
+from defiliq.chain.multicall import OnProgress
 from defiliq.chain.node import Node
 from defiliq.chain.unchanged import require_unchanged
 from defiliq.errors import MissingPrice
@@ -18,9 +19,6 @@ from defiliq.protocols.dydx_solo.market import SoloMarket
 from defiliq.protocols.dydx_solo.oracles import with_graph
 from defiliq.protocols.priceless import tell_missing
 from defiliq.types import Block, Listing
-
-OnProgress = Callable[[int, int], None]
-"""Told how many calls of how many are answered."""
 
 
 def read_market(

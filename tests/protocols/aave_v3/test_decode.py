@@ -60,7 +60,8 @@ def test_the_user_bitmap(bitmaps: list[int], ids: list[int]) -> None:
     """UserConfiguration.isBorrowing and isUsingAsCollateral, bit by bit."""
     raw = words(*bitmaps).words[:, 0]
     owners = np.zeros((len(bitmaps), 20), np.uint8)
-    flags = Flags(owners, np.unpackbits(raw, axis=1)[:, ::-1], np.zeros(len(bitmaps), np.uint8))
+    bits, modes = np.unpackbits(raw, axis=1)[:, ::-1], np.zeros(len(bitmaps), np.uint8)
+    flags = Flags(owners=owners, bits=bits, modes=modes)
     wanted: NDArray[np.intp] = np.array(ids, dtype=np.intp)
     assert flags.borrows(wanted).tolist() == [[bool(b >> (2 * k) & 1) for k in ids] for b in bitmaps]
     assert flags.collateralises(wanted).tolist() == [
@@ -68,16 +69,6 @@ def test_the_user_bitmap(bitmaps: list[int], ids: list[int]) -> None:
     ]
     for k in set(ids):
         assert flags.touches(k).tolist() == [bool(b >> (2 * k) & 3) for b in bitmaps]
-
-
-def test_the_first_reason_stays() -> None:
-    flags = Flags(np.zeros((3, 20), np.uint8), np.zeros((3, 256), np.uint8), np.zeros(3, np.uint8))
-    flags = flags.refused(np.array([True, False, False]), "first").refused(
-        np.array([True, True, False]), "second"
-    )
-    assert flags.reason is not None
-    assert flags.reason.tolist() == [0, 1, -1]
-    assert flags.readable.tolist() == [False, False, True]
 
 
 def test_prices() -> None:
