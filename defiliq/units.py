@@ -76,6 +76,11 @@ def ray_div_down(a: int, b: int) -> int:
     return a * RAY // b
 
 
+def share_bps(part: int, whole: int) -> int:
+    """Part / whole in bps, rounded down; 0 where the whole is 0."""
+    return 0 if whole == 0 else mul_div_down(part, BPS, whole)
+
+
 def percent_mul_half_up(value: int, bps: int) -> int:
     """Value * bps / 1e4, halves up (Aave PercentageMath.percentMul)."""
     return (value * bps + HALF_BPS) // BPS

@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from defiliq.errors import DecodeError
 from defiliq.types import checksum
 
 NOWHERE: Final = "0x" + "0" * 40
@@ -49,6 +50,14 @@ def packed(addresses: list[str]) -> NDArray[np.uint8]:
 def address_of(word: bytes) -> str | None:
     """The EIP-55 address in a word; None where its upper bytes are not zero."""
     return None if any(word[:12]) else checksum(word[12:32])
+
+
+def address_in(word: int, what: str) -> str:
+    """The EIP-55 address in a word; DecodeError of `what` where its upper bytes are not zero."""
+    address = address_of(word.to_bytes(32, "big"))
+    if address is None:
+        raise DecodeError(what, "a word that is no address")
+    return address
 
 
 def _raw(address: str) -> bytes:

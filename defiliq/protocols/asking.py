@@ -1,4 +1,4 @@
-"""Questions to contracts, sorted by the world in which they are asked."""
+"""Questions to contracts, and the worlds in which they are asked."""
 
 from __future__ import annotations
 
@@ -6,10 +6,25 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, TypeVar
 
-from defiliq.types import Question
+from defiliq.chain.node import Override
+from defiliq.chain.pretend import aggregator_code
+from defiliq.types import Market, Question
 
 A = TypeVar("A")
 CONCURRENCY: Final = 8
+
+
+def moved_sources(question: Question) -> dict[str, Override]:
+    """The code that makes the sources that a question names answer as it says."""
+    return {
+        source: Override(code=aggregator_code(answer, decimals))
+        for source, (answer, decimals) in question.sources.items()
+    }
+
+
+def other_time(market: Market) -> int | None:
+    """When a market is judged; None at the time of its own block."""
+    return None if market.timestamp == market.block.timestamp else market.timestamp
 
 
 def by_world(asked: Sequence[Question], batch: Callable[[Sequence[Question]], Sequence[A]]) -> list[A]:

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from defiliq.chain.node import Call, Node, Override
-from defiliq.chain.pretend import aggregator_code, constant_code, require_obedience
+from defiliq.chain.pretend import constant_code, require_obedience
 from defiliq.errors import CallReverted, DecodeError, UnsupportedReserve
 from defiliq.protocols.aave_v3 import abi
 from defiliq.protocols.aave_v3.market import AaveMarket
-from defiliq.protocols.asking import by_world
+from defiliq.protocols.asking import by_world, moved_sources, other_time
 from defiliq.types import Question
 from defiliq.units import WAD
 
@@ -46,7 +46,7 @@ def ask_many(node: Node, asked: Sequence[Question], spot: AaveMarket) -> list[An
     """
     pretending = [one for one in asked if _pretended(one, spot) is not None]
     if pretending:
-        require_obedience(node, spot.block, _time(pretending[0].market), None)
+        require_obedience(node, spot.block, other_time(pretending[0].market), None)
     return by_world(asked, lambda some: _ask_batch(node, some, spot))
 
 
@@ -75,19 +75,14 @@ def _pretended(question: Question, spot: AaveMarket) -> dict[str, Override] | No
 
     Where the question names sources, only those are moved and the chain's own feeds do the rest.
     """
-    if not question.sources:
-        return pins(question.market, spot)
-    return {
-        source: Override(code=aggregator_code(answer, decimals))
-        for source, (answer, decimals) in question.sources.items()
-    }
+    return moved_sources(question) if question.sources else pins(question.market, spot)
 
 
 def _ask_batch(node: Node, asked: Sequence[Question], spot: AaveMarket) -> list[Answer | CallReverted]:
     market = asked[0].market
     calls = [Call(market.pool, abi.calldata(abi.GET_USER_ACCOUNT_DATA, one.owner)) for one in asked]
     overrides = _pretended(asked[0], spot)
-    answers = node.call(calls, market.block, overrides=overrides, timestamp=_time(market))
+    answers = node.call(calls, market.block, overrides=overrides, timestamp=other_time(market))
     return [answer if isinstance(answer, CallReverted) else decode_answer(answer) for answer in answers]
 
 
@@ -99,7 +94,3 @@ def decode_answer(answer: bytes) -> Answer:
         int.from_bytes(answer[start : start + 32], "big") for start in range(0, 192, 32)
     )
     return Answer(collateral, debt, available, threshold, ltv, factor)
-
-
-def _time(market: AaveMarket) -> int | None:
-    return None if market.timestamp == market.block.timestamp else market.timestamp

@@ -13,6 +13,7 @@ from defiliq.chain.node import Call, Node
 from defiliq.errors import CallReverted, DecodeError, NotAMarket
 from defiliq.protocols.aave_v3 import abi
 from defiliq.protocols.aave_v3.revisions import version_of
+from defiliq.protocols.root import root_answer
 from defiliq.types import Block, Listing
 
 RESERVE_DATA_WORDS = 15
@@ -108,13 +109,10 @@ def fetch_contracts(node: Node, listing: Listing, at: Block) -> Contracts:
 
 
 def _one_word(answer: bytes | CallReverted, address: str, wanted: str, signature: str) -> bytes:
-    if isinstance(answer, CallReverted):
-        raise NotAMarket(address, wanted, f"it refuses {signature}") from answer
-    if not answer:
-        raise NotAMarket(address, wanted, f"nothing there answers {signature}; there may be no contract")
-    if len(answer) != 32:
-        raise NotAMarket(address, wanted, f"it answers {signature} with {len(answer)} bytes")
-    return answer
+    said = root_answer(answer, address, wanted, signature)
+    if len(said) != 32:
+        raise NotAMarket(address, wanted, f"it answers {signature} with {len(said)} bytes")
+    return said
 
 
 def _named_address(answer: bytes | CallReverted, provider: str, signature: str) -> str | None:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from defiliq.chain.node import Call, Node, Override
-from defiliq.chain.pretend import aggregator_code, require_obedience, table_code
+from defiliq.chain.pretend import require_obedience, table_code
 from defiliq.chain.worlds import World, ask_after
 from defiliq.errors import CallReverted
-from defiliq.protocols.asking import by_world
+from defiliq.protocols.asking import by_world, moved_sources
 from defiliq.protocols.compound_v2 import abi
 from defiliq.protocols.compound_v2.accruing import accruals, tick_override
 from defiliq.protocols.compound_v2.market import CompoundMarket
@@ -99,10 +99,7 @@ def _pretended(question: Question, spot: CompoundMarket) -> dict[str, Override]:
     """
     market: CompoundMarket = question.market
     if question.sources:
-        return {
-            source: Override(code=aggregator_code(answer, decimals))
-            for source, (answer, decimals) in question.sources.items()
-        }
+        return moved_sources(question)
     if market.prices == spot.prices and market.timestamp == spot.block.timestamp:
         return {}
     table = {reserve.c_token: market.prices[reserve.feed] for reserve in market.reserves}

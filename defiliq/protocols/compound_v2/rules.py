@@ -21,7 +21,7 @@ from defiliq.protocols.compound_v2.legs import (
 )
 from defiliq.protocols.compound_v2.market import CompoundMarket, ProductRounding
 from defiliq.types import NO_DEBT_FACTOR, Account, Health
-from defiliq.units import BPS, WAD, mul_div_down
+from defiliq.units import WAD, mul_div_down, share_bps
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ class Rule:
             mul_div_down(underlying(leg.tokens, leg.rate_wad), prices[leg.feed], WAD) for leg in self.legs
         )
         backing, debt_base = self._values(prices)
-        factor_bps = 0 if collateral_base == 0 else mul_div_down(backing, BPS, collateral_base)
+        factor_bps = share_bps(backing, collateral_base)
         return Health(
             collateral_base=collateral_base,
             debt_base=debt_base,

@@ -10,7 +10,7 @@ from defiliq.chain.node import Call, Node, Override
 from defiliq.chain.pretend import aggregator_code, require_obedience
 from defiliq.chain.worlds import World, ask_after
 from defiliq.errors import CallReverted
-from defiliq.protocols.asking import by_world
+from defiliq.protocols.asking import by_world, moved_sources, other_time
 from defiliq.protocols.compound_v3 import abi
 from defiliq.protocols.compound_v3.decode import PRICE_DECIMALS
 from defiliq.protocols.compound_v3.market import CometMarket
@@ -42,7 +42,7 @@ def ask_many(node: Node, asked: Sequence[Question], spot: CometMarket) -> list[A
     to the price in its market. BadResponse where the node takes overrides and ignores them.
     """
     if asked:
-        require_obedience(node, spot.block, _time(asked[0].market), None)
+        require_obedience(node, spot.block, other_time(asked[0].market), None)
     return by_world(asked, lambda some: _ask_batch(node, some, spot))
 
 
@@ -61,12 +61,7 @@ def _pretended(question: Question, spot: CometMarket) -> dict[str, Override]:
 
     Where the question names sources, only those are moved and the chain's own feeds do the rest.
     """
-    if not question.sources:
-        return pins(question.market, spot)
-    return {
-        source: Override(code=aggregator_code(answer, decimals))
-        for source, (answer, decimals) in question.sources.items()
-    }
+    return moved_sources(question) if question.sources else pins(question.market, spot)
 
 
 def _ask_batch(node: Node, asked: Sequence[Question], spot: CometMarket) -> list[Answer | CallReverted]:
@@ -78,7 +73,7 @@ def _ask_batch(node: Node, asked: Sequence[Question], spot: CometMarket) -> list
     for one in asked:
         questions.append(Call(comet, calldata(abi.IS_LIQUIDATABLE, one.owner)))
         questions.append(Call(comet, calldata(abi.BORROW_BALANCE_OF, one.owner)))
-    world = World(market.block, _pretended(asked[0], spot), _time(market))
+    world = World(market.block, _pretended(asked[0], spot), other_time(market))
     answers = ask_after(node, before, questions, world)
     price, *words = (None if answer is None else answer[0] for answer in answers)
     return [_answer(market, price, words[2 * k], words[2 * k + 1]) for k in range(len(asked))]
@@ -92,7 +87,3 @@ def _answer(
         refused = " and ".join(signature for signature, word in asked if word is None)
         return CallReverted(market.comet, b"", f"{refused} reverts")
     return Answer(verdict != 0, None if market.stored else debt * price // market.reserves[0].unit)
-
-
-def _time(market: CometMarket) -> int | None:
-    return None if market.timestamp == market.block.timestamp else market.timestamp

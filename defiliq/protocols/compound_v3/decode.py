@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from defiliq.chain.calldata import address_of, keccak
+from defiliq.chain.calldata import address_in, keccak
 from defiliq.chain.text import clean_text, text_of, unique_symbols
 from defiliq.chain.words import Words
 from defiliq.errors import CallReverted, DecodeError, MissingPrice, UnsupportedReserve
@@ -58,7 +58,7 @@ def decode_market(raw: RawMarket, listing: Listing, at: Block) -> tuple[CometMar
 
     MissingPrice where the base asset has none: then nobody has a verdict.
     """
-    tokens = (raw.base, *(_address(words[1]) for words in raw.assets))
+    tokens = (raw.base, *(address_in(words[1], abi.GET_ASSET_INFO) for words in raw.assets))
     if len(set(tokens)) != len(tokens):
         raise DecodeError(abi.GET_ASSET_INFO, "the same asset twice")
     symbols = unique_symbols(raw.symbols, tokens)
@@ -196,7 +196,7 @@ def _collateral(raw: RawMarket, offset: int, symbol: str, feed: int) -> CometRes
         raise DecodeError(f"{abi.TOTALS_COLLATERAL} of {symbol}", f"{supplied}, above 2**128")
     return CometReserve(
         id=offset + 1,
-        asset=_address(words[1]),
+        asset=address_in(words[1], abi.GET_ASSET_INFO),
         symbol=symbol,
         decimals=_decimals(words[3], what),
         feed=feed,
@@ -248,10 +248,3 @@ def _decimals(scale: int, what: str) -> int:
     if scale != 10**decimals or scale > MAX_UINT64:
         raise DecodeError(what, f"scale {scale}, which is no power of ten of a token")
     return decimals
-
-
-def _address(word: int) -> str:
-    address = address_of(word.to_bytes(32, "big"))
-    if address is None:
-        raise DecodeError(abi.GET_ASSET_INFO, "a word that is no address")
-    return address

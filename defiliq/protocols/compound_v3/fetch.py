@@ -7,13 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from defiliq.chain.calldata import address_of, call_rows, calldata, packed
+from defiliq.chain.calldata import address_in, address_of, call_rows, calldata, packed
 from defiliq.chain.multicall import fetch_words, fetch_words_of
 from defiliq.chain.node import Call, Node
 from defiliq.chain.probe import probe
 from defiliq.chain.words import Words
 from defiliq.errors import CallReverted, DecodeError, NotAMarket
 from defiliq.protocols.compound_v3 import abi
+from defiliq.protocols.root import root_answer
 from defiliq.types import Block, Listing
 
 MAX_UINT8 = 255
@@ -59,12 +60,8 @@ def fetch_root(node: Node, listing: Listing, at: Block) -> tuple[str, str]:
     if comet is None:
         raise NotAMarket(listing.name, "a Compound III market", "it names no comet")
     (answer,) = node.call([Call(comet, calldata(abi.BASE))], at)
-    if isinstance(answer, CallReverted):
-        raise NotAMarket(comet, "a Comet", f"it refuses {abi.BASE}") from answer
-    if not answer:
-        seen = f"nothing there answers {abi.BASE}; there may be no contract"
-        raise NotAMarket(comet, "a Comet", seen)
-    base = address_of(answer) if len(answer) == 32 else None
+    said = root_answer(answer, comet, "a Comet", abi.BASE)
+    base = address_of(said) if len(said) == 32 else None
     if base is None:
         raise NotAMarket(comet, "a Comet", f"it answers {abi.BASE} with no address")
     return comet, base
@@ -75,10 +72,10 @@ def fetch_market(node: Node, listing: Listing, at: Block) -> RawMarket:
     comet, base = fetch_root(node, listing, at)
     plain = _fetch_plain(node, comet, at)
     assets = _fetch_assets(node, comet, plain[abi.NUM_ASSETS], at)
-    listed = [_address(words[1], f"the asset of {abi.GET_ASSET_INFO}") for words in assets]
+    listed = [address_in(words[1], f"the asset of {abi.GET_ASSET_INFO}") for words in assets]
     feeds = [
-        _address(plain[abi.BASE_FEED], abi.BASE_FEED),
-        *(_address(words[2], f"the price feed of {abi.GET_ASSET_INFO}") for words in assets),
+        address_in(plain[abi.BASE_FEED], abi.BASE_FEED),
+        *(address_in(words[2], f"the price feed of {abi.GET_ASSET_INFO}") for words in assets),
     ]
     tokens = [base, *listed]
     (totals,) = probe(node, [Call(comet, calldata(abi.TOTALS_BASIC))], at, words=abi.TOTALS_BASIC_WORDS)
@@ -164,10 +161,3 @@ def _of_comet(
 def _held(node: Node, comet: str, tokens: Sequence[str], at: Block) -> Words:
     rows = np.repeat(call_rows(abi.BALANCE_OF, packed([comet])), len(tokens), axis=0)
     return fetch_words(node, packed(list(tokens)), rows, at)
-
-
-def _address(word: int, what: str) -> str:
-    address = address_of(word.to_bytes(32, "big"))
-    if address is None:
-        raise DecodeError(what, "a word that is no address")
-    return address

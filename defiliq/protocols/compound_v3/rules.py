@@ -15,7 +15,7 @@ from defiliq.pricing.span import bend_of
 from defiliq.protocols.compound_v3.legs import Counted, counted_legs
 from defiliq.protocols.compound_v3.market import CometMarket
 from defiliq.types import NO_DEBT_FACTOR, Account, Health
-from defiliq.units import BPS, WAD, mul_div_down
+from defiliq.units import WAD, mul_div_down, share_bps
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +60,8 @@ class Rule:
             collateral_base=collateral_base,
             debt_base=debt_base,
             available_borrows_base=max(0, borrowable_base - debt_base),
-            threshold_bps=_share_bps(weighted, collateral_base),
-            ltv_bps=_share_bps(borrowable_base, collateral_base),
+            threshold_bps=share_bps(weighted, collateral_base),
+            ltv_bps=share_bps(borrowable_base, collateral_base),
             factor_wad=NO_DEBT_FACTOR if debt_base == 0 else mul_div_down(weighted, WAD, debt_base),
             liquidatable=weighted < debt_base,
             margin=weighted - debt_base,
@@ -101,10 +101,6 @@ class Rule:
         if max(ends) < -slack:
             return True
         return None
-
-
-def _share_bps(weighted: int, collateral_base: int) -> int:
-    return 0 if collateral_base == 0 else mul_div_down(weighted, BPS, collateral_base)
 
 
 def rule(account: Account, market: CometMarket) -> Rule:

@@ -15,12 +15,12 @@ import numpy as np
 from defiliq.chain.abi import encode_call
 from defiliq.chain.calldata import calldata
 from defiliq.chain.node import Call, Node, Override
-from defiliq.chain.pretend import aggregator_code, require_obedience, table_code
+from defiliq.chain.pretend import require_obedience, table_code
 from defiliq.chain.probe import number_call, probe
 from defiliq.chain.reader import READER
 from defiliq.chain.worlds import World, ask_after
 from defiliq.errors import CallReverted
-from defiliq.protocols.asking import by_world
+from defiliq.protocols.asking import by_world, moved_sources, other_time
 from defiliq.protocols.dydx_solo import abi
 from defiliq.protocols.dydx_solo.columns import account_rows
 from defiliq.protocols.dydx_solo.market import LIQUID, SoloMarket
@@ -69,7 +69,7 @@ def ask_many(node: Node, asked: Sequence[Question], spot: SoloMarket) -> list[An
     """
     if not asked:
         return []
-    require_obedience(node, spot.block, _time(asked[0].market), None)
+    require_obedience(node, spot.block, other_time(asked[0].market), None)
     statuses = _statuses(node, asked, spot)
     return by_world(asked, lambda some: _ask_batch(node, some, spot, statuses))
 
@@ -95,12 +95,7 @@ def _pretended(question: Question, spot: SoloMarket) -> dict[str, Override]:
 
     Where the question names sources, only those are moved and the chain's own oracles do the rest.
     """
-    if not question.sources:
-        return pins(question.market, spot)
-    return {
-        source: Override(code=aggregator_code(answer, decimals))
-        for source, (answer, decimals) in question.sources.items()
-    }
+    return moved_sources(question) if question.sources else pins(question.market, spot)
 
 
 def _ask_batch(
@@ -122,7 +117,7 @@ def _ask_batch(
         for one in asked
         for signature in (abi.ACCOUNT_VALUES, abi.ADJUSTED_ACCOUNT_VALUES)
     ]
-    world = World(market.block, _pretended(asked[0], spot), _time(market))
+    world = World(market.block, _pretended(asked[0], spot), other_time(market))
     answers = ask_after(node, before, questions, world, words=VALUES_WORDS)
     refusal = _refusal(market, answers[: first - 1], answers[first - 1])
     if refusal is not None:
@@ -172,7 +167,3 @@ def _statuses(node: Node, asked: Sequence[Question], spot: SoloMarket) -> dict[s
 def _account_call(market: SoloMarket, signature: str, owner: str) -> Call:
     key = np.frombuffer(market.account_key(owner), dtype=np.uint8).reshape(1, -1)
     return Call(market.solo_margin, account_rows(signature, key).tobytes())
-
-
-def _time(market: SoloMarket) -> int | None:
-    return None if market.timestamp == market.block.timestamp else market.timestamp

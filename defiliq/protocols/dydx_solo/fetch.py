@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from defiliq.chain.calldata import address_of, calldata
+from defiliq.chain.calldata import address_in, calldata
 from defiliq.chain.node import Call, Node
 from defiliq.chain.probe import number_call, probe
 from defiliq.errors import CallReverted, DecodeError, NotAMarket
 from defiliq.protocols.dydx_solo import abi
+from defiliq.protocols.root import root_answer
 from defiliq.types import Block, Listing
 
 MOST_MARKETS = 256
@@ -42,13 +43,9 @@ def fetch_root(node: Node, listing: Listing, at: Block) -> tuple[str, int]:
     if solo is None:
         raise NotAMarket(listing.name, "a dYdX Solo market", "it names no solo_margin")
     (answer,) = node.call([Call(solo, calldata(abi.NUM_MARKETS))], at)
-    if isinstance(answer, CallReverted):
-        raise NotAMarket(solo, "a Solo Margin contract", f"it refuses {abi.NUM_MARKETS}") from answer
-    if not answer:
-        seen = f"nothing there answers {abi.NUM_MARKETS}; there may be no contract"
-        raise NotAMarket(solo, "a Solo Margin contract", seen)
-    count = int.from_bytes(answer, "big")
-    if len(answer) != 32 or count > MOST_MARKETS:
+    said = root_answer(answer, solo, "a Solo Margin contract", abi.NUM_MARKETS)
+    count = int.from_bytes(said, "big")
+    if len(said) != 32 or count > MOST_MARKETS:
         seen = f"it answers {abi.NUM_MARKETS} with no number of markets"
         raise NotAMarket(solo, "a Solo Margin contract", seen)
     return solo, count
@@ -61,7 +58,7 @@ def fetch_market(node: Node, listing: Listing, at: Block) -> RawMarket:
     if risk is None:
         raise NotAMarket(solo, "a Solo Margin contract", f"it does not answer {abi.RISK_PARAMS}")
     markets = _fetch_markets(node, solo, count, at)
-    tokens = [_address(words[0], "the token") for words in markets]
+    tokens = [address_in(words[0], f"the token of {abi.MARKET}") for words in markets]
     prices = node.call([number_call(solo, abi.MARKET_PRICE, k) for k in range(count)], at)
     symbols = node.call([Call(token, calldata(abi.SYMBOL)) for token in tokens], at)
     return RawMarket(
@@ -69,7 +66,7 @@ def fetch_market(node: Node, listing: Listing, at: Block) -> RawMarket:
         risk=risk,
         markets=markets,
         tokens=tuple(tokens),
-        oracles=tuple(_address(words[6], "the price oracle") for words in markets),
+        oracles=tuple(address_in(words[6], f"the price oracle of {abi.MARKET}") for words in markets),
         indices=tuple(_of_markets(node, solo, abi.CURRENT_INDEX, count, at, words=abi.INDEX_WORDS)),
         rates=tuple(_of_markets(node, solo, abi.INTEREST_RATE, count, at)),
         prices=tuple(prices),
@@ -93,10 +90,3 @@ def _of_markets(
 ) -> list[tuple[int, ...] | None]:
     """The answers of every market to a function of its number."""
     return probe(node, [number_call(solo, signature, k) for k in range(count)], at, words=words)
-
-
-def _address(word: int, what: str) -> str:
-    address = address_of(word.to_bytes(32, "big"))
-    if address is None:
-        raise DecodeError(f"{what} of {abi.MARKET}", "a word that is no address")
-    return address

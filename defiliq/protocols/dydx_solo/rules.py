@@ -16,7 +16,7 @@ from defiliq.pricing.span import bend_of
 from defiliq.protocols.dydx_solo.legs import Counted, counted_legs, is_liquid
 from defiliq.protocols.dydx_solo.market import SoloMarket
 from defiliq.types import NO_DEBT_FACTOR, Account, Health
-from defiliq.units import BPS, WAD, mul_div_down
+from defiliq.units import WAD, mul_div_down, share_bps
 
 
 def required(borrow_value: int, margin_ratio_wad: int) -> int:
@@ -63,7 +63,7 @@ class Rule:
         needed = required(borrow_value, self.margin_ratio_wad)
         collateral_base = sum(leg.supplied * prices[leg.feed] for leg in self.legs)
         borrowable = mul_div_down(supply_value, WAD, WAD + self.margin_ratio_wad)
-        threshold_bps = 0 if collateral_base == 0 else mul_div_down(borrowable, BPS, collateral_base)
+        threshold_bps = share_bps(borrowable, collateral_base)
         return Health(
             collateral_base=collateral_base,
             debt_base=sum(leg.owed * prices[leg.feed] for leg in self.legs),
