@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import HealthCheck, event, given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from defiliq.engine.solve import find_levels
-from defiliq.errors import UnresolvedLevel
 from defiliq.pricing.driver import Driver, Move, driver_of_feeds
 from defiliq.protocols.dydx_solo import LIQUID, SoloMarket, rule
-from defiliq.types import Account, Side
+from defiliq.types import Account
 from defiliq.units import WAD
 from tests.protocols.dydx_solo.states import (
     accounts,
@@ -20,6 +18,13 @@ from tests.protocols.dydx_solo.states import (
     listed,
     markets,
     solo,
+)
+from tests.verdicts import (
+    assert_decided_at_one,
+    assert_holds_at_all,
+    assert_levels_are_nearest,
+    near_spot,
+    short_stretches,
 )
 
 MANY = settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -49,57 +54,22 @@ def test_a_verdict_over_a_stretch_holds_at_every_integer(
     scene: tuple[SoloMarket, Account, Driver], near: int, width: int, falls: bool
 ) -> None:
     market, account, driver = scene
-    law = rule(account, market)
-    start = max(driver.lowest, driver.spot - near)
-    walk = [at for at in range(start, driver.spot + width + 1) if driver.lowest <= at <= driver.highest]
-    if falls:
-        walk.reverse()
-    verdict = law.verdict_over(driver.stretch(market.prices, walk[0], walk[-1]))
-    verdicts = {law.liquidatable(driver.lead(market.prices, at)) for at in walk}
-    event(f"{verdict} where {sorted(verdicts)}")
-    if verdict is None:
-        assert len(walk) > 1
-    else:
-        assert verdicts == {verdict}
+    walk = near_spot(driver, near, width, falls=falls)
+    assert_holds_at_all(rule(account, market), market, driver, walk)
 
 
 @MANY
 @given(scenes(), st.integers(-50, 50))
 def test_a_single_integer_is_always_decided(scene: tuple[SoloMarket, Account, Driver], away: int) -> None:
     market, account, driver = scene
-    at = min(max(driver.lowest, driver.spot + away), driver.highest)
-    law = rule(account, market)
-    expected = law.liquidatable(driver.lead(market.prices, at))
-    assert law.verdict_over(driver.stretch(market.prices, at, at)) is expected
+    assert_decided_at_one(rule(account, market), market, driver, away)
 
 
 @settings(MANY, max_examples=300)
 @given(scenes())
 def test_a_level_is_the_nearest_of_all_integers(scene: tuple[SoloMarket, Account, Driver]) -> None:
-    """Every integer between spot and the level, or up to 300 of them, is safe; the level is not."""
     market, account, driver = scene
-    law = rule(account, market)
-
-    def liquidatable(at: int) -> bool:
-        return law.liquidatable(driver.lead(market.prices, at))
-
-    try:
-        found = find_levels(law, 0, market.prices, driver, most_looks=20_000)
-    except UnresolvedLevel:
-        event("only rounding decides")
-        return
-    levels = {level.side: level for level in found}
-    if any(level.outcome == "already" for level in levels.values()):
-        assert liquidatable(driver.spot)
-        return
-    sides: tuple[tuple[int, Side, int], ...] = ((-1, "long", driver.shallow), (1, "short", driver.highest))
-    for step, side, end in sides:
-        price = levels[side].price if side in levels else None
-        last = max(driver.lowest, end, driver.spot - 300) if step < 0 else min(end, driver.spot + 300)
-        if price is not None:
-            assert liquidatable(price)
-            last = max(last, price + 1) if step < 0 else min(last, price - 1)
-        assert not any(liquidatable(at) for at in range(driver.spot, last + step, step))
+    assert_levels_are_nearest(rule(account, market), market, driver)
 
 
 def test_straight_lines_decide_where_the_worst_case_does_not() -> None:
@@ -125,16 +95,10 @@ def test_margins_that_leave_their_line_by_nearly_all_they_can(premium: int, move
     reserves = [listed(k, 36, feed=k // 5, margin_premium_wad=premium) for k in range(10)]
     market = solo(reserves, [30, 30, *[1] * 8], margin_ratio_wad=WAD // 10)
     driver = driver_of_feeds("X", 30, 1, [Move(0), move])
-    told = []
+    told: list[bool | None] = []
     for owed in range(15, 120):
         law = rule(holding(*[11] * 5, *(-((owed + k) // 5) for k in range(5))), market)
-        verdicts = [law.liquidatable(driver.lead(market.prices, at)) for at in range(60)]
-        for start in range(15, 40, 3):
-            for end in range(start, start + 16):
-                verdict = law.verdict_over(driver.stretch(market.prices, start, end))
-                told.append(verdict)
-                if verdict is not None:
-                    assert set(verdicts[start : end + 1]) == {verdict}, (owed, start, end)
+        told += short_stretches(law, market, driver, range(15, 40, 3))
     assert set(told) == {True, False, None}
 
 
@@ -152,10 +116,7 @@ def test_debts_that_lose_nearly_one_each_to_their_premium(
     law = rule(holding(held, *[-owed] * 8), market)
     verdicts = [law.liquidatable(driver.lead(market.prices, at)) for at in range(60)]
     assert set(verdicts[1:]) == {True, False}
-    for start in range(5, 40):
-        for end in range(start, start + 15):
-            verdict = law.verdict_over(driver.stretch(market.prices, start, end))
-            assert verdict is None or set(verdicts[start : end + 1]) == {verdict}, (start, end)
+    short_stretches(law, market, driver, range(5, 40))
 
 
 def test_where_only_rounding_decides_the_verdict_is_not_told() -> None:
