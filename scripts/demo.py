@@ -156,14 +156,14 @@ def show_perpetuals(folder: Path) -> int:
     with serving_grpc(dydx_standin(population(USERS, 7, has_whales=False), chain_id=LOCAL_CHAIN)) as url:
         write_market_file(folder / "dydx-v4.json", url)
         demo = Demo(folder, {"market": []}, "dydx-v4.json")
-        show_whole_market(demo, "dydx-v4", "ALL/USD")
+        show_whole_market(demo, "dydx-v4", "ALL")
         demo.run(
             "positions: longs, shorts and leverage, as the chain keeps them",
             "positions", "--from", "dydx-v4.parquet", "--top", "5", "-o", "positions.csv", "--format", "text",
         )  # fmt: skip
         demo.run(
             "stress: every market falls by a fifth at once",
-            "stress", "--from", "dydx-v4.parquet", "--set", "ALL/USD=-20%", "--format", "table",
+            "stress", "--from", "dydx-v4.parquet", "--set", "ALL=-20%", "--format", "table",
         )  # fmt: skip
     return demo.failed
 

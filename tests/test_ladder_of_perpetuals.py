@@ -41,7 +41,7 @@ def test_a_short_is_sized_at_the_price_at_which_it_breaks() -> None:
 
 def test_all_markets_at_once_size_the_side_that_loses() -> None:
     """Bob is short of bitcoin and long of PEPE: where all rise, his short is what breaks him."""
-    long, short = rung("ALL/USD", ALICE), rung("ALL/USD", BOB)
+    long, short = rung("ALL", ALICE), rung("ALL", BOB)
     assert (long["side"], long["price_raw"], long["notional_usd"]) == ("long", "859106529", 51_546.39174)
     assert (short["side"], short["price_raw"], short["notional_usd"]) == ("short", "1106110720", 99_549.9648)
     assert short["price_usd"] == 1.10611072
@@ -74,7 +74,7 @@ def test_lending_has_no_positions_and_so_no_sizes() -> None:
 
 
 def test_bins_sum_sizes_outwards_from_spot() -> None:
-    bins = bin_ladder(defiliq.ladder(venue_book(), "ALL/USD"), 5.0)
+    bins = bin_ladder(defiliq.ladder(venue_book(), "ALL"), 5.0)
     assert list(bins.columns) == list(BIN_COLUMNS)
     shown = [
         (row["side"], row["outcome"], row["accounts"], row["notional_usd"], row["cumulative_notional_usd"])
@@ -99,7 +99,7 @@ def test_a_bin_without_any_size_says_none() -> None:
 
 
 def test_levels_alone_are_the_same_levels() -> None:
-    table, rungs = levels(venue_book(), "ALL/USD"), defiliq.ladder(venue_book(), "ALL/USD")
+    table, rungs = levels(venue_book(), "ALL"), defiliq.ladder(venue_book(), "ALL")
     priced = table[table["outcome"] == "price"]
     assert priced["price_raw"].tolist() == rungs[rungs["outcome"] == "price"]["price_raw"].tolist()
     assert "notional_usd" not in table.columns

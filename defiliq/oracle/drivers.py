@@ -21,9 +21,17 @@ _RATIO = re.compile(r"(\d+)/(\d+)")
 
 def drivers(market: Market) -> tuple[Driver, ...]:
     """What moves the market's prices: every input, and all of them at once where people think in that."""
-    found, joint = input_drivers(market), market.joint_driver
-    is_taken = any(driver.name.casefold() == joint.casefold() for driver in found)
-    return (*found, _joint_driver(market)) if joint and market.graph.inputs and not is_taken else found
+    found, name = input_drivers(market), joint_name(market)
+    return (*found, _joint_driver(market, name)) if name else found
+
+
+def joint_name(market: Market) -> str:
+    """What the driver of all inputs at once is called; '' where people do not think in that."""
+    name = market.joint_driver if market.graph.inputs else ""
+    taken = {quantity.name.casefold() for _, quantity in market.graph.inputs} if name else set()
+    while name.casefold() in taken:
+        name += "*"  # an oracle may call a price whatever it likes
+    return name
 
 
 def input_drivers(market: Market) -> tuple[Driver, ...]:
@@ -42,11 +50,10 @@ def input_drivers(market: Market) -> tuple[Driver, ...]:
     return tuple(sorted(moving, key=lambda driver: min(driver.feeds)))
 
 
-def _joint_driver(market: Market) -> Driver:
+def _joint_driver(market: Market, name: str) -> Driver:
     """All inputs in their present proportions (a beta of 1): 1.0 is where they stand."""
     moves = [Move(k, quantity.value, JOINT_UNIT) for k, quantity in market.graph.inputs if quantity.value > 0]
-    name, at = market.joint_driver, market.timestamp
-    return driver_of_inputs(market.graph, name, JOINT_UNIT, JOINT_UNIT, moves, at)
+    return driver_of_inputs(market.graph, name, JOINT_UNIT, JOINT_UNIT, moves, market.timestamp)
 
 
 def find_driver(market: Market, name: str, groups: Sequence[Driver] = ()) -> Driver:

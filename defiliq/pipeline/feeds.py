@@ -21,7 +21,7 @@ from defiliq.oracle.dag import (
     price_tree,
     prices,
 )
-from defiliq.oracle.drivers import find_driver, input_drivers
+from defiliq.oracle.drivers import find_driver, input_drivers, joint_name
 from defiliq.pricing.branch import Branch
 from defiliq.pricing.graph import Discount, Growing, Input
 from defiliq.types import Market
@@ -119,7 +119,7 @@ def price_trees(market: Market, drivers: Sequence[str] = ()) -> list[PriceTree]:
 def _chosen(market: Market, names: Sequence[str]) -> list[str]:
     """The drivers that a person names, as they are called; all where one of them is all at once."""
     chosen = [find_driver(market, name).name for name in names]
-    if market.joint_driver and market.joint_driver in chosen:
+    if joint_name(market) in chosen:
         return [driver.name for driver in input_drivers(market)]
     return chosen
 

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 from defiliq.errors import InputError, UnknownDriver
 from defiliq.oracle.caps import Cap, find_cap, with_cap
-from defiliq.oracle.drivers import find_driver, group_driver, input_drivers
+from defiliq.oracle.drivers import find_driver, group_driver, input_drivers, joint_name
 from defiliq.oracle.scale import power_of_ten
 from defiliq.pricing.driver import Driver
 from defiliq.types import Market
@@ -198,7 +198,7 @@ def _check_overlap(market: Market, moves: Sequence[Moved]) -> None:
     joined = [
         moved
         for moved in moves
-        if isinstance(moved.what, Driver) and (not moved.what.inputs or moved.name == market.joint_driver)
+        if isinstance(moved.what, Driver) and (not moved.what.inputs or moved.name == joint_name(market))
     ]
     for one in joined:
         for other in moves:

@@ -27,7 +27,7 @@ SEED = 7
 ONE_BY_ONE = 500
 """Subaccounts that are asked for each by its own query: no more, because it takes long."""
 SECONDS_FOR_ALL = 20
-DRIVERS = ("BTC/USD", "ALL/USD")
+DRIVERS = ("BTC/USD", "ALL")
 
 
 def bench_perpetuals(subaccounts: int) -> list[Report]:

@@ -20,7 +20,7 @@ from tests.cli.dydx_chain import CHAIN_ID, HEIGHT, WAYS, Place, held, names, pla
 from tests.dydx.population import owner
 from tests.test_ladder import SPEC
 
-LEVELS = {"ETH/USD": {"short": 5}, "ALL/USD": {"long": 21, "short": 36}}
+LEVELS = {"ETH/USD": {"short": 5}, "ALL": {"long": 21, "short": 36}}
 """How many the seeded subaccounts have."""
 
 
@@ -73,11 +73,11 @@ def test_the_snapshot_is_the_chain_and_all_commands_take_it(
     assert list(one.accounts()) == list(other.accounts())
     for command in (
         ["scan"],
-        ["ladder", "--driver", "ALL/USD"],
+        ["ladder", "--driver", "ALL"],
         ["positions"],
         ["position", names()[0]],
         ["feeds"],
-        ["stress", "--set", "ALL/USD=-5%"],
+        ["stress", "--set", "ALL=-5%"],
     ):
         told = run(*command, *place.options, "--format", "json")
         assert told[0] == 0, command
@@ -111,7 +111,7 @@ def test_ladder_of_every_driver_sides_and_bins(run: Run, kept: Path) -> None:
     code, out, err = run("ladder", "--from", kept)
     assert code == 0
     every = rows(out)
-    assert {"BTC/USD", "ETH/USD", "ALL/USD"} <= set(every["driver"])
+    assert {"BTC/USD", "ETH/USD", "ALL"} <= set(every["driver"])
     assert "an account counts once per driver" in err
     for side in ("long", "short"):
         _, out, _ = run("ladder", "--from", kept, "--side", side)
@@ -119,10 +119,10 @@ def test_ladder_of_every_driver_sides_and_bins(run: Run, kept: Path) -> None:
         assert set(one["side"]) == {side}
         wanted = every[(every["side"] == side) & (every["outcome"] == "price")]
         assert one[one["outcome"] == "price"]["account"].tolist() == wanted["account"].tolist()
-    code, out, _ = run("ladder", "--from", kept, "--driver", "ALL/USD", "--bin", "5%")
+    code, out, _ = run("ladder", "--from", kept, "--driver", "ALL", "--bin", "5%")
     bins = rows(out)
     assert (code, list(bins.columns)) == (0, list(BIN_COLUMNS))
-    joint = every[every["driver"] == "ALL/USD"]
+    joint = every[every["driver"] == "ALL"]
     assert bins["accounts"].astype(int).sum() == len(joint)
     sizes = pd.to_numeric(joint["notional_usd"])
     assert pd.to_numeric(bins["notional_usd"]).sum() == pytest.approx(sizes.sum())
@@ -152,13 +152,13 @@ def test_ladder_and_positions_as_files(run: Run, kept: Path, tmp_path: Path, suf
 
 
 def test_the_ladder_in_words_shows_sizes(run: Run, kept: Path) -> None:
-    code, out, _ = run("ladder", "--from", kept, "--driver", "ALL/USD", "--format", "table")
+    code, out, _ = run("ladder", "--from", kept, "--driver", "ALL", "--format", "table")
     assert code == 0
     assert "1 ── spot" in out
     assert "notional $" in out
     assert (
         "notional $"
-        in run("ladder", "--from", kept, "--driver", "ALL/USD", "--bin", "5%", "--format", "table")[1]
+        in run("ladder", "--from", kept, "--driver", "ALL", "--bin", "5%", "--format", "table")[1]
     )
 
 
@@ -205,7 +205,7 @@ def test_stress(run: Run, kept: Path) -> None:
     book: Any = defiliq.load_snapshot(kept)
     market = book.market
     for move, prices in (
-        ("ALL/USD=-20%", [market.prices[0], *(price * 8 // 10 for price in market.prices[1:])]),
+        ("ALL=-20%", [market.prices[0], *(price * 8 // 10 for price in market.prices[1:])]),
         ("*/USD=-20%", [market.prices[0], *(price * 8 // 10 for price in market.prices[1:])]),
         ("BTC/USD=+10%", [market.prices[0], market.prices[1] * 11 // 10, *market.prices[2:]]),
     ):
@@ -214,19 +214,19 @@ def test_stress(run: Run, kept: Path) -> None:
         there = market.at_prices(dict(enumerate(prices)))
         broken = sum(dydx_v4.health(account, there).liquidatable for account in book.accounts())
         assert (code, total["liquidatable_accounts"]) == (0, broken)
-    code, out, _ = run("stress", "--from", kept, "--set", "ALL/USD=-20%", "--format", "table")
-    assert "ALL/USD: 1 -> 0.8 (-20%)" in out
+    code, out, _ = run("stress", "--from", kept, "--set", "ALL=-20%", "--format", "table")
+    assert "ALL: 1 -> 0.8 (-20%)" in out
     _, out, _ = run(
-        "stress", "--from", kept, "--set", "ALL/USD=-50%", "--curve", "--steps", "2", "--format", "csv"
+        "stress", "--from", kept, "--set", "ALL=-50%", "--curve", "--steps", "2", "--format", "csv"
     )
     assert len(rows(out)) == 3
 
 
 def test_all_and_one_of_them_cannot_move_at_once(run: Run, kept: Path) -> None:
-    code, out, err = run("stress", "--from", kept, "--set", "ALL/USD=-5%", "--set", "BTC/USD=+1%")
+    code, out, err = run("stress", "--from", kept, "--set", "ALL=-5%", "--set", "BTC/USD=+1%")
     assert (code, out) == (2, "")
-    assert "Error: ALL/USD and BTC/USD both move BTC-USD. Leave it out of one of them.\n" in err
-    code, _, err = run("stress", "--from", kept, "--set", "ALL/USD=-5%", "--set", "*/USD=+1%")
+    assert "Error: ALL and BTC/USD both move BTC-USD. Leave it out of one of them.\n" in err
+    code, _, err = run("stress", "--from", kept, "--set", "ALL=-5%", "--set", "*/USD=+1%")
     assert code == 2
     assert "both move" in err
 

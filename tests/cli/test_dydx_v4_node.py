@@ -226,4 +226,4 @@ def test_a_chain_without_anybody_is_complete(run: Run, tmp_path: Path) -> None:
         for command in ("scan", "ladder", "positions", "feeds"):
             assert run(command, *place.options)[0] == 0, command
         assert run("verify", *place.options, "--levels")[0] == 0
-        assert run("stress", *place.options, "--set", "ALL/USD=-50%")[0] == 0
+        assert run("stress", *place.options, "--set", "ALL=-50%")[0] == 0

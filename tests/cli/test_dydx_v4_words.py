@@ -45,7 +45,7 @@ def test_json_holds_all_of_it(run: Run, tmp_path: Path) -> None:
     assert [leg["is_position"] for leg in about["legs"]] == [False, True, True]
     assert about["health"]["health_factor"] == "4.604051565377532228"
     assert {level["driver"]: level["side"] for level in about["levels"] if level["outcome"] == "price"} == {
-        "ALL/USD": "short",
+        "ALL": "short",
         "BTC/USD": "short",
     }
     assert about["eta"]["outcome"] == "never"

@@ -1,4 +1,4 @@
-"""ALL/USD: every oracle price of a venue in its present proportion, 1.0 where they stand."""
+"""ALL: every oracle price of a venue in its present proportion, 1.0 where they stand."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from tests.venue import venue
 
 
 def test_it_comes_last_and_only_where_people_think_in_it() -> None:
-    assert [driver.name for driver in drivers(venue())] == ["BTC/USD", "PEPE/USD", "ALL/USD"]
+    assert [driver.name for driver in drivers(venue())] == ["BTC/USD", "PEPE/USD", "ALL"]
     assert [driver.name for driver in input_drivers(venue())] == ["BTC/USD", "PEPE/USD"]
     for lending in (market(), graph_market()):
         assert drivers(lending) == input_drivers(lending)
-        assert "ALL/USD" not in [driver.name for driver in drivers(lending)]
+        assert "ALL" not in [driver.name for driver in drivers(lending)]
 
 
 def test_at_one_every_price_is_as_it_stands() -> None:
     book = read_from(dydx_standin(population(5)))
     at = book.market
     joint = drivers(at)[-1]
-    assert (joint.name, joint.spot, joint.unit) == ("ALL/USD", JOINT_UNIT, JOINT_UNIT)
+    assert (joint.name, joint.spot, joint.unit) == ("ALL", JOINT_UNIT, JOINT_UNIT)
     assert joint.feeds == set(range(1, len(at.prices))), "all but USDC, which is fixed"
     assert joint.prices(JOINT_UNIT) == dict(enumerate(at.prices[1:], start=1))
     assert at.at_prices(joint.prices(JOINT_UNIT)).prices == at.prices
@@ -73,13 +73,13 @@ def test_a_price_of_one_billion_is_the_driver_itself() -> None:
     assert joint.prices(77)[1] == 77
 
 
-@pytest.mark.parametrize("name", ["ALL/USD", "all/usd", "  All/USD "])
+@pytest.mark.parametrize("name", ["ALL", "all", "  All "])
 def test_it_is_found_by_its_name(name: str) -> None:
     assert find_driver(venue(), name) == drivers(venue())[-1]
 
 
 def test_it_does_not_make_other_names_ambiguous() -> None:
-    """A symbol, a source or a pair means the market's own driver, though ALL/USD moves it too."""
+    """A symbol, a source or a pair means the market's own driver, though ALL moves it too."""
     own = drivers(venue())[0]
     for name in ("BTC/USD", "BTC-USD", "market/0", "btc-usd/usd"):
         assert find_driver(venue(), name) == own
@@ -87,8 +87,8 @@ def test_it_does_not_make_other_names_ambiguous() -> None:
         find_driver(venue(), "USDC")
 
 
-@pytest.mark.parametrize("pair", ["ALL/USD", "All/USD"])
-def test_a_pair_that_is_called_so_is_kept_instead(pair: str) -> None:
+@pytest.mark.parametrize("pair", ["ALL", "All"])
+def test_where_a_pair_is_called_so_it_is_called_otherwise(pair: str) -> None:
     """Two drivers of one name could not be told apart on a ladder."""
     plain = venue()
     graph = replace(
@@ -99,18 +99,19 @@ def test_a_pair_that_is_called_so_is_kept_instead(pair: str) -> None:
         ),
     )
     at = replace(plain, graph=graph)
-    assert [driver.name for driver in drivers(at)] == ["BTC/USD", pair]
-    for name in ("ALL/USD", "PEPE-USD", "market/1"):
+    assert [driver.name for driver in drivers(at)] == ["BTC/USD", pair, "ALL*"]
+    assert find_driver(at, "ALL*").feeds == {1, 2}
+    for name in ("ALL", "PEPE-USD", "market/1"):
         assert find_driver(at, name).feeds == {2}
 
 
 def test_an_unknown_name_lists_it_too() -> None:
     with pytest.raises(UnknownDriver) as caught:
-        find_driver(venue(), "ALL")
-    assert "ALL/USD" in str(caught.value)
+        find_driver(venue(), "ALLE")
+    assert "Drivers: ALL," in str(caught.value)
 
 
-@pytest.mark.parametrize("name", ["ALL/USD", "all/usd", "BTC/USD"])
+@pytest.mark.parametrize("name", ["ALL", "all", "BTC/USD"])
 def test_a_group_cannot_take_its_name(name: str) -> None:
     with pytest.raises(InputError, match="is a driver already"):
         group_driver(venue(), f"{name}=BTC-USD,PEPE-USD")

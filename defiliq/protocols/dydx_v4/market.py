@@ -85,7 +85,7 @@ class DydxMarket(Market):
     """The chain's perpetuals at one height. `reserves[0]` is USDC, the perpetuals follow in their order."""
 
     account_bytes: ClassVar[int] = OWNER_BYTES + NUMBER_BYTES
-    joint_driver: ClassVar[str] = "ALL/USD"
+    joint_driver: ClassVar[str] = "ALL"
     unforeseen: ClassVar[str] = "funding"
 
     reserves: tuple[Perpetual, ...]

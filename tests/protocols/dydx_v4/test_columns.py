@@ -127,9 +127,9 @@ def real_scenes(draw: st.DrawFn) -> Scene:
 
 
 def billionths(market: DydxMarket) -> st.SearchStrategy[Driver]:
-    """All together, as `ALL/USD` moves them: 10**9 is where they stand."""
+    """All together, as `ALL` moves them: 10**9 is where they stand."""
     moves = [Move(feed, price, 10**9) for feed, price in enumerate(market.prices) if feed]
-    return st.just(driver_of_feeds("ALL/USD", 10**9, 10**9, moves))
+    return st.just(driver_of_feeds("ALL", 10**9, 10**9, moves))
 
 
 @settings(SCENES, max_examples=500)
@@ -213,7 +213,7 @@ BITCOIN = chain(
     [perpetual(1, atomic_resolution=-10, exponent=-5, initial_margin_ppm=20_000)],
     [2868819524],
 )
-JOINT = driver_of_feeds("ALL/USD", 10**9, 10**9, [Move(1, 2868819524, 10**9)])
+JOINT = driver_of_feeds("ALL", 10**9, 10**9, [Move(1, 2868819524, 10**9)])
 
 
 @pytest.mark.parametrize("usdc", [-3, -2, -1])
@@ -227,7 +227,7 @@ def test_joint_drivers_that_jump_from_nothing_to_more_than_1(size: int, usdc: in
     market = chain(
         [perpetual(1, atomic_resolution=-10, exponent=-5, initial_margin_ppm=20_000)], [2868819524]
     )
-    driver = driver_of_feeds("ALL/USD", 10**9, 10**9, [Move(1, 2868819524, 10**9)])
+    driver = driver_of_feeds("ALL", 10**9, 10**9, [Move(1, 2868819524, 10**9)])
     assert_as_the_law(market, holding(usdc, size), driver)
 
 
@@ -235,7 +235,7 @@ def test_the_lowest_integer_of_a_joint_driver_is_for_the_law() -> None:
     market = chain(
         [perpetual(1, atomic_resolution=-10, exponent=-5, initial_margin_ppm=20_000)], [2868819524]
     )
-    driver = driver_of_feeds("ALL/USD", 10**9, 10**9, [Move(1, 2868819524, 10**9)])
+    driver = driver_of_feeds("ALL", 10**9, 10**9, [Move(1, 2868819524, 10**9)])
     account = holding(-1, 450_000_000)
     law = rule(account, market)
     assert law.margin(driver.lead(market.prices, 1)) < 0

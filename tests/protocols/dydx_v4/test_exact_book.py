@@ -28,7 +28,7 @@ from tests.dydx.standin import dydx_standin
 from tests.protocols.dydx_v4.stage import assert_same_book, decoded, name_of, read_from
 
 COUNT = 20_000
-JOINT = "ALL/USD"
+JOINT = "ALL"
 JOINT_UNIT = 10**9
 SAMPLED = 20
 """Prices at which an account that never breaks is judged, besides the ends."""

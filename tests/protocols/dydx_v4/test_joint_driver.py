@@ -19,7 +19,7 @@ from tests.protocols.dydx_v4.states import chain, holding, perpetual
 
 FINE = 10**9
 SPOT = 10**9
-"""Of ALL/USD."""
+"""Of ALL."""
 
 
 def market(*prices: int) -> DydxMarket:
@@ -34,7 +34,7 @@ def market(*prices: int) -> DydxMarket:
 def solved(at: DydxMarket, *accounts: Account, include_never: bool = False) -> Solved:
     """Their levels on the joint driver."""
     named = [replace(account, owner=f"{owner(k)}/0") for k, account in enumerate(accounts)]
-    joint = find_driver(at, "ALL/USD")
+    joint = find_driver(at, "ALL")
     return solve_book(Book.build(at, named), [joint], include_never=include_never)
 
 
@@ -55,7 +55,7 @@ def test_a_coarse_price_holds_up_nobody_who_has_none_of_it(coarse: Sequence[int]
     found = solved(at, borrower)
     assert found.unresolved == ()
     (level,) = found.levels
-    assert (level.side, level.driver.name) == ("long", "ALL/USD")
+    assert (level.side, level.driver.name) == ("long", "ALL")
     assert level.price is not None
     law = rule(borrower, at)
     assert law.liquidatable(prices_at(at, level.price))
@@ -79,8 +79,8 @@ def test_whom_a_vanished_price_may_break_is_not_said_to_be_safe() -> None:
     holder = holding(-FINE, 10, 5)
     hedged = holding(FINE, 10, -5)
     found = solved(at, holder, hedged, include_never=True)
-    assert found.unresolved == ((f"{owner(0)}/0", "ALL/USD"),)
-    assert found.never == {"ALL/USD": 1}
+    assert found.unresolved == ((f"{owner(0)}/0", "ALL"),)
+    assert found.never == {"ALL": 1}
     assert [(level.account, level.outcome) for level in found.levels] == [(1, "never")]
     beyond = prices_at(at, 10**8)
     assert beyond == [10**6, 10**8, 0]
