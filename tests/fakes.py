@@ -11,15 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from defiliq.book import Book
-from defiliq.chain.node import Call, LogFilter, Logs, Override
+from defiliq.chain.node import LogFilter, Logs
 from defiliq.errors import BlockNotFound, CallReverted, MissingPrice, NodeUnreachable, NotAMarket
 from defiliq.protocols import aave_v3
 from defiliq.protocols.aave_v3.market import AaveMarket
 from defiliq.types import Block, Listing, Question, checksum
 from tests.builders import BLOCK, address
+from tests.nodes import SilentNode
 
 
-class FakeNode:
+class FakeNode(SilentNode):
     """A chain of `head` blocks, finalized up to `finalized`; one Borrow per block from block 10 on.
 
     Logs after `breaks_after` can't be had.
@@ -43,20 +44,6 @@ class FakeNode:
         if number == BLOCK.number:
             return replace(BLOCK, chain_id=self.chain_id)
         return Block(self.chain_id, number, "0x" + f"{number:064x}", BLOCK.timestamp + 12 * (number - 120))
-
-    def call(
-        self,
-        calls: Sequence[Call],
-        at: Block,
-        *,
-        overrides: Mapping[str, Override] | None = None,
-        timestamp: int | None = None,
-        number: int | None = None,
-    ) -> list[bytes | CallReverted]:
-        raise AssertionError("the fake protocol asks nothing")
-
-    def storage(self, asked: Sequence[tuple[str, int]], at: Block) -> list[int]:
-        raise AssertionError("nothing here reads storage")
 
     def logs(self, wanted: LogFilter, first: int, last: int) -> Logs:
         if last > self.breaks_after:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from defiliq.chain.aggregate import AGGREGATE3, decode_aggregate, encode_aggregate
 from defiliq.chain.multicall import MULTICALL3, Words, fetch_words
-from defiliq.chain.node import Call, LogFilter, Logs, Override
+from defiliq.chain.node import Call, Override
 from defiliq.chain.reader import READER, decode_rows, encode_rows
 from defiliq.errors import (
     BadResponse,
@@ -29,6 +29,7 @@ from defiliq.errors import (
     TooLarge,
 )
 from defiliq.types import Block
+from tests.nodes import SilentNode
 
 AT = Block(1, 1_000, "0x" + "11" * 32, 12_000)
 Bytes = NDArray[np.uint8]
@@ -125,7 +126,7 @@ def test_a_short_answer_is_refused(answer: bytes) -> None:
 
 
 @dataclass
-class Chain:
+class Chain(SilentNode):
     """A node whose contracts answer a function of their calldata, behind limits of gas and of kindness."""
 
     way: str = "reader"
@@ -147,12 +148,6 @@ class Chain:
     label: str = "test"
 
     def block(self, tag: int | str) -> Block:
-        raise NotImplementedError
-
-    def storage(self, asked: Sequence[tuple[str, int]], at: Block) -> list[int]:
-        raise AssertionError("nothing here reads storage")
-
-    def logs(self, wanted: LogFilter, first: int, last: int) -> Logs:
         raise NotImplementedError
 
     def call(

@@ -11,7 +11,7 @@ from eth_utils.crypto import keccak
 
 from defiliq.chain.abi import encode_call
 from defiliq.chain.evm import EvmNode, connect
-from defiliq.chain.node import Call, LogFilter, Logs, Override, answered
+from defiliq.chain.node import Call, Override, answered
 from defiliq.chain.pretend import PROBE, PROBE_CODE, constant_code, require_obedience, table_code
 from defiliq.chain.slots import fetch_slots
 from defiliq.chain.words import Bytes
@@ -19,6 +19,7 @@ from defiliq.chain.worlds import MOST_QUESTIONS, World, ask_after
 from defiliq.errors import BadResponse, CallReverted, RpcError
 from defiliq.types import Block
 from tests.lab import Lab
+from tests.nodes import PassingNode
 
 pytestmark = pytest.mark.lab
 
@@ -35,28 +36,14 @@ def node(lab_v36: Lab) -> Iterator[EvmNode]:
 
 
 @dataclass
-class Reluctant:
+class Reluctant(PassingNode):
     """A node that refuses overrides, or takes them and ignores them."""
 
-    inner: EvmNode
     refuses: bool
-
-    @property
-    def chain_id(self) -> int:
-        return self.inner.chain_id
 
     @property
     def label(self) -> str:
         return "reluctant"
-
-    def block(self, tag: int | str) -> Block:
-        return self.inner.block(tag)
-
-    def logs(self, wanted: LogFilter, first: int, last: int) -> Logs:
-        return self.inner.logs(wanted, first, last)
-
-    def storage(self, asked: Sequence[tuple[str, int]], at: Block) -> list[int]:
-        return self.inner.storage(asked, at)
 
     def call(
         self,
@@ -69,7 +56,7 @@ class Reluctant:
     ) -> list[bytes | CallReverted]:
         if overrides is not None and self.refuses:
             raise RpcError("eth_call", -32602, "too many arguments, want at most 2")
-        return self.inner.call(calls, at)
+        return self.node.call(calls, at)
 
 
 def packed(addresses: Sequence[str]) -> Bytes:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from defiliq.chain.node import Call, LogFilter, Logs, Override
-from defiliq.errors import BlockNotFound, CallReverted, NodeUnreachable
+from defiliq.chain.node import LogFilter, Logs
+from defiliq.errors import BlockNotFound, NodeUnreachable
 from defiliq.types import Block
+from tests.nodes import SilentNode
 
 CHAIN_ID = 31337
 WANTED = LogFilter(("0x" + "11" * 20,), (b"\x22" * 32,))
@@ -26,7 +26,7 @@ def owner_of(logs: Logs) -> NDArray[np.uint8]:
 
 
 @dataclass
-class FakeChain:
+class FakeChain(SilentNode):
     """Implements Node. `fork` says from which block on the hashes differ."""
 
     head: int
@@ -51,20 +51,6 @@ class FakeChain:
             raise BlockNotFound(str(tag), self.head)
         side = "b" if number >= self.fork else "a"
         return Block(CHAIN_ID, number, f"0x{side}{number:063x}", 1_700_000_000 + number)
-
-    def call(
-        self,
-        calls: Sequence[Call],
-        at: Block,
-        *,
-        overrides: Mapping[str, Override] | None = None,
-        timestamp: int | None = None,
-        number: int | None = None,
-    ) -> list[bytes | CallReverted]:
-        raise AssertionError("discovery makes no calls")
-
-    def storage(self, asked: Sequence[tuple[str, int]], at: Block) -> list[int]:
-        raise AssertionError("nothing here reads storage")
 
     def logs(self, wanted: LogFilter, first: int, last: int) -> Logs:
         assert wanted == WANTED

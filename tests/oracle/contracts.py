@@ -10,7 +10,7 @@ from eth_abi.abi import decode, encode
 from eth_utils.crypto import keccak
 
 from defiliq.chain.aggregate import AGGREGATE3, MULTICALL3
-from defiliq.chain.node import Call, LogFilter, Logs, Override
+from defiliq.chain.node import Call, Override
 from defiliq.errors import CallReverted, RpcError
 from defiliq.oracle.compose import Quote
 from defiliq.oracle.resolve import resolve
@@ -18,6 +18,7 @@ from defiliq.oracle.survey import LATEST_ANSWER, LATEST_ROUND
 from defiliq.pricing.graph import PriceGraph
 from defiliq.types import Block, ChainId, Feed
 from tests.builders import BLOCK, NOW, address
+from tests.nodes import SilentNode
 
 Answer: TypeAlias = int | str | bytes | tuple[int, ...]
 Getters: TypeAlias = dict[str, Answer]
@@ -38,7 +39,7 @@ def raw(answer: Answer) -> bytes:
 
 
 @dataclass
-class Chain:
+class Chain(SilentNode):
     """Contracts by address; each maps 'name' or 'name(argument)' to its answer. All else reverts."""
 
     contracts: dict[str, Getters] = field(default_factory=dict)
@@ -62,12 +63,6 @@ class Chain:
 
     def block(self, tag: int | str) -> Block:
         return BLOCK
-
-    def storage(self, asked: Sequence[tuple[str, int]], at: Block) -> list[int]:
-        raise AssertionError("nothing here reads storage")
-
-    def logs(self, wanted: LogFilter, first: int, last: int) -> Logs:
-        raise AssertionError("feeds are asked, not searched")
 
     def call(
         self,

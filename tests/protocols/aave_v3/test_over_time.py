@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from fractions import Fraction as Exact
-
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from defiliq.pricing.span import Span
+from defiliq.protocols import aave_v3
 from defiliq.protocols.aave_v3 import rule, rule_over_time
 from defiliq.protocols.aave_v3.accrual import (
     compounded_binomial,
@@ -28,19 +27,16 @@ from defiliq.types import Account, StableDebt
 from defiliq.units import RAY
 from tests.builders import NOW, plain_reserve
 from tests.protocols.aave_v3.moments import STEEP, moments
+from tests.verdicts import assert_holds_at_seconds, assert_spans
 
 MANY = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 RATES = st.one_of(STEEP, st.integers(0, 4 * RAY))
 
 
 def holds(span: Span, values: list[int]) -> None:
-    """All that a span says is true of the values on the way, first to last."""
-    assert (span.start, span.end) == (values[0], values[-1])
+    """All that a span says is true of the values on the way, which never fall."""
     assert values == sorted(values)
-    for k, value in enumerate(values):
-        line = span.start + Exact(k, max(1, len(values) - 1)) * (span.end - span.start)
-        assert span.low <= value <= span.high
-        assert abs(value - line) <= span.bend
+    assert_spans(span, values)
 
 
 @MANY
@@ -102,10 +98,4 @@ def test_at_one_second_it_is_the_law(scene: tuple[AaveMarket, Account], later: i
 def test_a_verdict_over_seconds_holds_at_each_of_them(
     scene: tuple[AaveMarket, Account], later: int, width: int
 ) -> None:
-    market, account = scene
-    over_time = rule_over_time(account, market)
-    walk = range(market.timestamp + later, market.timestamp + later + width + 1)
-    verdict = over_time.verdict_over(walk[0], walk[-1])
-    if verdict is not None:
-        for there in map(market.at_time, walk):
-            assert rule(account, there).liquidatable(there.prices) is verdict
+    assert_holds_at_seconds(aave_v3, *scene, later, width)

@@ -10,10 +10,11 @@ from eth_abi.abi import encode
 
 from defiliq.chain.evm import EvmNode
 from defiliq.chain.multicall import MULTICALL3, READER
-from defiliq.chain.node import Call, LogFilter, Logs, Override
+from defiliq.chain.node import Call, Override
 from defiliq.errors import CallReverted, DecodeError, NotAMarket, UnsupportedReserve
 from defiliq.protocols.aave_v3 import abi, read, read_market
 from defiliq.types import Block
+from tests.nodes import PassingNode
 from tests.protocols.aave_v3.conftest import Scene
 
 pytestmark = pytest.mark.lab
@@ -23,29 +24,16 @@ Lie: TypeAlias = bytes | Callable[[bytes | CallReverted], bytes] | None
 """What is said instead: an answer, a change of the true one, or a refusal."""
 
 
-class Lying:
+class Lying(PassingNode):
     """The lab's node without any way of asking in bulk, and with some functions answered by us."""
 
     def __init__(self, node: EvmNode, lies: Mapping[str, Lie]) -> None:
-        self._node = node
+        super().__init__(node)
         self._lies = {abi.keccak(name)[:4]: answer for name, answer in lies.items()}
-
-    @property
-    def chain_id(self) -> int:
-        return self._node.chain_id
 
     @property
     def label(self) -> str:
         return "lying"
-
-    def block(self, tag: int | str) -> Block:
-        return self._node.block(tag)
-
-    def storage(self, asked: Sequence[tuple[str, int]], at: Block) -> list[int]:
-        return self._node.storage(asked, at)
-
-    def logs(self, wanted: LogFilter, first: int, last: int) -> Logs:
-        return self._node.logs(wanted, first, last)
 
     def call(
         self,
@@ -56,7 +44,7 @@ class Lying:
         timestamp: int | None = None,
         number: int | None = None,
     ) -> list[bytes | CallReverted]:
-        honest = self._node.call(calls, at, overrides=overrides, timestamp=timestamp, number=number)
+        honest = self.node.call(calls, at, overrides=overrides, timestamp=timestamp, number=number)
         return [self._said(call, answer) for call, answer in zip(calls, honest, strict=True)]
 
     def _said(self, call: Call, honest: bytes | CallReverted) -> bytes | CallReverted:

@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 from eth_abi.abi import encode
 
 from defiliq.chain.calldata import calldata
-from defiliq.chain.node import Call, LogFilter, Logs, Override
+from defiliq.chain.node import Call, Override
 from defiliq.errors import CallReverted, RpcError
 from defiliq.protocols.compound_v2 import abi
 from defiliq.types import Block, ChainId, Listing
 from tests.builders import BLOCK, address
+from tests.nodes import SilentNode
 
 WAD = 10**18
 COMPTROLLER, ORACLE = address(0xC0), address(0x0A)
@@ -20,7 +21,7 @@ LISTING = Listing("compound-v2", "Fork", BLOCK.chain_id, 0, {"comptroller": COMP
 
 
 @dataclass
-class Contracts:
+class Contracts(SilentNode):
     """Contracts by address and calldata; all else reverts, and no override is taken."""
 
     answers: dict[tuple[str, bytes], bytes] = field(default_factory=dict)
@@ -64,9 +65,6 @@ class Contracts:
 
     def storage(self, asked: Sequence[tuple[str, int]], at: Block) -> list[int]:
         return [self.words.get((contract.lower(), slot), 0) for contract, slot in asked]
-
-    def logs(self, wanted: LogFilter, first: int, last: int) -> Logs:
-        raise AssertionError("nothing here searches logs")
 
 
 def fork(*symbols: str, clock: str = "timestamp", decimals: int = 18) -> Contracts:

@@ -6,29 +6,24 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
-from defiliq.chain.evm import EvmNode
-from defiliq.chain.node import Call, LogFilter, Logs, Override
+from defiliq.chain.node import Call, Override
 from defiliq.errors import CallReverted, RpcError
 from defiliq.types import Block
+from tests.nodes import PassingNode
 
 Overrides: TypeAlias = Literal["refused", "ignored", "of state alone"]
 
 
 @dataclass
-class Refusing:
+class Refusing(PassingNode):
     """The lab's node without overrides, or with a chain that changes while it is read."""
 
-    node: EvmNode
     overrides: Overrides = "refused"
     changes_after: int | None = None
     """After so many questions, blocks have another hash."""
     answers_at: Block | None = None
     """The block that all questions are answered at, whichever they name."""
     asked: int = field(default=0)
-
-    @property
-    def chain_id(self) -> int:
-        return self.node.chain_id
 
     @property
     def label(self) -> str:
@@ -56,9 +51,3 @@ class Refusing:
         return self.node.call(
             calls, where, overrides=overrides if self.overrides == "of state alone" else None
         )
-
-    def storage(self, asked: Sequence[tuple[str, int]], at: Block) -> list[int]:
-        return self.node.storage(asked, at)
-
-    def logs(self, wanted: LogFilter, first: int, last: int) -> Logs:
-        return self.node.logs(wanted, first, last)

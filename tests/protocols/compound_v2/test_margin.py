@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
@@ -10,11 +11,11 @@ from hypothesis import strategies as st
 
 from defiliq.book import Book
 from defiliq.engine.bulk import crossings, prepare
-from defiliq.engine.screen import LIQUIDATABLE, SAFE, UNCLEAR, liquidatable, screen
-from defiliq.engine.solve import find_levels
+from defiliq.engine.screen import LIQUIDATABLE, SAFE, UNCLEAR
 from defiliq.engine.sweep import NEVER
 from defiliq.errors import UnresolvedLevel
 from defiliq.pricing.driver import Move, driver_of_feeds
+from defiliq.protocols import compound_v2
 from defiliq.protocols.compound_v2.margin import margin, values
 from defiliq.protocols.compound_v2.market import CompoundMarket
 from defiliq.protocols.compound_v2.rules import rule
@@ -30,21 +31,9 @@ from tests.protocols.compound_v2.states import (
     markets,
     with_debt_at_the_edge,
 )
+from tests.screening import assert_screen_agrees_at_levels, screened
 
 SCENES = settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-
-
-def verdicts_of(book: Book[CompoundMarket]) -> list[int]:
-    """The screen's verdicts, none of which the law contradicts."""
-    prices = book.market.prices
-    rules = [rule(book.account(i), book.market) for i in range(len(book))]
-    law = np.array([law.liquidatable(prices) for law in rules], dtype=np.bool_)
-    terms = margin(book)
-    verdicts = screen(terms, prices)
-    assert not (law & (verdicts == SAFE)).any()
-    assert not (~law & (verdicts == LIQUIDATABLE)).any()
-    assert (liquidatable(terms, prices, rules.__getitem__) == law).all()
-    return list(verdicts)
 
 
 @st.composite
@@ -62,7 +51,7 @@ def scenes(draw: st.DrawFn) -> tuple[CompoundMarket, list[Account]]:
 @given(scenes())
 def test_the_screen_never_contradicts_the_law(scene: tuple[CompoundMarket, list[Account]]) -> None:
     market, rows = scene
-    verdicts_of(Book.build(market, rows))
+    screened(compound_v2, Book.build(market, rows))
 
 
 @SCENES
@@ -73,7 +62,7 @@ def test_one_base_unit_around_the_edge(data: st.DataObject, usual: bool) -> None
     account = data.draw(accounts(market, USUAL_AMOUNTS if usual else COARSE_AMOUNTS))
     at = data.draw(st.integers(0, len(account.legs) - 1))
     rows = [with_debt_at_the_edge(account, market, at, off) for off in range(-3, 4)]
-    verdicts_of(Book.build(market, rows))
+    screened(compound_v2, Book.build(market, rows))
 
 
 @settings(SCENES, max_examples=100)
@@ -85,15 +74,8 @@ def test_at_the_exact_boundary_the_law_decides(data: st.DataObject) -> None:
     feed = data.draw(st.integers(0, len(market.feeds) - 1))
     driver = driver_of_feeds("drawn", market.prices[feed], 1, (Move(feed),))
     driver = replace(driver, highest=min(driver.highest, 4 * driver.spot))
-    try:
-        levels = find_levels(rule(account, market), 0, market.prices, driver)
-    except UnresolvedLevel:
-        return  # collateral and debt cancel, and only rounding decides
-    for level in levels:
-        if level.outcome == "price" and level.price is not None:
-            for off in (-2, -1, 0, 1, 2):
-                if level.price + off > 0:
-                    verdicts_of(Book.build(market.at_prices({feed: level.price + off}), [account]))
+    with suppress(UnresolvedLevel):  # collateral and debt cancel, and only rounding decides
+        assert_screen_agrees_at_levels(compound_v2, market, account, driver)
 
 
 @SCENES
@@ -135,7 +117,7 @@ def test_the_screen_is_sure_of_whatever_is_not_near() -> None:
         owner(supply, holds(2, 0, 1, entered=False)),
     ]
     expected = [UNCLEAR, SAFE, LIQUIDATABLE, LIQUIDATABLE, SAFE, SAFE, SAFE, UNCLEAR, UNCLEAR]
-    assert verdicts_of(Book.build(market, rows)) == expected
+    assert screened(compound_v2, Book.build(market, rows)) == expected
     assert values(Book.build(market, rows)) is None
 
 
@@ -147,7 +129,7 @@ def test_every_collateral_value_is_cut_once() -> None:
     market = comptroller([*tenths, ctoken(6, "D")], [WAD] * 7)
     account = owner(*(holds(k, 9) for k in range(6)), holds(6, 0, 1))
     assert rule(account, market).liquidatable(market.prices)
-    assert verdicts_of(Book.build(market, [account])) == [UNCLEAR]
+    assert screened(compound_v2, Book.build(market, [account])) == [UNCLEAR]
 
 
 def test_a_debt_is_cut_to_whole_base_units_first() -> None:
@@ -159,7 +141,7 @@ def test_a_debt_is_cut_to_whole_base_units_first() -> None:
     market = comptroller(reserves, [WAD, 1000 * WAD])
     account = owner(holds(0, 1500), holds(1, 0, 1))
     assert not rule(account, market).liquidatable(market.prices)
-    assert verdicts_of(Book.build(market, [account])) == [UNCLEAR]
+    assert screened(compound_v2, Book.build(market, [account])) == [UNCLEAR]
 
 
 def test_doubles_are_not_trusted_beyond_their_digits() -> None:
@@ -171,7 +153,7 @@ def test_doubles_are_not_trusted_beyond_their_digits() -> None:
         for k in range(60)
         for off in (-1, 0, 1)
     ]
-    assert set(verdicts_of(Book.build(market, rows))) == {UNCLEAR}
+    assert set(screened(compound_v2, Book.build(market, rows))) == {UNCLEAR}
 
 
 def test_lines_use_the_comptrollers_own_rounding() -> None:
@@ -180,4 +162,4 @@ def test_lines_use_the_comptrollers_own_rounding() -> None:
     market = comptroller([tiny, ctoken(1, "B")], [WAD, WAD], product_rounding="half_up")
     account = owner(holds(0, 100 * WAD), holds(1, 0, 100))
     assert not rule(account, market).liquidatable(market.prices)
-    verdicts_of(Book.build(market, [account]))
+    screened(compound_v2, Book.build(market, [account]))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from fractions import Fraction as Exact
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -12,6 +11,7 @@ from hypothesis import strategies as st
 from defiliq.errors import UnsupportedReserve
 from defiliq.pricing.graph import Growing, PriceGraph
 from defiliq.pricing.span import Span, straight
+from defiliq.protocols import compound_v2
 from defiliq.protocols.compound_v2.accrual import accrued
 from defiliq.protocols.compound_v2.market import CompoundMarket, ProductRounding
 from defiliq.protocols.compound_v2.over_time import Values, indices_over, rule_over_time, ticks_over, verdict
@@ -21,17 +21,9 @@ from defiliq.units import WAD
 from tests.builders import BLOCK, NOW
 from tests.protocols.compound_v2.ctokens import comptroller, ctoken, holds, owner
 from tests.protocols.compound_v2.moments import moments, steep_markets
+from tests.verdicts import assert_holds_at_seconds, assert_is_the_law, assert_spans
 
 MANY = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-
-
-def holds_true(span: Span, values: list[int]) -> None:
-    """All that a span says is true of the values on the way, first to last."""
-    assert (span.start, span.end) == (values[0], values[-1])
-    for k, value in enumerate(values):
-        line = span.start + Exact(k, max(1, len(values) - 1)) * (span.end - span.start)
-        assert span.low <= value <= span.high
-        assert abs(value - line) <= span.bend
 
 
 @settings(MANY, max_examples=1000)
@@ -39,12 +31,12 @@ def holds_true(span: Span, values: list[int]) -> None:
 def test_clocks_and_indices_stay_in_their_spans(market: CompoundMarket, later: int, width: int) -> None:
     walk = range(NOW + later, NOW + later + width + 1)
     ticks = [market.tick_at(at) for at in walk]
-    holds_true(ticks_over(market, walk[0], walk[-1]), ticks)
+    assert_spans(ticks_over(market, walk[0], walk[-1]), ticks)
     for reserve in market.reserves:
         now = [accrued(reserve, tick) for tick in ticks]
         spans = indices_over(market, reserve, walk[0], walk[-1])
-        holds_true(spans.exchange_rate_wad, [there.exchange_rate_wad for there in now])
-        holds_true(spans.borrow_index_wad, [there.borrow_index_wad for there in now])
+        assert_spans(spans.exchange_rate_wad, [there.exchange_rate_wad for there in now])
+        assert_spans(spans.borrow_index_wad, [there.borrow_index_wad for there in now])
 
 
 def test_an_accrual_ahead_of_the_clock_changes_nothing_until_then() -> None:
@@ -54,18 +46,13 @@ def test_an_accrual_ahead_of_the_clock_changes_nothing_until_then() -> None:
     walk = range(NOW, NOW + 8)
     indices = [accrued(ahead, market.tick_at(at)).borrow_index_wad for at in walk]
     assert indices[3] == WAD < indices[4]
-    holds_true(indices_over(market, ahead, walk[0], walk[-1]).borrow_index_wad, indices)
+    assert_spans(indices_over(market, ahead, walk[0], walk[-1]).borrow_index_wad, indices)
 
 
 @MANY
 @given(moments(), st.integers(0, 400))
 def test_at_one_second_it_is_the_law(scene: tuple[CompoundMarket, Account], later: int) -> None:
-    market, account = scene
-    there = market.at_time(market.timestamp + later)
-    over_time = rule_over_time(account, market)
-    expected = rule(account, there).health(there.prices)
-    assert over_time.health(there.timestamp) == expected
-    assert over_time.verdict_over(there.timestamp, there.timestamp) is expected.liquidatable
+    assert_is_the_law(compound_v2, *scene, later)
 
 
 @settings(MANY, max_examples=1000)
@@ -73,12 +60,7 @@ def test_at_one_second_it_is_the_law(scene: tuple[CompoundMarket, Account], late
 def test_a_verdict_over_seconds_holds_at_each_of_them(
     scene: tuple[CompoundMarket, Account], later: int, width: int
 ) -> None:
-    market, account = scene
-    walk = range(market.timestamp + later, market.timestamp + later + width + 1)
-    found = rule_over_time(account, market).verdict_over(walk[0], walk[-1])
-    if found is not None:
-        for there in map(market.at_time, walk):
-            assert rule(account, there).liquidatable(there.prices) is found
+    assert_holds_at_seconds(compound_v2, *scene, later, width)
 
 
 def test_lines_decide_where_joins_do_not() -> None:

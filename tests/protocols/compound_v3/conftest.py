@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 from defiliq.book import Book
 from defiliq.chain.calldata import packed
 from defiliq.chain.evm import EvmNode, connect
-from defiliq.chain.node import Call, LogFilter, Logs, Override
+from defiliq.chain.node import Call, Override
 from defiliq.errors import CallReverted
 from defiliq.protocols.compound_v3 import CometMarket, read
 from defiliq.types import Block, Listing
 from tests.lab import CometLab
+from tests.nodes import PassingNode
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,15 +62,8 @@ def staged(lab: CometLab, name: str) -> Iterator[Scene]:
         yield Scene(lab, name, node, listing)
 
 
-class Deaf:
+class Deaf(PassingNode):
     """A node that takes state and time overrides and ignores them."""
-
-    def __init__(self, node: EvmNode) -> None:
-        self._node = node
-        self.chain_id, self.label = node.chain_id, node.label
-
-    def block(self, tag: int | str) -> Block:
-        return self._node.block(tag)
 
     def call(
         self,
@@ -80,10 +74,4 @@ class Deaf:
         timestamp: int | None = None,
         number: int | None = None,
     ) -> list[bytes | CallReverted]:
-        return self._node.call(calls, at)
-
-    def storage(self, asked: Sequence[tuple[str, int]], at: Block) -> list[int]:
-        return self._node.storage(asked, at)
-
-    def logs(self, wanted: LogFilter, first: int, last: int) -> Logs:
-        return self._node.logs(wanted, first, last)
+        return self.node.call(calls, at)

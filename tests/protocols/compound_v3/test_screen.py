@@ -9,9 +9,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from defiliq.book import Book
-from defiliq.engine.screen import LIQUIDATABLE, SAFE, UNCLEAR, liquidatable, screen
-from defiliq.engine.solve import find_levels
+from defiliq.engine.screen import SAFE, screen
 from defiliq.pricing.driver import Move, driver_of_feeds
+from defiliq.protocols import compound_v3
 from defiliq.protocols.compound_v3 import CometMarket, margin, rule
 from tests.protocols.compound_v3.states import (
     SMALL_DECIMALS,
@@ -23,21 +23,9 @@ from tests.protocols.compound_v3.states import (
     comets,
     owing,
 )
+from tests.screening import assert_screen_agrees, assert_screen_agrees_at_levels
 
 SCENES = settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-
-
-def assert_screen_agrees(book: Book[CometMarket]) -> tuple[int, int]:
-    """Every sure verdict is the law's; how many are sure."""
-    prices = book.market.prices
-    rules = [rule(book.account(i), book.market) for i in range(len(book))]
-    law = np.array([law.liquidatable(prices) for law in rules], dtype=np.bool_)
-    terms = margin(book)
-    verdicts = screen(terms, prices)
-    assert not (law & (verdicts == SAFE)).any()
-    assert not (~law & (verdicts == LIQUIDATABLE)).any()
-    assert (liquidatable(terms, prices, rules.__getitem__) == law).all()
-    return int((verdicts != UNCLEAR).sum()), len(book)
 
 
 @st.composite
@@ -55,7 +43,7 @@ def books(draw: st.DrawFn) -> Book[CometMarket]:
 @settings(SCENES, max_examples=500)
 @given(books())
 def test_the_screen_never_contradicts_the_law(book: Book[CometMarket]) -> None:
-    assert_screen_agrees(book)
+    assert_screen_agrees(compound_v3, book)
 
 
 @SCENES
@@ -69,12 +57,7 @@ def test_at_the_exact_boundary_the_law_decides(data: st.DataObject) -> None:
     if sum(reserve.feed == feed for reserve in market.reserves) > 1 and feed == 0:
         return
     driver = driver_of_feeds("drawn", market.prices[feed], 1, (Move(feed),))
-    for level in find_levels(rule(account, market), 0, market.prices, driver):
-        if level.outcome == "price" and level.price is not None:
-            for off in (-2, -1, 0, 1, 2):
-                if level.price + off > 0:
-                    moved = market.at_prices({feed: level.price + off})
-                    assert_screen_agrees(Book.build(moved, [account]))
+    assert_screen_agrees_at_levels(compound_v3, market, account, driver)
 
 
 def test_every_rounding_lies_within_the_doubt() -> None:
@@ -83,7 +66,7 @@ def test_every_rounding_lies_within_the_doubt() -> None:
     market = comet([base_asset(18), *listed], [1] * 11)
     for owed in range(1, 25):
         book = Book.build(market, [owing(-owed * 10**18, *[2 * 10**18 - 1] * 10)])
-        sure, _ = assert_screen_agrees(book)
+        sure = assert_screen_agrees(compound_v3, book)
         assert rule(book.account(0), market).liquidatable(market.prices)
         if owed < 19:
             assert sure == 0, "the exact line says safe, and the law does not"
@@ -95,7 +78,7 @@ def test_a_debts_amount_is_doubted_by_a_token_unit() -> None:
         [base_asset(0), collateral(1, 0, liquidate_factor_wad=10**18)], [1000, 1], borrow_index=19 * 10**14
     )
     rows = [replace(owing(-1, held), owner=f"0x{held:040x}") for held in range(900, 2100, 50)]
-    assert_screen_agrees(Book.build(market, rows))
+    assert_screen_agrees(compound_v3, Book.build(market, rows))
     assert not rule(rows[2], market).liquidatable(market.prices)  # 1000 against 1000, not 1900
 
 
@@ -107,9 +90,8 @@ def test_clear_accounts_do_not_need_the_law() -> None:
         replace(owing(-int(2550 * 10**6 / factor), 10**18), owner=f"0x{k:040x}")
         for k, factor in enumerate(factors, start=1)
     ]
-    sure, count = assert_screen_agrees(Book.build(market, rows))
-    assert count == 2000
-    assert sure > 0.99 * count
+    sure = assert_screen_agrees(compound_v3, Book.build(market, rows))
+    assert sure > 0.99 * 2000
 
 
 def test_suppliers_are_safe() -> None:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-
-from eth_abi.abi import encode
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 from defiliq.chain.abi import encode_call
-from defiliq.chain.calldata import calldata
-from defiliq.chain.node import Call, LogFilter, Logs, Override
-from defiliq.errors import CallReverted, RpcError
 from defiliq.protocols.dydx_solo import abi
-from defiliq.types import Block, Listing
+from defiliq.types import Listing
 from defiliq.units import WAD
-from tests.builders import BLOCK, NOW, address
+from tests.builders import NOW, address
+from tests.nodes import REFUSAL as REFUSAL
+from tests.nodes import TableNode
+from tests.nodes import text as text
+from tests.nodes import words as words
 
 SOLO, SETTER = address(0x5010), address(0x5E77)
 WETH, USDC, DAI = address(0xA0), address(0xA1), address(0xA2)
@@ -30,21 +29,7 @@ PARS: Mapping[str, tuple[int, int, int]] = {
     STRANGER: (0, 0, 0),
 }
 LISTING = Listing("dydx-solo", "Local", 31337, 0, {"solo_margin": SOLO})
-REFUSAL = b"refused"
-"""An answer that stands for a revert without a reason."""
 RATE = 10**9
-
-Answers = dict[tuple[str, bytes], bytes | CallReverted]
-
-
-def words(*values: int | str) -> bytes:
-    """ABI words of numbers and of addresses."""
-    numbers = [int(value, 16) if isinstance(value, str) else value for value in values]
-    return b"".join(number.to_bytes(32, "big") for number in numbers)
-
-
-def text(said: str) -> bytes:
-    return encode(["string"], [said])
 
 
 def key_of(account: str) -> tuple[str, int]:
@@ -69,14 +54,8 @@ def market_words(token: str, oracle: str, **changes: int) -> bytes:
 
 
 @dataclass(slots=True)
-class FakeSolo:
-    """Implements `Node` for a contract of three markets and four accounts."""
-
-    answers: Answers = field(default_factory=dict)
-    replaced: bool = False
-    """Whether the chain has another block at the same height."""
-    label: str = "http://fake"
-    chain_id: int = 31337
+class FakeSolo(TableNode):
+    """A contract of three markets and four accounts."""
 
     def __post_init__(self) -> None:
         self.say(SOLO, words(len(TOKENS)), abi.NUM_MARKETS)
@@ -95,43 +74,6 @@ class FakeSolo:
             for k, par in enumerate(pars):
                 self.say_account(par_words(par), abi.ACCOUNT_PAR, account, k)
 
-    def say(self, to: str, answer: bytes, signature: str, *arguments: str | int) -> None:
-        """Answer a call so from now on; REFUSAL reverts."""
-        self._keep(to, calldata(signature, *arguments), answer)
-
     def say_account(self, answer: bytes, signature: str, account: str, *numbers: int) -> None:
         """Answer a call about an account so from now on."""
-        self._keep(SOLO, encode_call(signature, key_of(account), *numbers), answer)
-
-    def _keep(self, to: str, data: bytes, answer: bytes) -> None:
-        self.answers[to.lower(), data] = CallReverted(to, b"") if answer == REFUSAL else answer
-
-    def block(self, tag: int | str) -> Block:
-        if self.replaced:
-            return Block(BLOCK.chain_id, BLOCK.number, "0x" + "ee" * 32, BLOCK.timestamp)
-        return BLOCK
-
-    def call(
-        self,
-        calls: Sequence[Call],
-        at: Block,
-        *,
-        overrides: Mapping[str, Override] | None = None,
-        timestamp: int | None = None,
-        number: int | None = None,
-    ) -> list[bytes | CallReverted]:
-        if overrides:
-            raise RpcError("eth_call", -32602, "too many arguments, want at most 2")
-        return [self._answer(call) for call in calls]
-
-    def _answer(self, call: Call) -> bytes | CallReverted:
-        known = {to for to, _ in self.answers}
-        if call.to.lower() not in known:
-            return b""
-        return self.answers.get((call.to.lower(), call.data), CallReverted(call.to, b""))
-
-    def storage(self, asked: Sequence[tuple[str, int]], at: Block) -> list[int]:
-        return [0 for _ in asked]
-
-    def logs(self, wanted: LogFilter, first: int, last: int) -> Logs:
-        raise AssertionError("nothing here searches logs")
+        self.keep(SOLO, encode_call(signature, key_of(account), *numbers), answer)

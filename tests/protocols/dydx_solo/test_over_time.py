@@ -5,16 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from hypothesis import HealthCheck, event, given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from defiliq.engine.eta import find_eta
 from defiliq.pricing.graph import Fixed, Fraction, Growing, Input, PriceGraph, Quantity
+from defiliq.protocols import dydx_solo
 from defiliq.protocols.dydx_solo import LIQUID, SoloMarket, rule, rule_over_time
 from defiliq.types import Account
 from defiliq.units import WAD
 from tests.builders import NOW, address
 from tests.protocols.dydx_solo.states import accounts, at_the_edge, holding, listed, markets, solo
+from tests.verdicts import assert_breaks, assert_holds_at_seconds, assert_is_the_law
 
 MANY = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 YEAR_S = 365 * 86_400
@@ -51,26 +53,14 @@ def scenes(draw: st.DrawFn, later: int = 0) -> tuple[SoloMarket, Account]:
 @MANY
 @given(scenes(), st.integers(0, 400))
 def test_at_one_second_it_is_the_law(scene: tuple[SoloMarket, Account], later: int) -> None:
-    market, account = scene
-    there = market.at_time(market.timestamp + later)
-    over_time = rule_over_time(account, market)
-    expected = rule(account, there).health(there.prices)
-    assert over_time.health(there.timestamp) == expected
-    assert over_time.verdict_over(there.timestamp, there.timestamp) is expected.liquidatable
+    assert_is_the_law(dydx_solo, *scene, later)
 
 
 @settings(MANY, max_examples=600)
 @given(st.data(), st.integers(0, 60), st.integers(0, 60))
 def test_a_verdict_over_seconds_holds_at_each_of_them(data: st.DataObject, later: int, width: int) -> None:
     market, account = data.draw(scenes(later + width // 2))
-    walk = range(market.timestamp + later, market.timestamp + later + width + 1)
-    verdict = rule_over_time(account, market).verdict_over(walk[0], walk[-1])
-    verdicts = set()
-    for there in map(market.at_time, walk):
-        verdicts.add(rule(account, there).liquidatable(there.prices))
-    event(f"{verdict} where {sorted(verdicts)}")
-    if verdict is not None:
-        assert verdicts == {verdict}
+    assert_holds_at_seconds(dydx_solo, market, account, later, width)
 
 
 def breaking_by_interest() -> tuple[SoloMarket, Account]:
@@ -85,9 +75,7 @@ def test_the_second_at_which_interest_breaks_an_account() -> None:
     market, account = breaking_by_interest()
     found = find_eta(rule_over_time(account, market), NOW, YEAR_S)
     assert found.at is not None
-    before, there = market.at_time(found.at - 1), market.at_time(found.at)
-    assert not rule(account, before).liquidatable(before.prices)
-    assert rule(account, there).liquidatable(there.prices)
+    assert_breaks(dydx_solo, market, account, found.at)
     assert abs(found.at - NOW - YEAR_S // 5) < 60
     assert find_eta(rule_over_time(account, market), NOW, 1000).outcome == "never"
 

@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-import numpy as np
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from defiliq.book import Book
-from defiliq.engine.screen import LIQUIDATABLE, SAFE, liquidatable, screen
 from defiliq.engine.solve import find_levels
 from defiliq.errors import UnresolvedLevel
 from defiliq.pricing.driver import Driver
-from defiliq.protocols.dydx_v4 import DydxMarket, margin, rule
+from defiliq.protocols import dydx_v4
+from defiliq.protocols.dydx_v4 import DydxMarket, rule
 from defiliq.types import Account
 from tests.protocols.dydx_v4.states import accounts, at_the_edge, chain, chains, drivers, holding, perpetual
+from tests.screening import assert_screen_agrees
 
 SCENES = settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 Scene = tuple[DydxMarket, Account, Driver]
@@ -36,15 +36,7 @@ def scenes(draw: st.DrawFn) -> Scene:
 def assert_screen(market: DydxMarket, rows: Sequence[Account]) -> int:
     """Every sure verdict is the law's; how many are sure."""
     named = [replace(row, owner=f"dydx1q/{k}") for k, row in enumerate(rows)]
-    book = Book.build(market, named)
-    rules = [rule(account, market) for account in named]
-    law = np.array([each.liquidatable(market.prices) for each in rules], dtype=np.bool_)
-    terms = margin(book)
-    verdicts = screen(terms, market.prices)
-    assert not (law & (verdicts == SAFE)).any()
-    assert not (~law & (verdicts == LIQUIDATABLE)).any()
-    assert (liquidatable(terms, market.prices, rules.__getitem__) == law).all()
-    return int((verdicts == SAFE).sum() + (verdicts == LIQUIDATABLE).sum())
+    return assert_screen_agrees(dydx_v4, Book.build(market, named))
 
 
 @st.composite
