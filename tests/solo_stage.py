@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,17 +14,16 @@ from defiliq.chain.evm import connect
 from defiliq.oracle.drivers import drivers
 from defiliq.pipeline.reading import read
 from defiliq.pipeline.solving import solve_book
-from defiliq.pricing.driver import Driver
 from defiliq.protocols.dydx_solo import SoloMarket, rule
 from defiliq.types import Account, Level, Listing
 from tests.lab import SoloLab
 from tests.lab.dydx_solo.actions import Info, deposit, wei
 from tests.lab.dydx_solo.specs import MARGIN_RATIO, MARKETS, WAD
+from tests.stages import Claim, LabStage
 
 BATCH = 100
 LIQUID = 1
 VIEWS = ("getAccountValues", "getAdjustedAccountValues", "getAccountStatus")
-T = TypeVar("T")
 
 
 class World(NamedTuple):
@@ -111,59 +110,11 @@ def listing_of(lab: SoloLab) -> Listing:
     return Listing("dydx-solo", "Local", lab.chain_id, 0, {"solo_margin": lab.solo_margin})
 
 
-def price_of(level: Level) -> int:
-    """The price of a level that has one."""
-    assert level.price is not None
-    return level.price
-
-
-def toward_spot(level: Level) -> int:
-    """The step from a level to its safe neighbour."""
-    return 1 if level.side == "long" else -1
-
-
-def spread(items: Sequence[T], count: int) -> list[T]:
-    """So many of them, evenly from all over."""
-    step = max(1, len(items) // count)
-    return list(items[::step][:count])
-
-
-@dataclass(frozen=True, slots=True)
-class Stage:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage(LabStage[SoloLab, SoloMarket]):
     """Everybody in the lab so many seconds later, with all levels, `never` included."""
 
-    lab: SoloLab
-    book: Book[SoloMarket]
-    levels: tuple[Level, ...]
-    unresolved: tuple[tuple[str, str], ...]
-    shapes: Mapping[str, str]
-
-    @property
-    def market(self) -> SoloMarket:
-        return self.book.market
-
-    def priced(self, *names: str) -> list[Level]:
-        """The levels that have a price, on some drivers or all."""
-        found = [level for level in self.levels if level.outcome == "price"]
-        return [level for level in found if not names or level.driver.name in names]
-
-    def account(self, level: Level) -> Account:
-        return self.book.account(level.account)
-
-    def shape(self, level: Level) -> str:
-        return self.shapes[self.book.owner(level.account)]
-
-    def moved(self, driver: Driver, at: int) -> dict[str, int]:
-        """What the lab moves where a driver is at an integer, by symbol."""
-        names = {address: symbol for symbol, address in self.lab.drivers.items()}
-        sources = {position: quantity.source for position, quantity in self.market.graph.inputs}
-        return {names[sources[position]]: value for position, value in driver.moved_inputs(at).items()}
-
-    def at(self, driver: Driver, at: int) -> SoloMarket:
-        """The market with a driver at an integer."""
-        return self.market.at_inputs(driver.moved_inputs(at))
-
-    def disagreements(self, claims: Sequence[tuple[Level, int, bool]]) -> list[tuple[Level, int, bool, Said]]:
+    def disagreements(self, claims: Sequence[Claim]) -> list[tuple[Level, int, bool, Said]]:
         """Claims of liquidatable or not that SoloMargin does not share, or to another integer."""
         time = None if self.market.stored else self.market.timestamp
         worlds = [
@@ -192,4 +143,4 @@ def open_stage(lab: SoloLab, seconds: int | None) -> Stage:
     book = open_book(lab, seconds)
     found = solve_book(book, drivers(book.market), include_never=True)
     shapes = {user.name: user.shape for user in lab.users}
-    return Stage(lab, book, found.levels, found.unresolved, shapes)
+    return Stage(lab=lab, book=book, levels=found.levels, unresolved=found.unresolved, shapes=shapes)

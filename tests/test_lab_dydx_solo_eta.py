@@ -12,7 +12,8 @@ from defiliq.protocols.dydx_solo import SoloMarket, take
 from defiliq.types import Eta, Liquidation
 from tests.lab import SoloLab
 from tests.lab.dydx_solo.lab import UNLIQUIDATABLE
-from tests.solo_stage import World, ask_solo, info_of, open_book, said_of, spread
+from tests.solo_stage import World, ask_solo, info_of, open_book, said_of
+from tests.stages import spread
 from tests.takings import cover, sole
 
 pytestmark = pytest.mark.lab

@@ -15,7 +15,8 @@ from defiliq.oracle.drivers import drivers
 from defiliq.pricing.driver import Driver
 from tests.lab import SoloLab
 from tests.lab.dydx_solo.specs import BY_SYMBOL
-from tests.solo_stage import Stage, open_stage, price_of, toward_spot
+from tests.solo_stage import Stage, open_stage
+from tests.stages import at_prices, nearer_than_prices, price_of, toward_spot
 
 pytestmark = pytest.mark.lab
 LATER_S = (None, 0, 1, 1_234_567)
@@ -42,9 +43,7 @@ def test_each_market_has_a_driver_of_its_own(solved: Stage) -> None:
 
 def test_every_price_and_its_neighbour(solved: Stage) -> None:
     levels = solved.priced()
-    claims = [(level, price_of(level), True) for level in levels]
-    claims += [(level, price_of(level) + toward_spot(level), False) for level in levels]
-    assert solved.disagreements(claims) == []
+    assert solved.disagreements(at_prices(levels)) == []
     counted = Counter((level.driver.name, level.side) for level in levels)
     assert len(levels) >= 450
     names = {driver.name for driver in drivers(solved.market)}
@@ -53,17 +52,7 @@ def test_every_price_and_its_neighbour(solved: Stage) -> None:
 
 def test_no_integer_between_a_price_and_spot(solved: Stage) -> None:
     """`nearest` is a claim about all integers in between; here some of each level."""
-    draw = random.Random(3)
-    claims = []
-    for level in solved.priced():
-        width = abs(level.driver.spot - price_of(level))
-        near = {min(width, distance) for distance in (2, 100)}
-        far = {draw.randrange(width) + 1} if width else set()
-        claims += [
-            (level, price_of(level) + toward_spot(level) * distance, False)
-            for distance in near | far
-            if distance
-        ]
+    claims = nearer_than_prices(solved.priced(), random.Random(3))
     assert len(claims) > 900
     assert solved.disagreements(claims) == []
 

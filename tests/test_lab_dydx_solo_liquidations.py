@@ -20,7 +20,8 @@ from tests.lab import SoloLab
 from tests.lab.dydx_solo import Outcome
 from tests.lab.dydx_solo.lab import TOO_LOW, UNLIQUIDATABLE
 from tests.lab.dydx_solo.specs import IDS
-from tests.solo_stage import Stage, info_of, open_stage, price_of, spread, toward_spot
+from tests.solo_stage import Stage, info_of, open_stage
+from tests.stages import price_of, spread, toward_spot
 from tests.takings import cover, sole
 
 pytestmark = pytest.mark.lab

@@ -18,7 +18,8 @@ from defiliq.types import Account, Level
 from tests.lab import SoloLab
 from tests.lab.dydx_solo.lab import NOT_BY_PROXY
 from tests.lab.dydx_solo.specs import BY_SYMBOL
-from tests.solo_stage import Stage, info_of, open_book, open_stage, price_of, spread, toward_spot
+from tests.solo_stage import Stage, info_of, open_book, open_stage
+from tests.stages import price_of, spread, toward_spot
 
 pytestmark = pytest.mark.lab
 LATER_S = (0, 1, 1_234_567)

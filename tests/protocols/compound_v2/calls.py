@@ -20,7 +20,8 @@ from defiliq.units import WAD
 from tests.lab.compound_v2 import Failure
 from tests.lab.compound_v2 import Outcome as Done
 from tests.lab.compound_v2.listing import NATIVE
-from tests.protocols.compound_v2.stage import Stage, said_of, toward_spot
+from tests.protocols.compound_v2.stage import Stage, said_of
+from tests.stages import toward_spot
 from tests.takings import cover, sole
 
 AHEAD = 3

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 from defiliq.book import Book
 from defiliq.chain.evm import connect
 from defiliq.oracle.drivers import drivers
 from defiliq.pipeline.reading import read
 from defiliq.pipeline.solving import solve_book
-from defiliq.pricing.driver import Driver
 from defiliq.protocols.compound_v2 import CompoundMarket, health
 from defiliq.types import Account, Level, Listing
 from tests.lab import CompoundV2Lab
 from tests.lab.compound_v2 import AccountLiquidity
 from tests.protocols.compound_v2.conftest import packed
+from tests.stages import Claim, LabStage
 
 BATCH = 200
-T = TypeVar("T")
 
 
 class World(NamedTuple):
@@ -78,58 +77,11 @@ def tick(market: CompoundMarket) -> int:
     return market.tick_at(market.timestamp)
 
 
-def price_of(level: Level) -> int:
-    """The price of a level that has one."""
-    assert level.price is not None
-    return level.price
-
-
-def toward_spot(level: Level) -> int:
-    """The step from a level to its safe neighbour."""
-    return 1 if level.side == "long" else -1
-
-
-def spread(items: Sequence[T], count: int) -> list[T]:
-    """So many of them, evenly from all over."""
-    step = max(1, len(items) // count)
-    return list(items[::step][:count])
-
-
-@dataclass(frozen=True, slots=True)
-class Stage:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage(LabStage[CompoundV2Lab, CompoundMarket]):
     """Everybody in the lab so many blocks later, with all levels, `never` included."""
 
-    lab: CompoundV2Lab
-    book: Book[CompoundMarket]
-    levels: tuple[Level, ...]
-    unresolved: tuple[tuple[str, str], ...]
     blocks: int
-    shapes: Mapping[str, str]
-
-    @property
-    def market(self) -> CompoundMarket:
-        return self.book.market
-
-    def priced(self, *names: str) -> list[Level]:
-        """The levels that have a price, on some drivers or all."""
-        found = [level for level in self.levels if level.outcome == "price"]
-        return [level for level in found if not names or level.driver.name in names]
-
-    def account(self, level: Level) -> Account:
-        return self.book.account(level.account)
-
-    def shape(self, level: Level) -> str:
-        return self.shapes[self.book.owner(level.account)]
-
-    def moved(self, driver: Driver, at: int) -> dict[str, int]:
-        """The aggregators that a driver is, by the lab's names, with the driver at an integer."""
-        names = {address: name for name, address in self.lab.drivers.items()}
-        sources = {position: quantity.source for position, quantity in self.market.graph.inputs}
-        return {names[sources[position]]: value for position, value in driver.moved_inputs(at).items()}
-
-    def at(self, driver: Driver, at: int) -> CompoundMarket:
-        """The market with a driver at an integer."""
-        return self.market.at_inputs(driver.moved_inputs(at))
 
     def said(self, asked: Sequence[tuple[Level, int]]) -> list[AccountLiquidity]:
         """The Comptroller's answers about accounts of levels, with the level's driver at an integer."""
@@ -142,9 +94,7 @@ class Stage:
             ],
         )
 
-    def disagreements(
-        self, claims: Sequence[tuple[Level, int, bool]]
-    ) -> list[tuple[Level, int, bool, AccountLiquidity]]:
+    def disagreements(self, claims: Sequence[Claim]) -> list[tuple[Level, int, bool, AccountLiquidity]]:
         """Claims of liquidatable or not that the Comptroller does not share, or to another integer."""
         said = self.said([(level, at) for level, at, _ in claims])
         return [
@@ -165,4 +115,11 @@ def open_stage(lab: CompoundV2Lab, blocks: int | None, *, uncounted: bool = Fals
     book = replace(book, market=market)
     found = solve_book(book, drivers(market), include_never=True)
     shapes = {user.owner: user.shape for user in lab.users}
-    return Stage(lab, book, found.levels, found.unresolved, blocks or 0, shapes)
+    return Stage(
+        lab=lab,
+        book=book,
+        levels=found.levels,
+        unresolved=found.unresolved,
+        shapes=shapes,
+        blocks=blocks or 0,
+    )

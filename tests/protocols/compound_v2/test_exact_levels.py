@@ -16,7 +16,8 @@ from defiliq.oracle.drivers import drivers
 from defiliq.protocols.compound_v2 import health, rule
 from defiliq.types import Level
 from tests.lab import CompoundV2Lab
-from tests.protocols.compound_v2.stage import Stage, World, ask_comptroller, open_stage, price_of, toward_spot
+from tests.protocols.compound_v2.stage import Stage, World, ask_comptroller, open_stage
+from tests.stages import at_prices, nearer_than_prices, price_of, toward_spot
 
 pytestmark = pytest.mark.lab
 LATER = [None, 0, 100_000]
@@ -47,9 +48,7 @@ def test_the_drivers_are_the_aggregators(solved: Stage) -> None:
 
 def test_every_price_and_its_neighbour(solved: Stage) -> None:
     levels = solved.priced()
-    claims = [(level, price_of(level), True) for level in levels]
-    claims += [(level, price_of(level) + toward_spot(level), False) for level in levels]
-    assert solved.disagreements(claims) == []
+    assert solved.disagreements(at_prices(levels)) == []
     counted = Counter((level.driver.name, level.side) for level in levels)
     assert len(levels) >= 400
     falling = ("ETH/USD", "BTC/USD", "LINK/USD", "USDC/USD", "USDT/USD")
@@ -61,17 +60,7 @@ def test_every_price_and_its_neighbour(solved: Stage) -> None:
 
 def test_no_integer_between_a_price_and_spot(solved: Stage) -> None:
     """`nearest` is a claim about all integers in between; here some of each level."""
-    draw = random.Random(3)
-    claims = []
-    for level in solved.priced():
-        width = abs(level.driver.spot - price_of(level))
-        near = {min(width, distance) for distance in (2, 100)}
-        far = {draw.randrange(width) + 1} if width else set()
-        claims += [
-            (level, price_of(level) + toward_spot(level) * distance, False)
-            for distance in near | far
-            if distance
-        ]
+    claims = nearer_than_prices(solved.priced(), random.Random(3))
     assert len(claims) > 800
     assert solved.disagreements(claims) == []
 

@@ -29,7 +29,8 @@ from tests.protocols.compound_v2.calls import (
     TOO_MUCH_REPAY,
     Case,
 )
-from tests.protocols.compound_v2.stage import Stage, open_stage, price_of, spread, toward_spot
+from tests.protocols.compound_v2.stage import Stage, open_stage
+from tests.stages import price_of, spread, toward_spot
 from tests.takings import sole
 
 pytestmark = pytest.mark.lab

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 from defiliq.book import Book
 from defiliq.chain.calldata import packed
@@ -12,14 +12,13 @@ from defiliq.chain.evm import connect
 from defiliq.oracle.drivers import drivers
 from defiliq.pipeline.reading import read
 from defiliq.pipeline.solving import solve_book
-from defiliq.pricing.driver import Driver
 from defiliq.protocols.compound_v3 import CometMarket
-from defiliq.types import Account, Level, Listing
+from defiliq.types import Listing
 from tests.lab import CometLab
 from tests.lab.market import ZERO
+from tests.stages import Claim, LabStage
 
 BATCH = 200
-T = TypeVar("T")
 
 
 class World(NamedTuple):
@@ -55,58 +54,16 @@ def listing_of(lab: CometLab, name: str) -> Listing:
     return Listing("compound-v3", f"Local {name}", lab.chain_id, 0, {"comet": lab.comets[name]})
 
 
-def price_of(level: Level) -> int:
-    """The price of a level that has one."""
-    assert level.price is not None
-    return level.price
-
-
-def toward_spot(level: Level) -> int:
-    """The step from a level to its safe neighbour."""
-    return 1 if level.side == "long" else -1
-
-
-def spread(items: Sequence[T], count: int) -> list[T]:
-    """So many of them, evenly from all over."""
-    step = max(1, len(items) // count)
-    return list(items[::step][:count])
-
-
-@dataclass(frozen=True, slots=True)
-class Stage:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage(LabStage[CometLab, CometMarket]):
     """Everybody in one market at a time, with all levels, `never` included."""
 
-    lab: CometLab
     name: str
-    book: Book[CometMarket]
-    levels: tuple[Level, ...]
-    unresolved: tuple[tuple[str, str], ...]
-
-    @property
-    def market(self) -> CometMarket:
-        return self.book.market
-
-    def priced(self) -> list[Level]:
-        """The levels that have a price."""
-        return [level for level in self.levels if level.outcome == "price"]
-
-    def account(self, level: Level) -> Account:
-        return self.book.account(level.account)
 
     def symbol(self, reserve: int) -> str:
         return self.market.reserves[reserve].symbol
 
-    def moved(self, driver: Driver, at: int) -> dict[str, int]:
-        """What to write where, by the lab's names, so that a driver stands at an integer."""
-        names = {address: name for name, address in self.lab.drivers.items()}
-        sources = {position: quantity.source for position, quantity in self.market.graph.inputs}
-        return {names[sources[position]]: value for position, value in driver.moved_inputs(at).items()}
-
-    def at(self, driver: Driver, at: int) -> CometMarket:
-        """The market with a driver at an integer."""
-        return self.market.at_inputs(driver.moved_inputs(at))
-
-    def disagreements(self, claims: Sequence[tuple[Level, int, bool]]) -> list[tuple[str, str, int, bool]]:
+    def disagreements(self, claims: Sequence[Claim]) -> list[tuple[str, str, int, bool]]:
         """(owner, driver, integer, claim) of claims of liquidatable or not that the Comet does not share."""
         timestamp = None if self.market.stored else self.market.timestamp
         worlds = [
@@ -132,4 +89,4 @@ def open_stage(lab: CometLab, name: str, later_s: int | None) -> Stage:
     market = market.as_stored() if later_s is None else market.at_time(market.block.timestamp + later_s)
     book = replace(book, market=market)
     found = solve_book(book, drivers(market), include_never=True)
-    return Stage(lab, name, book, found.levels, found.unresolved)
+    return Stage(lab=lab, name=name, book=book, levels=found.levels, unresolved=found.unresolved)

@@ -19,16 +19,8 @@ from defiliq.protocols.compound_v3.take import absorbed, after_absorb, base_valu
 from defiliq.types import Account, Level, Liquidation, Refusal, Untold
 from tests.lab import CometLab
 from tests.lab.compound_v3 import Absorption
-from tests.protocols.compound_v3.stage import (
-    Stage,
-    World,
-    ask_comet,
-    listing_of,
-    open_stage,
-    price_of,
-    spread,
-    toward_spot,
-)
+from tests.protocols.compound_v3.stage import Stage, World, ask_comet, listing_of, open_stage
+from tests.stages import price_of, spread, toward_spot
 
 pytestmark = pytest.mark.lab
 AFTER_S = 777

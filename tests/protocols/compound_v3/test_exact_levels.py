@@ -15,7 +15,8 @@ from defiliq.oracle.drivers import drivers
 from defiliq.protocols.compound_v3 import health, rule
 from defiliq.types import Level
 from tests.lab import CometLab
-from tests.protocols.compound_v3.stage import Stage, World, ask_comet, open_stage, price_of, toward_spot
+from tests.protocols.compound_v3.stage import Stage, World, ask_comet, open_stage
+from tests.stages import at_prices, price_of, toward_spot
 
 pytestmark = pytest.mark.lab
 WORLDS = [(name, later_s) for name in ("usdc", "weth") for later_s in (None, 0, 1_234_567)]
@@ -47,9 +48,7 @@ def test_the_drivers_are_what_moves_the_lab(solved: Stage) -> None:
 
 def test_every_price_and_its_neighbour(solved: Stage) -> None:
     levels = solved.priced()
-    claims = [(level, price_of(level), True) for level in levels]
-    claims += [(level, price_of(level) + toward_spot(level), False) for level in levels]
-    assert solved.disagreements(claims) == []
+    assert solved.disagreements(at_prices(levels)) == []
     counted = Counter((level.driver.name, level.side) for level in levels)
     assert len(levels) >= LEAST[solved.name]
     assert {name for name, _ in counted} == {driver.name for driver in drivers(solved.market)}
