@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from tests.lab import CompoundV2Lab, start_compound_v2
-from tests.lab.cache import PROJECT_ROOT
 from tests.lab.chain import DEPLOYER, Chain, Tx, install_multicall3
 from tests.lab.compound_v2.lab import finish
 from tests.lab.compound_v2.listing import BY_SYMBOL, NATIVE
@@ -20,6 +17,7 @@ from tests.lab.compound_v2.population import build
 from tests.lab.node import Anvil
 from tests.lab.packages import anvil, node_modules
 from tests.lab.plan import draw
+from tests.lab.serving import assert_command_serves
 
 pytestmark = pytest.mark.lab
 WAD = 10**18
@@ -162,14 +160,4 @@ def test_a_start_from_the_cache_is_the_chain_that_was_built() -> None:
 
 
 def test_the_command_serves_it(tmp_path: Path) -> None:
-    path = tmp_path / "local.json"
-    options = ["--version", "compound-v2", "--users", "30", "--seed", "3", "--market-file", str(path)]
-    command = [sys.executable, "-m", "tests.lab", *options]
-    with subprocess.Popen(
-        command, cwd=PROJECT_ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-    ) as process:
-        assert process.stdout is not None
-        said = json.loads(process.stdout.readline())
-        process.terminate()
-        assert process.wait(30) == 0
-    assert json.loads(path.read_text())["addresses"] == {"comptroller": said["comptroller"]}
+    assert_command_serves("compound-v2", 30, "comptroller", tmp_path / "local.json")

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from tests.lab import SoloLab, start_dydx_solo
-from tests.lab.cache import PROJECT_ROOT
 from tests.lab.chain import DEPLOYER, Chain, Tx, install_multicall3
 from tests.lab.contract import Contract
 from tests.lab.dydx_solo.actions import transfer, wei, withdraw
@@ -23,6 +20,7 @@ from tests.lab.dydx_solo.specs import IDS
 from tests.lab.liquidation import LIQUIDATOR
 from tests.lab.node import Anvil
 from tests.lab.packages import anvil, node_modules
+from tests.lab.serving import assert_command_serves
 
 pytestmark = pytest.mark.lab
 
@@ -130,14 +128,4 @@ def test_a_start_from_the_cache_is_the_chain_that_was_built() -> None:
 
 
 def test_the_command_serves_it(tmp_path: Path) -> None:
-    path = tmp_path / "local.json"
-    options = ["--version", "dydx-solo", "--users", "40", "--seed", "3", "--market-file", str(path)]
-    command = [sys.executable, "-m", "tests.lab", *options]
-    with subprocess.Popen(
-        command, cwd=PROJECT_ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-    ) as process:
-        assert process.stdout is not None
-        said = json.loads(process.stdout.readline())
-        process.terminate()
-        assert process.wait(30) == 0
-    assert json.loads(path.read_text())["addresses"] == {"solo_margin": said["solo_margin"]}
+    assert_command_serves("dydx-solo", 40, "solo_margin", tmp_path / "local.json")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,7 +11,6 @@ from tests.lab.build import VERSIONS, start, word
 from tests.lab.cache import LabError
 from tests.lab.chain import GAS, MAX_UINT256, Overrides
 from tests.lab.liquidation import LIQUIDATOR, Outcome, outcome
-from tests.lab.node import CHAIN_ID
 from tests.lab.plan import Plan
 from tests.lab.reserves import PEGGED, RATIO, STABLE_CAPS, STAKED
 from tests.lab.running import Member, Running
@@ -96,15 +94,9 @@ class Lab(Running[User]):
 
     def market_file(self, path: Path | str) -> Path:
         """Write the file that names this market to defiliq."""
-        listing = {
-            "protocol": "aave-v3",
-            "name": f"Local {self.version}",
-            "chain_id": CHAIN_ID,
-            "from_block": 0,
-            "addresses": {"pool_addresses_provider": self.provider},
-        }
-        Path(path).write_text(json.dumps(listing, indent=2) + "\n")
-        return Path(path)
+        return self.write_listing(
+            path, "aave-v3", f"Local {self.version}", {"pool_addresses_provider": self.provider}
+        )
 
     def price(self, symbol: str, block: int | str = "latest") -> int:
         """What the oracle says an asset costs."""

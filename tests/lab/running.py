@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import Generic, Self, TypeVar
 
@@ -42,6 +44,18 @@ class RunningNode:
     def rpc(self) -> Rpc:
         """Raw JSON-RPC: `lab.rpc("eth_blockNumber")`, `lab.rpc.batch([("eth_call", (what, "latest"))])`."""
         return self._node.rpc
+
+    def write_listing(self, path: Path | str, protocol: str, name: str, addresses: Mapping[str, str]) -> Path:
+        """Write the file that names a market of this chain to defiliq."""
+        listing = {
+            "protocol": protocol,
+            "name": name,
+            "chain_id": CHAIN_ID,
+            "from_block": 0,
+            "addresses": dict(addresses),
+        }
+        Path(path).write_text(json.dumps(listing, indent=2) + "\n")
+        return Path(path)
 
     @contextmanager
     def rewinding(self) -> Iterator[None]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Mapping
 from functools import partial
 from pathlib import Path
@@ -19,7 +18,7 @@ from tests.lab.compound_v2.outcome import AccountLiquidity, Outcome, outcome
 from tests.lab.compound_v2.plan import SHAPES
 from tests.lab.compound_v2.population import build
 from tests.lab.liquidation import LIQUIDATOR
-from tests.lab.node import BLOCK_SECONDS, CHAIN_ID
+from tests.lab.node import BLOCK_SECONDS
 from tests.lab.plan import draw
 from tests.lab.running import Member, Running
 
@@ -89,15 +88,7 @@ class CompoundV2Lab(Running[Member]):
 
     def market_file(self, path: Path | str) -> Path:
         """Write the file that names this market to defiliq."""
-        listing = {
-            "protocol": "compound-v2",
-            "name": "Local Compound v2",
-            "chain_id": CHAIN_ID,
-            "from_block": 0,
-            "addresses": {"comptroller": self.comptroller},
-        }
-        Path(path).write_text(json.dumps(listing, indent=2) + "\n")
-        return Path(path)
+        return self.write_listing(path, "compound-v2", "Local Compound v2", {"comptroller": self.comptroller})
 
     def answer(self, driver: str) -> int:
         """What an aggregator says now."""

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from tests.lab.compound_v2.market import FAILURE
 from tests.lab.contract import topic
+from tests.lab.receipts import words_of
 
 LIQUIDATE_BORROW = topic("LiquidateBorrow(address,address,uint256,address,uint256)")
 
@@ -61,12 +62,8 @@ def outcome(
         return Outcome(False, None, error, number, account_after)
     failures = [log for log in receipt["logs"] if log["topics"][0] == FAILURE]
     if failures:
-        refused = Failure(*_words(failures[0]["data"]))
+        refused = Failure(*words_of(failures[0]["data"]))
         return Outcome(False, refused, "", number, account_after)
     called = next(log for log in receipt["logs"] if log["topics"][0] == LIQUIDATE_BORROW)
-    _, _, repaid, _, seize_tokens = _words(called["data"])
+    _, _, repaid, _, seize_tokens = words_of(called["data"])
     return Outcome(True, None, "", number, account_after, repaid, seize_tokens, received_tokens)
-
-
-def _words(data: str) -> list[int]:
-    return [int(data[start : start + 64], 16) for start in range(2, len(data), 64)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,6 @@ from tests.lab.compound_v3.population import DEPOT
 from tests.lab.contract import Contract
 from tests.lab.liquidation import LIQUIDATOR
 from tests.lab.market import ZERO
-from tests.lab.node import CHAIN_ID
 from tests.lab.running import RunningNode
 
 
@@ -65,15 +63,7 @@ class CometLab(RunningNode):
 
     def market_file(self, name: str, path: Path | str) -> Path:
         """Write the file that names one market to defiliq."""
-        listing = {
-            "protocol": "compound-v3",
-            "name": f"Local {name}",
-            "chain_id": CHAIN_ID,
-            "from_block": 0,
-            "addresses": {"comet": self.comets[name]},
-        }
-        Path(path).write_text(json.dumps(listing, indent=2) + "\n")
-        return Path(path)
+        return self.write_listing(path, "compound-v3", f"Local {name}", {"comet": self.comets[name]})
 
     def ask(
         self,

@@ -11,6 +11,7 @@ from eth_utils.crypto import keccak
 
 from tests.lab.compound_v3.comet import Comet
 from tests.lab.contract import Contract, topic
+from tests.lab.receipts import words_of
 
 ABSORB_DEBT = topic("AbsorbDebt(address,address,uint256,uint256)")
 ABSORB_COLLATERAL = topic("AbsorbCollateral(address,address,address,uint256,uint256)")
@@ -61,9 +62,9 @@ def absorption(
     paid, value, seized = 0, 0, {}
     for log in receipt["logs"]:
         if log["topics"][0] == ABSORB_DEBT:
-            paid, value = _words(log["data"])
+            paid, value = words_of(log["data"])
         elif log["topics"][0] == ABSORB_COLLATERAL:
-            amount, worth = _words(log["data"])
+            amount, worth = words_of(log["data"])
             seized[symbols[to_checksum_address("0x" + log["topics"][3][-40:])]] = (amount, worth)
     success = int(receipt["status"], 16) == 1
     return Absorption(success, error, at, paid, value, seized, principal, balance)
@@ -76,7 +77,7 @@ def purchase(
     if int(receipt["status"], 16) != 1:
         return Purchase(False, error)
     log = next(log for log in receipt["logs"] if log["topics"][0] == BUY_COLLATERAL)
-    base, collateral = _words(log["data"])
+    base, collateral = words_of(log["data"])
     return Purchase(True, "", base, collateral, before[0] - after[0], after[1] - before[1])
 
 
@@ -88,7 +89,3 @@ def error_name(contract: Contract, reason: str) -> str:
             if "0x" + keccak(text=f"{item['name']}({types})")[:4].hex() == reason:
                 return str(item["name"])
     return reason
-
-
-def _words(data: str) -> list[int]:
-    return [int(data[start : start + 64], 16) for start in range(2, len(data), 64)]

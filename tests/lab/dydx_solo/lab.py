@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -22,7 +21,7 @@ from tests.lab.dydx_solo.population import SOLID, build
 from tests.lab.dydx_solo.solo import from_plain
 from tests.lab.dydx_solo.specs import IDS, MARKETS, PERCENT
 from tests.lab.liquidation import LIQUIDATOR
-from tests.lab.node import CHAIN_ID, RpcError
+from tests.lab.node import RpcError
 from tests.lab.running import Member, Running
 
 NAME = "dydx-solo"
@@ -105,15 +104,7 @@ class SoloLab(Running[SoloMember]):
 
     def market_file(self, path: Path | str) -> Path:
         """Write the file that names this market to defiliq."""
-        listing = {
-            "protocol": "dydx-solo",
-            "name": "Local Solo Margin",
-            "chain_id": CHAIN_ID,
-            "from_block": 0,
-            "addresses": {"solo_margin": self.solo_margin},
-        }
-        Path(path).write_text(json.dumps(listing, indent=2) + "\n")
-        return Path(path)
+        return self.write_listing(path, "dydx-solo", "Local Solo Margin", {"solo_margin": self.solo_margin})
 
     def ask(
         self,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.lab.contract import topic
+from tests.lab.receipts import words_of
 
 _WEI, _PAR = "(bool,uint256)", "(bool,uint128)"
 UPDATE = f"({_WEI},{_PAR})"
@@ -40,7 +41,7 @@ def outcome(receipt: Mapping[str, Any], error: str, timestamp: int) -> Outcome:
     if int(receipt["status"], 16) != 1:
         return Outcome(False, error, timestamp)
     data = next(log["data"] for log in receipt["logs"] if log["topics"][0] == LOG_LIQUIDATE)
-    words = [int(data[start : start + 64], 16) for start in range(2, len(data), 64)]
+    words = words_of(data)
     held, owed = (_update(words, position) for position in (2, 3))
     return Outcome(True, "", timestamp, owed[0], -held[0], owed[1], held[1])
 
