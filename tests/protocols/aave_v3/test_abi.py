@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-from typing import Any
-
 import numpy as np
 import pytest
 from eth_abi.abi import encode
@@ -15,8 +11,9 @@ from hypothesis import strategies as st
 from defiliq.chain.node import Logs
 from defiliq.protocols.aave_v3 import abi
 from defiliq.protocols.aave_v3.discover import on_behalf_of
+from tests.abis import AbiFolder
 
-ABIS = Path(__file__).parents[3] / "abis" / "aave_v3"
+ABIS = AbiFolder("aave_v3")
 USED = {
     "PoolAddressesProvider": abi.PROVIDER,
     "Pool": (*abi.POOL, abi.BORROW_EVENT),
@@ -28,18 +25,13 @@ USED = {
 }
 
 
-def signature(entry: dict[str, Any]) -> str:
-    return f"{entry['name']}({','.join(part['type'] for part in entry['inputs'])})"
-
-
 @pytest.mark.parametrize("contract", sorted(USED))
 def test_code_calls_exactly_what_the_abi_holds(contract: str) -> None:
-    entries = json.loads((ABIS / f"{contract}.json").read_text())
-    assert sorted(signature(entry) for entry in entries) == sorted(USED[contract])
+    assert sorted(ABIS.entries(contract)) == sorted(USED[contract])
 
 
 def test_every_abi_file_is_used() -> None:
-    assert {path.stem for path in ABIS.glob("*.json")} == set(USED)
+    assert ABIS.names() == set(USED)
 
 
 def test_selectors_and_topic() -> None:
@@ -50,8 +42,7 @@ def test_selectors_and_topic() -> None:
 
 
 def test_the_borrow_event_names_the_debtor_second() -> None:
-    entries = json.loads((ABIS / "Pool.json").read_text())
-    (event,) = (entry for entry in entries if entry["name"] == "Borrow")
+    (event,) = (entry for entry in ABIS.entries("Pool").values() if entry["name"] == "Borrow")
     assert [part["name"] for part in event["inputs"] if part["indexed"]][1] == "onBehalfOf"
     topics = np.zeros((1, 4, 32), np.uint8)
     topics[0, 2, 12:] = range(20)

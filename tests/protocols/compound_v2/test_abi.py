@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-from typing import Any
-
 import numpy as np
 import pytest
 
@@ -13,8 +9,9 @@ from defiliq.chain.node import Logs
 from defiliq.errors import DecodeError
 from defiliq.protocols.compound_v2 import abi
 from defiliq.protocols.compound_v2.discover import borrower
+from tests.abis import AbiFolder
 
-ABIS = Path(__file__).parents[3] / "abis" / "compound_v2"
+ABIS = AbiFolder("compound_v2")
 USED = {
     "Comptroller": abi.COMPTROLLER,
     "VenusComptroller": abi.VENUS,
@@ -26,18 +23,13 @@ USED = {
 }
 
 
-def signature(entry: dict[str, Any]) -> str:
-    return f"{entry['name']}({','.join(part['type'] for part in entry['inputs'])})"
-
-
 @pytest.mark.parametrize("contract", sorted(USED))
 def test_code_calls_exactly_what_the_abi_holds(contract: str) -> None:
-    entries = json.loads((ABIS / f"{contract}.json").read_text())
-    assert sorted(signature(entry) for entry in entries) == sorted(USED[contract])
+    assert sorted(ABIS.entries(contract)) == sorted(USED[contract])
 
 
 def test_every_abi_file_is_used() -> None:
-    assert {path.stem for path in ABIS.glob("*.json")} == set(USED)
+    assert ABIS.names() == set(USED)
 
 
 def test_selectors_and_topic() -> None:
@@ -53,8 +45,7 @@ def logs(*data: bytes) -> Logs:
 
 
 def test_the_borrow_event_names_the_borrower_first_and_indexes_nothing() -> None:
-    entries = json.loads((ABIS / "CToken.json").read_text())
-    (event,) = (entry for entry in entries if entry["name"] == "Borrow")
+    (event,) = (entry for entry in ABIS.entries("CToken").values() if entry["name"] == "Borrow")
     assert event["inputs"][0]["name"] == "borrower"
     assert not any(part["indexed"] for part in event["inputs"])
     owner = bytes(range(1, 21))

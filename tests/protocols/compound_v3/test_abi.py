@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-from typing import Any
-
 import numpy as np
 import pytest
 
@@ -13,8 +9,9 @@ from defiliq.chain.calldata import calldata, keccak
 from defiliq.chain.node import Logs
 from defiliq.protocols.compound_v3 import abi
 from defiliq.protocols.compound_v3.discover import given_to
+from tests.abis import AbiFolder
 
-ABIS = Path(__file__).parents[3] / "abis" / "compound_v3"
+ABIS = AbiFolder("compound_v3")
 USED = {
     "Comet": (*abi.COMET, *abi.EVENTS, abi.BAD_PRICE),
     "PriceFeed": abi.FEED,
@@ -27,23 +24,18 @@ WORDS = {
 }
 
 
-def entries(contract: str) -> dict[str, Any]:
-    found = json.loads((ABIS / f"{contract}.json").read_text())
-    return {f"{each['name']}({','.join(part['type'] for part in each['inputs'])})": each for each in found}
-
-
 @pytest.mark.parametrize("contract", sorted(USED))
 def test_code_calls_exactly_what_the_abi_holds(contract: str) -> None:
-    assert sorted(entries(contract)) == sorted(USED[contract])
+    assert sorted(ABIS.entries(contract)) == sorted(USED[contract])
 
 
 def test_every_abi_file_is_used() -> None:
-    assert {path.stem for path in ABIS.glob("*.json")} == set(USED)
+    assert ABIS.names() == set(USED)
 
 
 @pytest.mark.parametrize("signature", sorted(WORDS))
 def test_answers_have_as_many_words_as_are_read(signature: str) -> None:
-    outputs = entries("Comet")[signature]["outputs"]
+    outputs = ABIS.entries("Comet")[signature]["outputs"]
     parts = outputs[0].get("components", outputs)
     assert len(parts) == WORDS[signature]
 
@@ -57,7 +49,7 @@ def test_selectors_and_topics() -> None:
 
 @pytest.mark.parametrize(("event", "receiver"), [("SupplyCollateral", "dst"), ("TransferCollateral", "to")])
 def test_both_events_name_the_receiver_second(event: str, receiver: str) -> None:
-    (found,) = (each for each in entries("Comet").values() if each["name"] == event)
+    (found,) = (each for each in ABIS.entries("Comet").values() if each["name"] == event)
     assert [part["name"] for part in found["inputs"] if part["indexed"]][1] == receiver
     topics = np.zeros((1, 4, 32), np.uint8)
     topics[0, 2, 12:] = range(20)

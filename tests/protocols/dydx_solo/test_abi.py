@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-from typing import Any
-
 import numpy as np
 import pytest
 
@@ -17,9 +13,10 @@ from defiliq.errors import DecodeError
 from defiliq.protocols.dydx_solo import SoloMarket, abi
 from defiliq.protocols.dydx_solo.columns import account_rows
 from defiliq.protocols.dydx_solo.discover import named_by
+from tests.abis import AbiFolder, word_count
 from tests.builders import address
 
-ABIS = Path(__file__).parents[3] / "abis" / "dydx_solo"
+ABIS = AbiFolder("dydx_solo")
 USED = {
     "SoloMargin": (*abi.SOLO_MARGIN, *abi.EVENTS),
     "ChainlinkPriceOracleV1": abi.CHAINLINK_ORACLE,
@@ -42,42 +39,26 @@ WORDS = {
 FIRST, SECOND = address(0x1111), address(0x2222)
 
 
-def kind(parameter: dict[str, Any]) -> str:
-    """The canonical type of one parameter."""
-    if not parameter["type"].startswith("tuple"):
-        return str(parameter["type"])
-    return f"({','.join(kind(part) for part in parameter['components'])}){parameter['type'][5:]}"
-
-
-def entries(contract: str) -> dict[str, Any]:
-    found = json.loads((ABIS / f"{contract}.json").read_text())
-    return {f"{each['name']}({','.join(kind(part) for part in each['inputs'])})": each for each in found}
-
-
-def words_of(parameter: dict[str, Any]) -> int:
-    return sum(words_of(part) for part in parameter.get("components", ())) or 1
-
-
 @pytest.mark.parametrize("contract", sorted(USED))
 def test_code_calls_exactly_what_the_abi_holds(contract: str) -> None:
-    assert sorted(entries(contract)) == sorted(USED[contract])
+    assert sorted(ABIS.entries(contract)) == sorted(USED[contract])
 
 
 def test_every_abi_file_is_used() -> None:
-    assert {path.stem for path in ABIS.glob("*.json")} == set(USED)
+    assert ABIS.names() == set(USED)
 
 
 @pytest.mark.parametrize("signature", sorted(WORDS))
 def test_answers_have_as_many_words_as_are_read(signature: str) -> None:
-    outputs = entries("SoloMargin")[signature]["outputs"]
-    assert sum(words_of(part) for part in outputs) == WORDS[signature]
+    outputs = ABIS.entries("SoloMargin")[signature]["outputs"]
+    assert sum(word_count(part) for part in outputs) == WORDS[signature]
 
 
 def test_a_market_is_read_where_its_words_lie() -> None:
-    (market,) = entries("SoloMargin")[abi.MARKET]["outputs"]
+    (market,) = ABIS.entries("SoloMargin")[abi.MARKET]["outputs"]
     names = []
     for part in market["components"]:
-        names += [part["name"]] * words_of(part)
+        names += [part["name"]] * word_count(part)
     assert names == [
         "token", "totalPar", "totalPar", "index", "index", "index", "priceOracle", "interestSetter",
         "marginPremium", "spreadPremium", "isClosing",
@@ -107,14 +88,14 @@ def test_calls_about_accounts_are_encoded_as_the_contract_decodes_them(number: i
 
 @pytest.mark.parametrize("event", abi.ONE_ACCOUNT_EVENTS)
 def test_these_events_name_one_account(event: str) -> None:
-    inputs = entries("SoloMargin")[event]["inputs"]
+    inputs = ABIS.entries("SoloMargin")[event]["inputs"]
     assert [part["name"] for part in inputs if part["indexed"]] == ["accountOwner"]
     assert next(part["name"] for part in inputs if not part["indexed"]) == "accountNumber"
 
 
 @pytest.mark.parametrize("event", abi.TWO_ACCOUNT_EVENTS)
 def test_these_events_name_two(event: str) -> None:
-    inputs = entries("SoloMargin")[event]["inputs"]
+    inputs = ABIS.entries("SoloMargin")[event]["inputs"]
     owners = [part["name"] for part in inputs if part["indexed"]]
     assert len(owners) == 2
     assert all(name.endswith("Owner") for name in owners)
