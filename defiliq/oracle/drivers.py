@@ -171,6 +171,7 @@ def _spellings(market: Market, feed: int) -> set[str]:
     """What a feed may be called: symbols, with or without the base currency, asset and source addresses."""
     priced = [reserve for reserve in market.reserves if reserve.feed == feed]
     symbols = {market.feeds[feed].name} | {reserve.symbol for reserve in priced}
+    symbols |= {symbol.removesuffix(f"-{market.base_symbol}") for symbol in symbols}  # perpetuals: BTC-USD
     named = symbols | {f"{symbol}/{market.base_symbol}" for symbol in symbols}
     named |= {market.feeds[feed].source} | {reserve.asset for reserve in priced}
     return {name.casefold() for name in named}

@@ -81,7 +81,7 @@ def test_it_is_found_by_its_name(name: str) -> None:
 def test_it_does_not_make_other_names_ambiguous() -> None:
     """A symbol, a source or a pair means the market's own driver, though ALL moves it too."""
     own = drivers(venue())[0]
-    for name in ("BTC/USD", "BTC-USD", "market/0", "btc-usd/usd"):
+    for name in ("BTC/USD", "BTC-USD", "market/0", "btc-usd/usd", "BTC", "btc"):
         assert find_driver(venue(), name) == own
     with pytest.raises(InputError, match="nothing moves USDC"):
         find_driver(venue(), "USDC")
