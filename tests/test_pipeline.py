@@ -315,5 +315,28 @@ def test_a_feed_of_an_emode_exposes_the_accounts_in_it() -> None:
     assert driven["WBTC/USD"] == [False, False, False]
 
 
+def test_a_mode_s_own_price_is_followed_though_no_leg_hangs_on_it() -> None:
+    """In revisions <= 4 a category's price source stands in for its reserves'."""
+    from defiliq.engine.solve import find_levels
+    from defiliq.protocols import aave_v3
+    from defiliq.protocols.aave_v3.market import EMode
+    from defiliq.types import Feed
+
+    plain = market(revision=1, reserves={"WETH": {"emode_category": 1}})
+    weth = plain.prices[plain.reserves[0].feed]
+    mode = EMode(1, "own price", 9000, 9300, 10_100, 1, 1, feed=len(plain.feeds))
+    at = replace(
+        plain,
+        emodes={1: mode},
+        feeds=(*plain.feeds, Feed("eMode 1", address(1))),
+        prices=(*plain.prices, weth),
+    )
+    owner = account(1, mode=1, WETH=(1, 0), USDC=(0, 1000))
+    (driver,) = choose_drivers(at, ["eMode 1/USD"])
+    (level,) = solve_book(book([owner], at), [driver]).levels
+    assert [level] == find_levels(aave_v3.rule(owner, at), 0, at.prices, driver)
+    assert (level.outcome, level.driver) == ("price", driver)
+
+
 def test_every_outcome_is_in_the_test_book() -> None:
     assert len(every_outcome()) == len(book()) == 8
