@@ -324,7 +324,16 @@ def test_a_mode_s_own_price_is_followed_though_no_leg_hangs_on_it() -> None:
 
     plain = market(revision=1, reserves={"WETH": {"emode_category": 1}})
     weth = plain.prices[plain.reserves[0].feed]
-    mode = EMode(1, "own price", 9000, 9300, 10_100, 1, 1, feed=len(plain.feeds))
+    mode = EMode(
+        id=1,
+        label="own price",
+        ltv_bps=9000,
+        liquidation_threshold_bps=9300,
+        liquidation_bonus_bps=10_100,
+        collateral_bitmap=1,
+        borrowable_bitmap=1,
+        feed=len(plain.feeds),
+    )
     at = replace(
         plain,
         emodes={1: mode},
