@@ -119,27 +119,22 @@ def _ask_batch(
     ]
     world = World(market.block, _pretended(asked[0], spot), other_time(market))
     answers = ask_after(node, before, questions, world, words=VALUES_WORDS)
-    refusal = _refusal(market, answers[: first - 1], answers[first - 1])
-    if refusal is not None:
-        return [refusal] * len(asked)
-    ratio = answers[first - 1]
+    indices, ratio = answers[: first - 1], answers[first - 1]
+    if ratio is None:
+        return [CallReverted(solo, b"", f"{abi.RISK_PARAMS} reverts")] * len(asked)
+    if not market.stored and not _are_accrued(indices):
+        return [CallReverted(solo, b"", f"{abi.OPERATE[:7]} does not accrue interest")] * len(asked)
     pairs = zip(answers[first::2], answers[first + 1 :: 2], strict=True)
     return [
-        _answer(market, plain, adjusted, 0 if ratio is None else ratio[0], statuses.get(one.owner))
+        _answer(market, plain, adjusted, ratio[0], statuses.get(one.owner))
         for one, (plain, adjusted) in zip(asked, pairs, strict=True)
     ]
 
 
-def _refusal(market: SoloMarket, indices: Sequence[Words], ratio: Words) -> CallReverted | None:
-    """Why nothing that was answered can be used: no margin ratio, or interest that was not accrued."""
-    if ratio is None:
-        return CallReverted(market.solo_margin, b"", f"{abi.RISK_PARAMS} reverts")
-    if not market.stored and any(
-        cached is None or cached != current
-        for cached, current in zip(indices[::2], indices[1::2], strict=True)
-    ):
-        return CallReverted(market.solo_margin, b"", f"{abi.OPERATE[:7]} does not accrue interest")
-    return None
+def _are_accrued(indices: Sequence[Words]) -> bool:
+    """Whether every market's cached index is its current one; they come in pairs."""
+    pairs = zip(indices[::2], indices[1::2], strict=True)
+    return all(cached is not None and cached == current for cached, current in pairs)
 
 
 def _answer(
