@@ -37,16 +37,6 @@ class NotBech32(InputError):
         super().__init__(f"not a bech32 address: {seen}. Check its spelling.")
 
 
-def encode_address(prefix: str, raw: bytes) -> str:
-    """The text of an account's bytes, in small letters."""
-    letters = (8 * len(raw) + 4) // 5
-    number = int.from_bytes(raw, "big") << 5 * letters - 8 * len(raw)
-    values = bytes(number >> 5 * (letters - 1 - k) & 31 for k in range(letters))
-    checksum = _polymod(bytes(CHECKSUM_LETTERS), _polymod(values, _after(prefix))) ^ 1
-    values += bytes(checksum >> 5 * (CHECKSUM_LETTERS - 1 - k) & 31 for k in range(CHECKSUM_LETTERS))
-    return f"{prefix}1{''.join([ALPHABET[value] for value in values])}"
-
-
 def decode_address(text: str, prefix: str) -> bytes:
     """The bytes of an account's text; NotBech32 where it is misspelt or another chain's."""
     found, values = decode_bech32(text)

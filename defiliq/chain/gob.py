@@ -27,10 +27,3 @@ def decode_gob_int(raw: bytes) -> int:
         raise DecodeError("an integer of the chain", f"it has {len(raw) - 1} bytes")
     magnitude = int.from_bytes(raw[1:], "big")
     return magnitude if sign == POSITIVE else -magnitude
-
-
-def encode_gob_int(value: int) -> bytes:
-    """The bytes of an integer, as `big.Int.GobEncode` writes them: no leading zeros, 0x02 for zero."""
-    magnitude = abs(value)
-    sign = NEGATIVE if value < 0 else POSITIVE
-    return bytes((sign,)) + magnitude.to_bytes((magnitude.bit_length() + 7) // 8, "big")

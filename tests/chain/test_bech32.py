@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from defiliq.chain.bech32 import NotBech32, decode_address, decode_bech32, encode_address
+from defiliq.chain.bech32 import NotBech32, decode_address, decode_bech32
 from defiliq.errors import InputError
+from tests.dydx.wire import encode_address
 
 VALID = (
     "A12UEL5L",

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from defiliq.chain.gob import LONGEST_MAGNITUDE, decode_gob_int, encode_gob_int
+from defiliq.chain.gob import LONGEST_MAGNITUDE, decode_gob_int
 from defiliq.errors import DecodeError
+from tests.dydx.wire import encode_gob_int
 
 
 @pytest.mark.parametrize(

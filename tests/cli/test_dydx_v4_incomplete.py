@@ -12,12 +12,12 @@ import pytest
 from v4_proto.dydxprotocol.subaccounts.asset_position_pb2 import AssetPosition
 from v4_proto.dydxprotocol.subaccounts.subaccount_pb2 import Subaccount, SubaccountId
 
-from defiliq.chain.gob import encode_gob_int
 from tests.chain.cosmos_standin import Fault, StandIn, StandInBlock
 from tests.cli.conftest import Run
 from tests.cli.dydx_chain import HEIGHT, WAYS, Place, held, placed, rows, standin
 from tests.dydx.population import Population, owner, population
 from tests.dydx.standin import SUBACCOUNT_ALL, dydx_standin
+from tests.dydx.wire import encode_gob_int
 from tests.protocols.dydx_v4.stage import BTC
 
 IDLE = 2_400

@@ -12,10 +12,9 @@ from v4_proto.dydxprotocol.subaccounts.asset_position_pb2 import AssetPosition
 from v4_proto.dydxprotocol.subaccounts.perpetual_position_pb2 import PerpetualPosition
 from v4_proto.dydxprotocol.subaccounts.subaccount_pb2 import Subaccount, SubaccountId
 
-from defiliq.chain.bech32 import encode_address
-from defiliq.chain.gob import encode_gob_int
 from tests.dydx import parameters
 from tests.dydx.parameters import Contract
+from tests.dydx.wire import encode_address, encode_gob_int
 
 HRP = "dydx"
 USDC = 10**6

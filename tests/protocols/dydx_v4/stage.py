@@ -15,7 +15,6 @@ from v4_proto.dydxprotocol.subaccounts.subaccount_pb2 import Subaccount, Subacco
 
 from defiliq.book import Book
 from defiliq.chain.cosmos import CosmosNode
-from defiliq.chain.gob import encode_gob_int
 from defiliq.errors import DefiliqError
 from defiliq.protocols.dydx_v4 import DydxMarket, read
 from defiliq.types import Listing
@@ -23,6 +22,7 @@ from tests.chain.cosmos_standin import SERVING, StandIn
 from tests.chain.test_cosmos import connect
 from tests.dydx.population import Population, owner, population
 from tests.dydx.standin import CHAIN_ID, HEIGHT, dydx_standin
+from tests.dydx.wire import encode_gob_int
 
 LISTING = Listing("dydx-v4", "dydx-v4", CHAIN_ID, 0, {})
 WAYS = tuple(SERVING)

@@ -10,12 +10,12 @@ import pytest
 from v4_proto.dydxprotocol.assets.asset_pb2 import Asset
 from v4_proto.dydxprotocol.subaccounts.asset_position_pb2 import AssetPosition
 
-from defiliq.chain.gob import encode_gob_int
 from defiliq.errors import DecodeError, DefiliqError, MissingPrice, NotAMarket
 from defiliq.protocols.dydx_v4 import read_market
 from tests.chain.cosmos_standin import PagedList, StandIn
 from tests.dydx.population import Population
 from tests.dydx.standin import HEIGHT, SUBACCOUNT_ALL, dydx_standin
+from tests.dydx.wire import encode_gob_int
 from tests.protocols.dydx_v4.stage import (
     BTC,
     ETH,
