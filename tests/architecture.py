@@ -28,7 +28,9 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "protocols": BASE | {"amounts", "book", "chain", "oracle"},
     "index": BASE | {"chain"},
     "ladder": BASE | {"book", "engine"},
-    "view": BASE | {"ladder"},
+    "depth": BASE | {"chain"},
+    "model": BASE | {"amounts", "book", "depth", "engine", "ladder"},
+    "view": BASE | {"depth", "ladder", "model"},
     "pipeline": EVERYTHING,
     "cli": EVERYTHING,
     "": EVERYTHING,
@@ -42,15 +44,28 @@ ONLY_IN: Mapping[str, set[str]] = {
     "eth_utils": {"chain", "protocols", "types"},
     "requests": {"chain"},
     "urllib3": {"chain"},
-    "numpy": {"amounts", "book", "chain", "cli", "engine", "index", "ladder", "pipeline", "protocols"},
-    "pandas": {"cli", "ladder", "pipeline", "view"},
+    "numpy": {
+        "amounts",
+        "book",
+        "chain",
+        "cli",
+        "engine",
+        "index",
+        "ladder",
+        "model",
+        "pipeline",
+        "protocols",
+        "view",
+    },
+    "pandas": {"cli", "ladder", "model", "pipeline", "view"},
     "pyarrow": {"pipeline"},
     "orjson": {"chain", "pipeline", "view"},
     "click": {"cli"},
     "rich": {"cli", "view"},
     "platformdirs": {"cli"},
     "matplotlib": {"view"},
-    "networkx": {"oracle"},
+    "plotly": {"view"},
+    "networkx": {"model", "oracle", "view"},
     "grpc": {"chain"},
     "v4_proto": {"chain", "protocols"},
     "google": {"chain", "protocols"},
@@ -63,7 +78,7 @@ ONLY_IN: Mapping[str, set[str]] = {
 """What may be imported from outside, and where. Any other third party is refused; so is a network module of
 the standard library outside of `chain`."""
 
-EXACT_ROOMS = BASE | {"amounts", "book", "chain", "engine", "index", "oracle", "protocols"}
+EXACT_ROOMS = BASE | {"amounts", "book", "chain", "depth", "engine", "index", "oracle", "protocols"}
 FLOAT_BY_DESIGN = {
     "amounts.py": {"to_float", "mul_div", "_wide_quotient"},
     "engine/screen.py": {"*"},
