@@ -17,6 +17,7 @@ from defiliq.types import (
     Account,
     Block,
     Health,
+    Liquidation,
     Listing,
     Market,
     Question,
@@ -130,6 +131,13 @@ class LendingProtocol(Protocol):
 
     def take(self, account: Account, market: Any) -> Taking:
         """What a liquidation takes, or why there is none."""
+        ...
+
+    def after(self, account: Account, market: Any, taken: Liquidation) -> Account:
+        """The account right after `taken`, which `take` said of it in this market, has gone through.
+
+        In the units that books keep, as `read` with `uncounted` would give it back.
+        """
         ...
 
     def explain(self, account: Account, market: Any) -> Sequence[LegValue]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from defiliq.protocols.compound_v2.after import after
 from defiliq.protocols.compound_v2.ask import Answer, ask_many
 from defiliq.protocols.compound_v2.discover import discovery
 from defiliq.protocols.compound_v2.explain import explain, remarks
@@ -26,6 +27,7 @@ __all__ = [
     "Answer",
     "CTokenReserve",
     "CompoundMarket",
+    "after",
     "ask_many",
     "discovery",
     "explain",

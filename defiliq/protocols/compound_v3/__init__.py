@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from defiliq.protocols.compound_v3.after import after
 from defiliq.protocols.compound_v3.ask import Answer, ask_many
 from defiliq.protocols.compound_v3.discover import discovery
 from defiliq.protocols.compound_v3.explain import explain, remarks
@@ -28,6 +29,7 @@ __all__ = [
     "CometMarket",
     "CometReserve",
     "RateCurve",
+    "after",
     "ask_many",
     "discovery",
     "explain",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from defiliq.protocols.dydx_solo.after import after
 from defiliq.protocols.dydx_solo.ask import Answer, ask_many
 from defiliq.protocols.dydx_solo.discover import discovery
 from defiliq.protocols.dydx_solo.explain import explain, remarks
@@ -29,6 +30,7 @@ __all__ = [
     "Answer",
     "SoloMarket",
     "SoloReserve",
+    "after",
     "ask_many",
     "discovery",
     "explain",

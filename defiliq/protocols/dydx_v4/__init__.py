@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from defiliq.protocols.dydx_v4.after import after
 from defiliq.protocols.dydx_v4.ask import Answer, ask_many
 from defiliq.protocols.dydx_v4.explain import explain, remarks
 from defiliq.protocols.dydx_v4.margin import margin
@@ -27,6 +28,7 @@ __all__ = [
     "DydxMarket",
     "LiquidationsConfig",
     "Perpetual",
+    "after",
     "ask_many",
     "discovery",
     "explain",
