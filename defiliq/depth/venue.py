@@ -1,0 +1,65 @@
+"""What anything that takes trades offers: a price, and what a sale or a purchase does to it."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import NamedTuple, Protocol, Self
+
+
+class Token(NamedTuple):
+    """What is traded. Amounts of it are in its base units."""
+
+    symbol: str
+    decimals: int
+    address: str = ""
+    """Empty where it is no token of a chain, as in a depth curve from a file."""
+
+
+class Fill(NamedTuple):
+    """What one trade moved, in base units."""
+
+    given: int
+    got: int
+    left: int
+    """Of what was asked: not taken by a sale, or not delivered by a purchase, because the depth ran dry."""
+
+
+class Depth(Protocol):
+    """A market of `base` against `quote`. It never changes: a trade answers with a new state."""
+
+    @property
+    def name(self) -> str:
+        """What to call it in output, with the parameters that decide what it says."""
+        ...
+
+    @property
+    def base(self) -> Token:
+        """What is sold and bought."""
+        ...
+
+    @property
+    def quote(self) -> Token:
+        """What is paid."""
+        ...
+
+    @property
+    def price(self) -> Fraction:
+        """Base units of `quote` for one base unit of `base`, at the margin and before fees."""
+        ...
+
+    def sell(self, amount: int) -> tuple[Fill, Self]:
+        """Give `amount` of base for quote. `given` and `left` add up to `amount`."""
+        ...
+
+    def buy(self, amount: int) -> tuple[Fill, Self]:
+        """Get `amount` of base for quote. `got` and `left` add up to `amount`; `given` is quote."""
+        ...
+
+    def at_price(self, price: Fraction) -> Self:
+        """The same depth once the market is at `price`, which is above 0: nobody's trade, and no fee."""
+        ...
+
+
+def nothing(amount: int) -> Fill:
+    """A trade of `amount` that did not come about."""
+    return Fill(0, 0, amount)
