@@ -28,6 +28,7 @@ DefiliqError                       exit code 1
 │   └── MissingPrice               a reserve without a positive oracle price
 ├── UnresolvedLevel                rounding alone decides an account's level; counted, never guessed
 ├── UnresolvedEta                  the same of the instant at which it breaks
+├── ConservationBroken             a simulated liquidation does not add up: a bug here
 ├── MissingExtra                   an optional package that the asked output needs is not installed
 └── InputError                     exit code 2: what the user gave cannot be used
     ├── UnknownMarket
@@ -50,7 +51,7 @@ from defiliq.errors.given import (
     UnknownDriver,
     UnknownMarket,
 )
-from defiliq.errors.judge import MissingExtra, UnresolvedEta, UnresolvedLevel
+from defiliq.errors.judge import ConservationBroken, MissingExtra, UnresolvedEta, UnresolvedLevel
 from defiliq.errors.node import (
     BadResponse,
     BlockChanged,
@@ -89,6 +90,7 @@ __all__ = [
     "BlockNotFound",
     "CallNotRecorded",
     "CallReverted",
+    "ConservationBroken",
     "DecodeError",
     "DefiliqError",
     "HistoryUnavailable",

@@ -35,3 +35,14 @@ class MissingExtra(DefiliqError):
         super().__init__(
             f"{what} needs {package}, which is not installed. Install it: pip install 'defiliq[{extra}]'."
         )
+
+
+class ConservationBroken(DefiliqError):
+    """A simulated liquidation took or left something that its account's balances do not show: a bug here."""
+
+    def __init__(self, account: str, symbol: str, rest: int) -> None:
+        self.account, self.symbol, self.rest = account, symbol, rest
+        super().__init__(
+            f"a liquidation of {account} does not add up: {rest} base units of {symbol} are unaccounted for. "
+            "Please report it, with the snapshot."
+        )

@@ -35,8 +35,23 @@ class Valued(Protocol):
     """One leg at the market's prices."""
 
     @property
+    def reserve(self) -> int:
+        """Position of its reserve."""
+        ...
+
+    @property
     def feed(self) -> int:
         """Position of its price."""
+        ...
+
+    @property
+    def supplied(self) -> int:
+        """What is owned, or long, in token base units."""
+        ...
+
+    @property
+    def owed(self) -> int:
+        """What is owed, or short, in token base units."""
         ...
 
     @property

@@ -1,0 +1,108 @@
+"""A book as one market of a cascade: drivers become prices, and seizures become sales along them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from typing import Protocol
+
+from defiliq.engine.taken import Taken
+from defiliq.ladder import identity
+from defiliq.model.cascade.stage import Followed, OracleRule, Settled
+from defiliq.pricing.driver import Driver
+from defiliq.pricing.graph import Input
+from defiliq.types import Market
+
+
+class Ledger(Protocol):
+    """The accounts of one book, and how they are liquidated: one by one by the law, or in columns."""
+
+    def settle(self, prices: Sequence[int]) -> Taken:
+        """Liquidate at these oracle prices, one per feed, until nothing more goes through."""
+        ...
+
+
+class BookStage:
+    """One book while drivers move. Each asset is traded along the first of `drivers` that moves its price."""
+
+    def __init__(self, market: Market, drivers: Sequence[Driver], ledger: Ledger) -> None:
+        self._market, self._ledger = market, ledger
+        self._drivers = {driver.name: driver for driver in drivers}
+        self._followed = {driver.name: followed(market, driver) for driver in drivers}
+        self._driver_of = [
+            next((driver for driver in drivers if reserve.feed in driver.feeds), None)
+            for reserve in market.reserves
+        ]
+
+    @property
+    def identity(self) -> Mapping[str, object]:
+        """The columns that say which market at which block it is."""
+        return identity(self._market)
+
+    @property
+    def drivers(self) -> Mapping[str, Followed]:
+        """The drivers that may move here, by name."""
+        return self._followed
+
+    def settle(self, at: Mapping[str, int]) -> Settled:
+        """Let liquidators take all they can with the drivers at these integers."""
+        market = self._moved(at)
+        taken = self._ledger.settle(market.prices)
+        unit = self._market.base_unit
+        traded, untraded = self._flows(taken, market, at)
+        return Settled(
+            taken.accounts,
+            taken.calls,
+            taken.seized_base / unit,
+            taken.repaid_base / unit,
+            taken.bonus_base / unit,
+            taken.bad_debt_base / unit,
+            traded,
+            untraded,
+            taken.refused,
+        )
+
+    def _moved(self, at: Mapping[str, int]) -> Market:
+        """The market with its drivers at these integers, and all that hangs on them."""
+        inputs: dict[int, int] = {}
+        by_hand: dict[int, int] = {}
+        for name, integer in at.items():
+            driver = self._drivers[name]
+            if driver.inputs:
+                inputs |= driver.moved_inputs(integer)
+            else:
+                by_hand |= driver.prices(integer)
+        market = self._market.at_inputs(inputs) if inputs else self._market
+        return market.at_prices(by_hand) if by_hand else market
+
+    def _flows(
+        self, taken: Taken, market: Market, at: Mapping[str, int]
+    ) -> tuple[dict[str, Fraction], dict[str, float]]:
+        """What is left to sell per driver, in whole tokens at its price, and per symbol where none is."""
+        traded: dict[str, Fraction] = dict.fromkeys(self._drivers, Fraction(0))
+        untraded: dict[str, float] = {}
+        for k, reserve in enumerate(market.reserves):
+            net = Fraction(taken.seized[k]) - Fraction(taken.repaid[k])
+            if not net:
+                continue
+            price = Fraction(market.price_of(k), market.price_unit(reserve.feed))
+            worth = net / reserve.unit * price
+            driver = self._driver_of[k]
+            if driver is None:
+                untraded[reserve.symbol] = untraded.get(reserve.symbol, 0.0) + float(worth)
+            else:
+                traded[driver.name] += worth * driver.unit / at[driver.name]
+        return traded, untraded
+
+
+def followed(market: Market, driver: Driver) -> Followed:
+    """A driver as the market's oracle quotes it: of several feeds, the one that answers soonest counts."""
+    quantities = [market.graph.quantities[position] for position, _ in driver.inputs]
+    inputs = [quantity for quantity in quantities if isinstance(quantity, Input)]
+    deviations = [found.deviation_bps for found in inputs if found.deviation_bps is not None]
+    heartbeats = [found.heartbeat_s for found in inputs if found.heartbeat_s is not None]
+    rule = OracleRule(
+        min(deviations) if inputs and len(deviations) == len(inputs) else None,
+        min(heartbeats) if heartbeats else None,
+    )
+    return Followed(driver.name, driver.spot, driver.unit, rule)

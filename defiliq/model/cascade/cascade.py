@@ -1,0 +1,99 @@
+"""What one shock led to: round by round, and the figures by which cascades are compared."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Container, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Literal, TypeAlias
+
+import pandas as pd
+
+Ended: TypeAlias = Literal["quiet", "depth ran dry", "round limit"]
+"""`quiet`: nothing more breaks, and no oracle has anything to follow."""
+Cause: TypeAlias = Literal["already", "shock", "deviation", "heartbeat"]
+
+
+@dataclass(frozen=True, slots=True)
+class Cascade:
+    """What one shock led to."""
+
+    shock: Mapping[str, Fraction]
+    """Driver to where it was put, as a share of spot."""
+    final: Mapping[str, Fraction]
+    """Driver to where the market is left, as a share of spot."""
+    spot_usd: Mapping[str, float]
+    """Driver to its spot, of the first market that has it."""
+    depth: Mapping[str, str]
+    """Driver to the name of its depth."""
+    followed_at_once: tuple[str, ...]
+    """Drivers with an oracle whose deviation is not known: it is taken to follow every move."""
+    rounds: pd.DataFrame
+    """ROUND_COLUMNS"""
+    markets: pd.DataFrame
+    """MARKET_COLUMNS"""
+    untraded_usd: Mapping[str, float]
+    """Symbol to what was seized less repaid of assets that hang on no driver with a depth: not traded."""
+    refused: Mapping[str, int]
+    """Why accounts that were liquidatable in the last round stay as they are."""
+    ended: Ended
+
+    @property
+    def initial_usd(self) -> float:
+        """What the shock alone liquidated, in seized dollars."""
+        return self._seized(("shock",))
+
+    @property
+    def induced_usd(self) -> float:
+        """What the liquidations themselves led to, in seized dollars."""
+        return self._seized(("deviation", "heartbeat"))
+
+    @property
+    def total_usd(self) -> float:
+        """Both."""
+        return self.initial_usd + self.induced_usd
+
+    @property
+    def branching_ratio(self) -> float:
+        """Induced dollars per initial dollar; NaN where the shock liquidated nothing."""
+        return self.induced_usd / self.initial_usd if self.initial_usd else math.nan
+
+    @property
+    def unfilled_usd(self) -> float:
+        """What the depth could not take before it ran dry, at the market's last price."""
+        return math.fsum(self.rounds["unfilled_usd"])
+
+    @property
+    def bad_debt_usd(self) -> float:
+        """Debt that nothing backs any more after these liquidations; what was so at spot is left out."""
+        return math.fsum(self._once()["bad_debt_usd"])
+
+    @property
+    def accounts(self) -> int:
+        """Liquidated accounts; one that breaks in several rounds counts in each."""
+        return int(self._once()["accounts"].sum())
+
+    @property
+    def last_round(self) -> int:
+        """How many rounds there were, those in which nothing broke left out."""
+        busy = self.rounds[(self.rounds["accounts"] > 0) & (self.rounds["cause"] != "already")]
+        return int(busy["round"].max()) if len(busy) else 0
+
+    def change_pct(self, driver: str) -> float:
+        """How far the market is left from spot, signed."""
+        return 100 * float(self.final[driver] - 1)
+
+    def amplification(self, driver: str) -> float:
+        """How many times further than the shock the market went, in the logarithm of price."""
+        shock, final = (float(part[driver]) for part in (self.shock, self.final))
+        return math.log(final) / math.log(shock) if shock != 1 else math.nan
+
+    def _once(self) -> pd.DataFrame:
+        """One row per round after the shock: rounds have a row per driver."""
+        after = self.rounds[self.rounds["cause"] != "already"]
+        return after.drop_duplicates("round")
+
+    def _seized(self, causes: Container[str]) -> float:
+        rows = self._once()
+        return math.fsum(rows["seized_usd"][[cause in causes for cause in rows["cause"]]])

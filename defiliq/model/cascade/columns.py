@@ -1,0 +1,35 @@
+"""Columns of the tables that cascades are told in."""
+
+from __future__ import annotations
+
+from defiliq.ladder import IDENTITY
+
+ROUND_COLUMNS = (
+    *(
+        "round",
+        "cause",
+        "at_s",
+        "driver",
+        "oracle_usd",
+        "market_usd",
+        "market_after_usd",
+        "accounts",
+        "calls",
+    ),
+    *("seized_usd", "repaid_usd", "bonus_usd", "bad_debt_usd", "traded_usd", "unfilled_usd"),
+)
+"""One row per round and driver. What accounts lost is the round's, the same in the row of each driver; the
+oracle's price is the lowest of the markets' where the driver falls, the highest where it rises."""
+
+MARKET_COLUMNS = (
+    *IDENTITY,
+    *("round", "accounts", "calls", "seized_usd", "repaid_usd", "bonus_usd", "bad_debt_usd", "refused"),
+    "base_symbol",
+)
+"""One row per round and market."""
+
+SWEEP_COLUMNS = (
+    *("shock_pct", "rounds", "accounts", "initial_usd", "induced_usd", "total_usd", "branching_ratio"),
+    *("amplification", "final_usd", "final_change_pct", "bad_debt_usd", "unfilled_usd", "ended"),
+)
+"""One row per shock."""

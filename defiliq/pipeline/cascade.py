@@ -1,0 +1,185 @@
+"""Cascades over books and over ladders: which drivers move, by whose law, into which depth."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from typing import Any
+
+import pandas as pd
+
+from defiliq.book import Book
+from defiliq.depth.venue import Depth
+from defiliq.errors import InputError, SeveralDrivers, UnknownDriver
+from defiliq.model.cascade import BookStage, Cascade, LawBook, OracleRule, RungStage, Stage, simulate
+from defiliq.model.cascade import sweep as sweep_shocks
+from defiliq.model.cascade.booked import Ledger
+from defiliq.model.cascade.lawful import Law
+from defiliq.model.cascade.simulate import MOST_ROUNDS, ROUND_S
+from defiliq.oracle.drivers import drivers, find_driver
+from defiliq.pipeline.shocks import Shocks, read_shocks
+from defiliq.pipeline.solving import Counter
+from defiliq.pricing.driver import Driver
+from defiliq.protocols import PROTOCOLS
+from defiliq.types import Market
+
+
+def cascade(
+    of: Sequence[Book[Any]] | Sequence[pd.DataFrame],
+    shocks: Shocks,
+    depths: Mapping[str, Depth],
+    *,
+    round_s: int = ROUND_S,
+    rule: OracleRule | None = None,
+    most_rounds: int = MOST_ROUNDS,
+) -> Cascade:
+    """What shocks such as 'ETH/USD=-10%' lead to in some books at once, by the law of each protocol.
+
+    Of ladders instead of books, each rung gives its first call only: see `RungStage`. `depths` maps drivers
+    to what trading along them does to their price.
+    """
+    ratios = _ratios(of, shocks)
+    names = driver_names(of, {**depths, **ratios})
+    shock = {names[name]: ratio for name, ratio in ratios.items()}
+    return simulate(
+        stages(of, tuple(dict.fromkeys(names.values()))),
+        shock,
+        {names[name]: depth for name, depth in depths.items()},
+        round_s=round_s,
+        rule=rule,
+        most_rounds=most_rounds,
+    )
+
+
+def stages(
+    of: Sequence[Book[Any]] | Sequence[pd.DataFrame], names: Sequence[str], *, in_columns: bool = False
+) -> list[Stage]:
+    """Books or ladders as they stand at spot; those that have none of the drivers are left out.
+
+    `in_columns`: books are liquidated in float columns where their protocol has them, else by the law.
+    """
+    made: list[Stage] = []
+    for one in of:
+        if isinstance(one, pd.DataFrame):
+            if one["driver"].isin(names).any():
+                made.append(RungStage(one, names))
+            continue
+        moving = [driver for driver in (_driver(one.market, name) for name in names) if driver is not None]
+        if moving:
+            _require_apart(moving)
+            made.append(BookStage(one.market, moving, _ledger(one, in_columns=in_columns)))
+    return made
+
+
+def sweep(
+    of: Sequence[Book[Any]] | Sequence[pd.DataFrame],
+    driver: str,
+    shocks_pct: Sequence[Fraction],
+    depths: Mapping[str, Depth],
+    *,
+    round_s: int = ROUND_S,
+    rule: OracleRule | None = None,
+    on_progress: Counter | None = None,
+) -> pd.DataFrame:
+    """One cascade per shock of a driver, each from spot: SWEEP_COLUMNS. Books are liquidated in columns."""
+    names = driver_names(of, {**depths, driver: None})
+    moving = tuple(dict.fromkeys(names.values()))
+    return sweep_shocks(
+        lambda: stages(of, moving, in_columns=True),
+        names[driver],
+        shocks_pct,
+        {names[name]: depth for name, depth in depths.items()},
+        round_s=round_s,
+        rule=rule,
+        on_progress=on_progress,
+    )
+
+
+def driver_names(
+    of: Sequence[Book[Any]] | Sequence[pd.DataFrame], wanted: Mapping[str, object]
+) -> dict[str, str]:
+    """Drivers as people spell them to what they are called; UnknownDriver for one that is nowhere."""
+    names = {}
+    for name in wanted:
+        found = {called for one in of if (called := _called(one, name)) is not None}
+        if not found:
+            raise UnknownDriver(name, _known_anywhere(of))
+        if len(found) > 1:
+            raise InputError(f"{name!r} means {' and '.join(sorted(found))} on different markets. Name one.")
+        names[name] = found.pop()
+    return names
+
+
+def _ledger(book: Book[Any], *, in_columns: bool) -> Ledger:
+    return LawBook(book, law_of(book))
+
+
+def law_of(book: Book[Any]) -> Law:
+    """The law of a book's protocol."""
+    protocol = PROTOCOLS[book.market.protocol]
+    return Law(protocol.margin, protocol.rule, protocol.take, protocol.after, protocol.explain)
+
+
+def _ratios(of: Sequence[Book[Any]] | Sequence[pd.DataFrame], shocks: Shocks) -> dict[str, Fraction]:
+    """What each shocked driver is multiplied with; a price to go to is one as a share of the first spot."""
+    ratios: dict[str, Fraction] = {}
+    for shock in read_shocks(shocks):
+        if shock.name in ratios:
+            raise InputError(f"{shock.name} is moved twice, again by {shock.text!r}. Move it once.")
+        ratios[shock.name] = shock.amount if shock.is_relative else shock.amount / _spot(of, shock.name)
+        if ratios[shock.name] <= 0:
+            raise InputError(f"{shock.text!r} leaves no price. A driver falls by less than 100%.")
+    return ratios
+
+
+def _spot(of: Sequence[Book[Any]] | Sequence[pd.DataFrame], name: str) -> Fraction:
+    """Where a driver stands in the first market that has it, in its unit."""
+    for one in of:
+        called = _called(one, name)
+        if called is None:
+            continue
+        if isinstance(one, pd.DataFrame):
+            first = one[one["driver"] == called].iloc[0]
+            return Fraction(str(first["spot_usd"]))
+        driver = find_driver(one.market, called)
+        return Fraction(driver.spot, driver.unit)
+    raise UnknownDriver(name, _known_anywhere(of))
+
+
+def _called(one: Book[Any] | pd.DataFrame, name: str) -> str | None:
+    """What a driver is called in one market or ladder; None where it has none of that name."""
+    if isinstance(one, pd.DataFrame):
+        wanted = name.strip().casefold()
+        return next((known for known in _known(one) if known.casefold() == wanted), None)
+    try:
+        return find_driver(one.market, name).name
+    except SeveralDrivers:
+        raise
+    except UnknownDriver:
+        return None
+
+
+def _driver(market: Market, called: str) -> Driver | None:
+    return next((driver for driver in drivers(market) if driver.name == called), None)
+
+
+def _known(one: Book[Any] | pd.DataFrame) -> list[str]:
+    if isinstance(one, pd.DataFrame):
+        return sorted(str(name) for name in one["driver"].unique())
+    return [driver.name for driver in drivers(one.market)]
+
+
+def _known_anywhere(of: Sequence[Book[Any]] | Sequence[pd.DataFrame]) -> list[str]:
+    return sorted({known for one in of for known in _known(one)})
+
+
+def _require_apart(moving: Sequence[Driver]) -> None:
+    """Two drivers that move one input cannot both say where it goes."""
+    mover: dict[int, str] = {}
+    for driver in moving:
+        for position, _ in driver.inputs:
+            if position in mover:
+                raise InputError(
+                    f"{mover[position]} and {driver.name} move the same price. Give a depth for one of them."
+                )
+            mover[position] = driver.name
