@@ -41,7 +41,7 @@ _SETTINGS: dict[RcKeyType, Any] = {
 """A dollar sign in a symbol is no formula, the same figure is the same file, and the font comes along."""
 _LEAST_SHOWN = 1e-9
 """Where a logarithmic scale ends, as a share of its top."""
-_MAGNITUDES = ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k"))
+MAGNITUDES = ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +91,9 @@ def curve_picture(
     first = totals.iloc[0]
     whole = ", ".join(f"{clean(row['driver'])} {change_shown(row)}" for _, row in moved.iterrows())
     alone = len(moved) == 1 and totals["change_pct"].nunique() > 1
-    when = _minute(first["block_timestamp"])
+    when = minute(first["block_timestamp"])
     if first["evaluated_at"] != first["block_timestamp"]:
-        when += f", interest to {_minute(first['evaluated_at'])}"
+        when += f", interest to {minute(first['evaluated_at'])}"
     return CurvePicture(
         across=tuple(totals["change_pct" if alone else "share_pct"]),
         across_label=f"{clean(moved['driver'].iloc[0])}, change (%)"
@@ -107,7 +107,7 @@ def curve_picture(
     )
 
 
-def _minute(timestamp: int) -> str:
+def minute(timestamp: int) -> str:
     """A unix time as UTC to the minute; the number itself beyond what a calendar holds."""
     if timestamp >= END_OF_CALENDAR:
         return f"unix time {timestamp}"
@@ -152,7 +152,7 @@ def write_picture(figure: Figure, path: str | Path) -> Path:
 
 def compact(value: float) -> str:
     """An amount in three digits and a letter: 1.25M."""
-    for size, letter in _MAGNITUDES:
+    for size, letter in MAGNITUDES:
         if abs(value) >= size * 0.9995:
             return f"{value / size:.3g}{letter}"
     return f"{value:.3g}"

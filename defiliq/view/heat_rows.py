@@ -1,0 +1,252 @@
+"""What a picture of a heat shows: rows of equal width in the logarithm of price, and words for them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from defiliq.view.charts import MAGNITUDES, minute
+from defiliq.view.rungs import full_scale, price_text
+from defiliq.view.terminal import clean, money_named
+
+if TYPE_CHECKING:
+    from defiliq.model.clusters import Cluster
+    from defiliq.model.heat import Heat
+
+WITHIN_PCT = 50.0
+"""So far from spot a picture reaches, unless told otherwise; what lies beyond is summed."""
+HEAVY, MODERATE = 0.5, 0.2
+"""Shares of the largest row shown from which on a row is called so."""
+BALANCED = 2.0
+"""Neither side has more than so many times the other's dollars."""
+NEAR_PCT = 5.0
+"""So far from spot reaches what is called the current price area."""
+_WIDENINGS = (
+    *range(1, 6),
+    *(digit * 10**k for k in range(7) for digit in (6, 8, 10, 12, 16, 20, 30, 40, 50)),
+)
+"""So many buckets can be one row."""
+
+
+@dataclass(frozen=True, slots=True)
+class HeatRow:
+    """What is liquidated between two prices, in units of the heat's money."""
+
+    step: int
+    """How many rows it lies above spot; -1 is the first one below."""
+    low_usd: float
+    high_usd: float
+    long_usd: float = 0.0
+    short_usd: float = 0.0
+    long_accounts: int = 0
+    short_accounts: int = 0
+    price_usd: float = math.nan
+    """Mean of the levels in it, weighted by size; its middle where it holds none."""
+    untold: int = 0
+    """Levels whose size nobody knows; `long_accounts` and `short_accounts` count them too."""
+
+    @property
+    def size_usd(self) -> float:
+        """Both sides together."""
+        return self.long_usd + self.short_usd
+
+    @property
+    def accounts(self) -> int:
+        """Both sides together."""
+        return self.long_accounts + self.short_accounts
+
+    @property
+    def density_usd(self) -> float:
+        """Its size per 1% of price, in logarithm, as colours show it: the same dollars are the same colour."""
+        return self.size_usd / (100 * math.log(self.high_usd / self.low_usd))
+
+    @property
+    def side(self) -> str:
+        """The side that has more dollars."""
+        return "long" if self.long_usd > self.short_usd else "short"
+
+    def words(self, full_usd: float) -> str:
+        """How a reader of heatmaps calls it, measured by the largest row, `full_usd`."""
+        if not self.size_usd > 0:
+            return ""
+        less, more = sorted((self.long_usd, self.short_usd))
+        if less > 0 and more <= BALANCED * less:
+            return "Balanced"
+        if self.size_usd >= HEAVY * full_usd:
+            return f"Heavy {self.side} liquidation zone"
+        weight = "Moderate" if self.size_usd >= MODERATE * full_usd else "Light"
+        return f"{weight} {self.side} liquidation"
+
+
+@dataclass(frozen=True, slots=True)
+class HeatRows:
+    """The rows of a picture that hold something, from the lowest price to the highest."""
+
+    rows: tuple[HeatRow, ...]
+    spot_usd: float
+    step_pct: float
+    """A row's upper price is so much above its lower one."""
+    low_usd: float
+    high_usd: float
+    """What the picture shows: from the lowest row to the highest, and spot."""
+    below_usd: float
+    below_accounts: int
+    above_usd: float
+    above_accounts: int
+    """What lies further out than the picture."""
+
+    @property
+    def full_usd(self) -> float:
+        """The size of a full bar."""
+        return full_scale([size for row in self.rows for size in (row.long_usd, row.short_usd)])
+
+
+def heat_rows(heat: Heat, *, within_pct: float = WITHIN_PCT, most: int = 400, slots: int = 10**9) -> HeatRows:
+    """A heat's buckets as rows, joined in equal numbers until there are few enough of them.
+
+    At most `most` rows hold something, and the picture is at most `slots` rows high, empty ones counted.
+    """
+    table = heat.buckets.assign(
+        middle=[
+            math.sqrt(low * high)
+            for low, high in heat.buckets[["price_low_usd", "price_high_usd"]].to_numpy()
+        ]
+    )
+    spot = heat.spot_usd
+    above = table[table["middle"] > spot * (1 + within_pct / 100)]
+    below = table[table["middle"] < spot * (1 - within_pct / 100)]
+    width = math.log1p(heat.step_pct / 100)
+    inside = table.drop([*above.index, *below.index])
+    steps = [math.floor(math.log(price / spot) / width) for price in inside["middle"]]
+    joined = next(n for n in _WIDENINGS if _fits([step // n for step in steps], most, slots))
+    groups = inside.assign(step=[step // joined for step in steps]).groupby("step", sort=True)
+    rows = tuple(_row(part, spot, width * joined, int(str(step))) for step, part in groups)
+    return HeatRows(
+        rows,
+        spot,
+        100 * math.expm1(width * joined),
+        min([spot, *(row.low_usd for row in rows)]),
+        max([spot, *(row.high_usd for row in rows)]),
+        *(_told(below), int(below["accounts"].sum())),
+        *(_told(above), int(above["accounts"].sum())),
+    )
+
+
+def _fits(steps: Sequence[int], most: int, slots: int) -> bool:
+    return len(set(steps)) <= most and max(steps, default=0) - min(steps, default=0) < slots
+
+
+def _told(buckets: pd.DataFrame) -> float:
+    """The sum of the sizes that are known."""
+    return math.fsum(buckets["size_usd"].dropna())
+
+
+def _row(part: pd.DataFrame, spot: float, width: float, step: int) -> HeatRow:
+    longs, shorts = (part[part["side"] == side] for side in ("long", "short"))
+    low, high = spot * math.exp(step * width), spot * math.exp((step + 1) * width)
+    total = _told(part)
+    mean = (
+        _told(part.assign(size_usd=part["price_usd"] * part["size_usd"])) / total if total > 0 else math.nan
+    )
+    return HeatRow(
+        step,
+        low,
+        high,
+        _told(longs),
+        _told(shorts),
+        int(longs["accounts"].sum()),
+        int(shorts["accounts"].sum()),
+        math.sqrt(low * high) if math.isnan(mean) else mean,
+        int(part["untold"].sum()),
+    )
+
+
+def near_words(heat: Heat) -> str:
+    """What the current price area is called, from both sides within NEAR_PCT of spot."""
+    near = heat.buckets[heat.buckets["distance_pct"].abs() <= NEAR_PCT]
+    longs, shorts = (_told(near[near["side"] == side]) for side in ("long", "short"))
+    if not longs and not shorts:
+        word = "Empty"
+    elif longs > BALANCED * shorts:
+        word = "Longs"
+    elif shorts > BALANCED * longs:
+        word = "Shorts"
+    else:
+        word = "Balanced"
+    return f"{word} (current price area)"
+
+
+def amount_shown(value: float) -> str:
+    """An amount in two decimals and a letter, 34.04M; unknown where it is no number."""
+    if math.isnan(value):
+        return "unknown"
+    for size, letter in MAGNITUDES:
+        if abs(value) >= size * 0.999995:
+            return f"{value / size:,.2f}{letter}"
+    return f"{value:,.2f}"
+
+
+def price_shown(price: float, driver: str) -> str:
+    """A price as its driver quotes it: dollars have their sign, ratios and other currencies have none."""
+    return f"${price_text(price)}" if driver.endswith("USD") else price_text(price)
+
+
+def money_shown(value: float, base_symbol: str) -> str:
+    """An amount with its currency: $34.04M, or 12.50 ETH."""
+    if math.isnan(value):
+        return "unknown"
+    sign = "-" if value < 0 else ""
+    return (
+        f"{sign}${amount_shown(abs(value))}"
+        if base_symbol == "USD"
+        else f"{amount_shown(value)}{money_named(base_symbol)}"
+    )
+
+
+def distance_shown(pct: float) -> str:
+    """A signed distance from spot."""
+    return "unknown" if math.isnan(pct) else f"{pct:+.1f}%" if abs(pct) >= 0.1 else f"{pct:+.2f}%"
+
+
+def counted(number: int, noun: str) -> str:
+    """A number of things."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def level_words(price: float, side: str, size_usd: float, accounts: int, heat: Heat) -> str:
+    """A level in one line, as it stands beside a pointer: $56,490 long 34.04M, 12 accounts, -0.9%."""
+    distance = distance_shown(100 * (price / heat.spot_usd - 1))
+    unit = money_named(heat.base_symbol)
+    size = f"{amount_shown(size_usd)}{unit}"
+    return f"{price_shown(price, heat.driver)} {side} {size}, {counted(accounts, 'account')}, {distance}"
+
+
+def cluster_rows(clusters: Iterable[Cluster], row: HeatRow) -> list[Cluster]:
+    """The clusters that reach into a row."""
+    return [
+        cluster for cluster in clusters if cluster.low_usd < row.high_usd and row.low_usd < cluster.high_usd
+    ]
+
+
+def market_lines(sources: pd.DataFrame, most: int = 4) -> list[str]:
+    """One line per market that was read: which, where and when."""
+    heads = sources.to_dict("records")
+    lines = [_market_line(head) for head in heads[:most]]
+    return [*lines, f"and {counted(len(heads) - most, 'market')} more"] if len(heads) > most else lines
+
+
+def _market_line(head: Mapping[Any, Any]) -> str:
+    where = f"{clean(head['protocol'])} {clean(head['market'])}, chain {clean(head['chain_id'])}"
+    return f"{where}, block {int(head['block_number']):,}, {minute(int(head['block_timestamp']))}"
+
+
+def biggest_first(clusters: Sequence[Cluster], most: int) -> list[Cluster]:
+    """The clusters that are named in a picture, in a complete order."""
+    ranked = sorted(
+        clusters, key=lambda cluster: (-(cluster.long_liq_usd + cluster.short_liq_usd), cluster.price_usd)
+    )
+    return ranked[:most]

@@ -1,0 +1,195 @@
+"""The heatmap in plain characters: one row per price level, with bars for longs and shorts and words."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Sequence
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+from rich.text import Text
+
+from defiliq.view.heat_rows import (
+    WITHIN_PCT,
+    HeatRow,
+    HeatRows,
+    amount_shown,
+    cluster_rows,
+    counted,
+    heat_rows,
+    market_lines,
+    money_shown,
+    near_words,
+    price_shown,
+)
+from defiliq.view.rungs import OFF_SCALE
+from defiliq.view.terminal import clean, console, money_named, print_lines
+
+if TYPE_CHECKING:
+    from defiliq.model.clusters import Cluster
+    from defiliq.model.heat import Heat
+
+WIDTH = 80
+WIDEST = 120
+ROWS = 40
+"""At most so many lines of levels; buckets are joined until they fit."""
+FOLDED = 3
+"""So many empty rows in a run are one line."""
+LONG_BAR, SHORT_BAR = "█", "▒"
+_LONG_STYLE, _SHORT_STYLE = "blue", "red"
+_PRICE, _SIZE, _WORDS = 10, 9, 29
+_PEAK, _REACH = "◆", "│"
+
+
+def print_heatmap(heat: Heat, clusters: Sequence[Cluster], within_pct: float = WITHIN_PCT) -> None:
+    """The heatmap on stdout: as wide as the terminal from 80 to 120 columns, 80 where it is none."""
+    width = min(WIDEST, max(WIDTH, console().width)) if sys.stdout.isatty() else WIDTH
+    print_lines(heatmap_lines(heat, clusters, width=width, within_pct=within_pct))
+
+
+def heatmap_lines(
+    heat: Heat, clusters: Sequence[Cluster], *, width: int = WIDTH, within_pct: float = WITHIN_PCT
+) -> list[Text]:
+    """The lines of a heatmap, none longer than `width`: headline, levels from the highest down, legend."""
+    shown = _fitting(heat, within_pct)
+    bars = (width - 2 - _PRICE - _SIZE - _WORDS - 4) // 2
+    price = f"{clean(heat.driver)} liquidation heatmap, spot {price_shown(heat.spot_usd, heat.driver)}"
+    lines = [Text(price, style="bold"), *(Text(line) for line in market_lines(heat.sources)), Text()]
+    lines += [Text(_headline(bars), style="bold"), *_level_lines(heat, shown, clusters, bars)]
+    lines += [Text(), *_legend(heat, shown, clusters)]
+    return [_cut(line, width) for line in lines]
+
+
+def _fitting(heat: Heat, within_pct: float) -> HeatRows:
+    """Rows so wide that they and what is said of the gaps between them fill at most ROWS lines."""
+    most = ROWS
+    shown = heat_rows(heat, within_pct=within_pct, most=most)
+    while most > 1 and _line_count(shown) > ROWS:
+        most -= 1
+        shown = heat_rows(heat, within_pct=within_pct, most=most)
+    return shown
+
+
+def _line_count(shown: HeatRows) -> int:
+    steps = sorted({row.step for row in shown.rows} | {-1, 0})
+    gaps = (high - low - 1 for low, high in zip(steps, steps[1:], strict=False))
+    return len(steps) + sum(1 if gap >= FOLDED else gap for gap in gaps)
+
+
+def _level_lines(heat: Heat, shown: HeatRows, clusters: Sequence[Cluster], bars: int) -> list[Text]:
+    """From the highest price down, the current price between the two rows that touch it."""
+    held = {row.step: row for row in shown.rows}
+
+    def segment(first: int, last: int) -> list[Text]:
+        """The rows from one step down to another, runs of empty ones as one line."""
+        lines: list[Text] = []
+        for has, run in groupby(range(first, last - 1, -1), key=held.__contains__):
+            steps = list(run)
+            if not has and len(steps) >= FOLDED:
+                lines.append(_gap_line(shown, steps))
+                continue
+            rows = (held.get(step, _empty_row(shown, step)) for step in steps)
+            lines += [_row_line(row, shown, clusters, heat, bars) for row in rows]
+        return lines
+
+    lines = [*segment(max([-1, *held]), 0), _spot_line(heat, bars), *segment(-1, min([0, *held]))]
+    above = _outside("above", shown.above_accounts, shown.above_usd, heat)
+    return [*above, *lines, *_outside("below", shown.below_accounts, shown.below_usd, heat)]
+
+
+def _outside(where: str, accounts: int, size_usd: float, heat: Heat) -> list[Text]:
+    """What lies further out than the picture, in one line, if anything does."""
+    what = f"{counted(accounts, 'account')}, {money_shown(size_usd, heat.base_symbol)}"
+    return [Text(f"{where:>{_PRICE + 2}} {what}", style="dim")] if accounts else []
+
+
+def _headline(bars: int) -> str:
+    columns = f"{'price':>{_PRICE}} {'long':<{bars}} {'short':<{bars}} {'size':>{_SIZE}}"
+    return f"  {columns} interpretation"
+
+
+def _empty_row(shown: HeatRows, step: int) -> HeatRow:
+    width = math.log1p(shown.step_pct / 100)
+    low, middle, high = (shown.spot_usd * math.exp(k * width) for k in (step, step + 0.5, step + 1))
+    return HeatRow(step, low, high, price_usd=middle)
+
+
+def _gap_line(shown: HeatRows, steps: Sequence[int]) -> Text:
+    """How far the price goes without meeting a level, seen from spot."""
+    width = len(steps) * math.log1p(shown.step_pct / 100)
+    pct = 100 * abs(math.expm1(width if steps[0] >= 0 else -width))
+    return Text(f"{'⋮':>{_PRICE + 2}} {pct:.3g}% without levels", style="dim")
+
+
+def _spot_line(heat: Heat, bars: int) -> Text:
+    price = price_shown(heat.spot_usd, heat.driver)
+    rule = "─" * (2 * bars + 1 - len(" current price ") - 2)
+    line = Text(f"► {price:>{_PRICE}} ── current price {rule} {'':>{_SIZE}} ", style="bold")
+    return line.append(near_words(heat))
+
+
+def _row_line(row: HeatRow, shown: HeatRows, clusters: Sequence[Cluster], heat: Heat, bars: int) -> Text:
+    line = Text(f"{_mark(row, clusters)} {price_shown(row.price_usd, heat.driver):>{_PRICE}} ")
+    for size, glyph, style in (
+        (row.long_usd, LONG_BAR, _LONG_STYLE),
+        (row.short_usd, SHORT_BAR, _SHORT_STYLE),
+    ):
+        line.append(f"{_bar(size, shown.full_usd, bars, glyph):<{bars}}", style=style)
+        line.append(" ")
+    total = amount_shown(row.size_usd if row.untold < row.accounts else math.nan) if row.accounts else ""
+    return line.append(f"{total:>{_SIZE}} {row.words(shown.full_usd)}")
+
+
+def _bar(size: float, full: float, width: int, glyph: str) -> str:
+    """A bar in whole characters, since only one of the glyphs has halves; whatever is there shows."""
+    if not size > 0:
+        return ""
+    return glyph * (width - 1) + OFF_SCALE if size > full else glyph * max(1, round(size / full * width))
+
+
+def _mark(row: HeatRow, clusters: Sequence[Cluster]) -> str:
+    reaching = cluster_rows(clusters, row)
+    if any(row.low_usd <= cluster.price_usd < row.high_usd for cluster in reaching):
+        return _PEAK
+    return _REACH if reaching else " "
+
+
+def _legend(heat: Heat, shown: HeatRows, clusters: Sequence[Cluster]) -> list[Text]:
+    """What the marks mean, how large a full bar is, and what no bar shows."""
+    unit = heat.base_symbol
+    asset = clean(heat.driver.split("/")[0])
+    lines = [
+        Text.assemble((LONG_BAR * 2, _LONG_STYLE), f" long: sold off when {asset} falls to the price"),
+        Text.assemble((SHORT_BAR * 2, _SHORT_STYLE), f" short: bought back when {asset} rises to the price"),
+    ]
+    if shown.rows:
+        full = money_shown(shown.full_usd, unit)
+        step = f"{shown.step_pct:.3g}% of price"
+        lines.append(Text(f"A full bar is {full} within {step}; {OFF_SCALE} is beyond that."))
+    else:
+        lines.append(Text("No level lies in this window."))
+    if clusters and shown.rows:
+        number = counted(len(clusters), "cluster")
+        lines.append(Text(f"{_PEAK} the heaviest level of a cluster, {_REACH} its reach ({number} in all)."))
+    lines += already_lines(heat)
+    return [*lines, Text("Not investment advice.")]
+
+
+def already_lines(heat: Heat) -> list[Text]:
+    """What is no level of price ahead: who is liquidatable already, and what nobody knows the size of."""
+    lines = []
+    if heat.already_accounts:
+        sums = (heat.already_long_usd, heat.already_short_usd)
+        parts = [f"{side} {amount_shown(usd)}" for side, usd in zip(("long", "short"), sums, strict=True)]
+        unit = money_named(heat.base_symbol)
+        who = counted(heat.already_accounts, "account")
+        lines.append(Text(f"Liquidatable already, in no bar: {who}, {', '.join(parts)}{unit}."))
+    if heat.untold:
+        lines.append(Text(f"Of unknown size, in no bar: {counted(heat.untold, 'level')}."))
+    return lines
+
+
+def _cut(line: Text, width: int) -> Text:
+    line.truncate(width, overflow="ellipsis")
+    return line

@@ -1,0 +1,30 @@
+"""Colours that people with any colour vision tell apart, on white and on black, and ticks of prices."""
+
+from __future__ import annotations
+
+import math
+
+LONG, SHORT = "#0072b2", "#d55e00"
+"""Blue and vermillion: apart in hue and in lightness for every kind of colour blindness."""
+INK, FAINT, GREY, RULE, ALARM = "#222222", "#666666", "#b5b5b5", "#e6e6e6", "#b00020"
+SCALE = "inferno"
+"""From black to yellow, its lightness rising steadily."""
+SCALE_POWER = 0.5
+"""Colours go with the square root of dollars, so that small levels are still seen."""
+_STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
+_DECADES = ((1, 1.5, 2, 3, 5, 7), (1, 2, 5), (1, 3), (1,))
+
+
+def price_ticks(low: float, high: float, most: int = 9) -> list[float]:
+    """Round prices on a logarithmic axis: evenly spaced ones in a narrow window, else some of each decade."""
+    if high / low < 3:
+        exponent = math.floor(math.log10((high - low) / most))
+        step = next(k * 10**exponent for k in _STEPS if (high - low) / (k * 10**exponent) <= most)
+        first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+        return [k * step for k in range(first, last + 1)]
+    decades = range(math.floor(math.log10(low)), math.floor(math.log10(high)) + 1)
+    for digits in _DECADES:
+        ticks = [digit * 10.0**k for k in decades for digit in digits if low <= digit * 10.0**k <= high]
+        if len(ticks) <= most:
+            return ticks
+    return ticks[:: math.ceil(len(ticks) / most)]

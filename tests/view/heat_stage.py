@@ -1,0 +1,98 @@
+"""Ladders and heats for pictures: levels as somebody would write them down."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Sequence
+
+import pandas as pd
+
+from defiliq.ladder import LADDER_COLUMNS, as_table
+from defiliq.model.heat import Heat, build_heat
+
+SEED_LEVELS = (
+    *((56_800, 16e6), (56_750, 22.31e6), (56_620, 19.22e6), (56_490, 34.04e6)),
+    *((56_360, 23.24e6), (56_230, 19.52e6), (56_100, 19.37e6)),
+)
+"""Price and dollars of the published example, below a spot of 57,000."""
+
+Level = tuple[float, float, str]
+
+
+def ladder_of(
+    levels: Sequence[Level],
+    spot: float,
+    driver: str = "ETH/USD",
+    *,
+    already: Sequence[tuple[float, str]] = (),
+    market: str = "Ethereum",
+    base_symbol: str = "USD",
+) -> pd.DataFrame:
+    """A ladder of (price, size, side) and of (size, side) that are liquidatable already."""
+    head = {
+        "chain_id": 1,
+        "block_number": 23_872_000,
+        "block_hash": "0x" + "ab" * 32,
+        "block_timestamp": 1_764_000_000,
+        "protocol": "aave-v3",
+        "market": market,
+        "version": "3.6",
+        "driver": driver,
+        "spot_raw": "0",
+        "spot_usd": spot,
+        "price_raw": "",
+        "band_raw": "",
+        "health_factor": "1.1",
+        "collateral_usd": 1.0,
+        "debt_usd": 1.0,
+        "bonus_usd": 0.0,
+        "bad_debt_usd": 0.0,
+        "seize_asset": "WETH",
+        "repay_asset": "USDC",
+        "callable": True,
+        "reason": "",
+        "seize_asset_address": "",
+        "repay_asset_address": "",
+        "notional_usd": math.nan,
+        "evaluated_at": 1_764_000_000,
+        "base_symbol": base_symbol,
+        "seized_usd": 0.0,
+        "repaid_usd": 0.0,
+    }
+    given = [(price, size, side, "price") for price, size, side in levels]
+    given += [(spot, size, side, "already") for size, side in already]
+    rows: list[dict[str, object]] = []
+    for k, (price, size, side, outcome) in enumerate(given):
+        sizes = {"seized_usd": size, "repaid_usd": size}
+        account = f"0x{k + 1:040x}"
+        distance = 100 * (price / spot - 1)
+        rows.append(
+            {**head, **sizes, "account": account, "side": side, "outcome": outcome}
+            | {"price_usd": price, "distance_pct": distance}
+        )
+    return as_table(rows, LADDER_COLUMNS)
+
+
+def seeds_heat(step_pct: float = 0.1) -> Heat:
+    """The published example."""
+    levels = [(price, size, "long") for price, size in SEED_LEVELS]
+    return build_heat([ladder_of(levels, 57_000.0, "BTC/USD")], "BTC/USD", step_pct=step_pct)
+
+
+def wide_ladder(count: int = 3000, seed: int = 1, market: str = "Ethereum") -> pd.DataFrame:
+    """Many levels on both sides with two heavy places below and one above, and some far out."""
+    draw = random.Random(seed)
+    levels: list[Level] = []
+    for _ in range(count):
+        places = (draw.gauss(-0.12, 0.01), draw.gauss(-0.25, 0.03), draw.gauss(0.1, 0.01))
+        wild = (draw.uniform(-1.2, -0.01), draw.uniform(0.01, 0.9))
+        moved = draw.choice([*places, *wild])
+        side = "long" if moved < 0 else "short"
+        levels.append((3000 * math.exp(moved), draw.paretovariate(1.3) * 1e4, side))
+    return ladder_of(levels, 3000.0, already=[(1.2e6, "long"), (3e4, "short")], market=market)
+
+
+def wide_heat(count: int = 3000, seed: int = 1) -> Heat:
+    """The heat of `wide_ladder`."""
+    return build_heat([wide_ladder(count, seed)], "ETH/USD")
