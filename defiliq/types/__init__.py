@@ -6,18 +6,31 @@ same one. A *driver* (see `pricing`) moves one or more feeds, each by an integer
 
 from defiliq.types.account import Account, Leg, StableDebt
 from defiliq.types.chain import Block, ChainId, Listing, checksum
-from defiliq.types.health import NO_DEBT_FACTOR, Health, Liquidation, Refusal, Seizure, Taking, Untold
+from defiliq.types.happening import Happening, HappeningKind, Worth
+from defiliq.types.health import (
+    NO_DEBT_FACTOR,
+    Backstop,
+    Health,
+    Liquidation,
+    Refusal,
+    Seizure,
+    Taking,
+    Untold,
+)
 from defiliq.types.level import Eta, EtaOutcome, Level, Outcome, Question, Rule, Side, TimeRule
 from defiliq.types.market import Feed, Market, Reserve
 
 __all__ = [
     "NO_DEBT_FACTOR",
     "Account",
+    "Backstop",
     "Block",
     "ChainId",
     "Eta",
     "EtaOutcome",
     "Feed",
+    "Happening",
+    "HappeningKind",
     "Health",
     "Leg",
     "Level",
@@ -35,5 +48,6 @@ __all__ = [
     "Taking",
     "TimeRule",
     "Untold",
+    "Worth",
     "checksum",
 ]

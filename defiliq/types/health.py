@@ -43,6 +43,14 @@ class Seizure(NamedTuple):
     """Base units of `Reserve.receipt` that are handed over for `amount`; None where that is the asset."""
 
 
+class Backstop(NamedTuple):
+    """What the protocol's own reserves or insurance fund give a liquidated account besides."""
+
+    reserve: int
+    amount: int
+    """Token base units; negative where the fund takes them."""
+
+
 @dataclass(frozen=True, slots=True)
 class Liquidation:
     """What one liquidation takes, to the wei: of those the protocol offers, the one that pays best."""
@@ -61,6 +69,8 @@ class Liquidation:
     """What to ask for where the call takes an amount: 2**256 - 1, or less where a rule refuses so much."""
     remark: str = ""
     """What a liquidator should know besides."""
+    backstop: Backstop | None = None
+    """None where seizure and repayment are all that the account's balances show."""
 
     @property
     def seized_base(self) -> int:

@@ -86,7 +86,8 @@ class BookStage:
             if not net:
                 continue
             price = Fraction(market.price_of(k), market.price_unit(reserve.feed))
-            worth = net / reserve.unit * price
+            # Perpetuals may count in multiples of a token: a negative number of decimals.
+            worth = net / Fraction(10) ** reserve.decimals * price
             driver = self._driver_of[k]
             if driver is None:
                 untraded[reserve.symbol] = untraded.get(reserve.symbol, 0.0) + float(worth)

@@ -139,6 +139,8 @@ def _require_conserved(
     for seizure in call.seizures:
         change[seizure.reserve] += seizure.amount + seizure.protocol_fee
     change[call.repay_reserve] -= call.repaid
+    if call.backstop is not None:
+        change[call.backstop.reserve] -= call.backstop.amount
     forgiven = SLACK if call.bad_debt_base == 0 else None
     for reserve, rest in enumerate(change):
         if rest < -SLACK or (forgiven is not None and rest > forgiven):

@@ -15,7 +15,7 @@ from defiliq.protocols.compound_v3.legs import backs_debt
 from defiliq.protocols.compound_v3.market import CometMarket
 from defiliq.protocols.compound_v3.rules import rule
 from defiliq.protocols.compound_v3.storefront import BASE, sell
-from defiliq.types import Account, Liquidation, Refusal, Seizure, Taking, Untold
+from defiliq.types import Account, Backstop, Liquidation, Refusal, Seizure, Taking, Untold
 from defiliq.units import WAD, mul_div_down
 
 
@@ -129,4 +129,5 @@ def take(account: Account, market: CometMarket) -> Taking:
         bonus_base=gain_base,
         bad_debt_base=base_value(market, taken.not_covered),
         remark=remark,
+        backstop=Backstop(BASE, taken.new_balance),
     )

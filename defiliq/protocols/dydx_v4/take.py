@@ -22,7 +22,7 @@ from defiliq.protocols.dydx_v4.refused import ChainRefused
 from defiliq.protocols.dydx_v4.risk import quote_quantums
 from defiliq.protocols.dydx_v4.rules import account_risk
 from defiliq.protocols.dydx_v4.settle import USDC
-from defiliq.types import Account, Liquidation, Refusal, Seizure, Taking
+from defiliq.types import Account, Backstop, Liquidation, Refusal, Seizure, Taking
 
 
 def take(account: Account, market: DydxMarket) -> Taking:
@@ -86,6 +86,7 @@ def _filled(
         bonus_base=seizure.base - repaid_base,
         bad_debt_base=max(0, -fund_delta),
         debt_to_cover=repaid,
+        backstop=Backstop(USDC, max(0, -fund_delta) if order.is_buy else -fund_delta),
         remark=_remark(order, market, fund_delta, drawn_from, is_bankrupt),
     )
 
