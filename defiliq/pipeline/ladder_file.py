@@ -1,0 +1,133 @@
+"""Ladders from the files that `defiliq ladder -o` writes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from defiliq.errors import BadFile
+from defiliq.ladder import BIN_COLUMNS, LADDER_COLUMNS, as_table
+
+SUFFIXES = (".csv", ".json", ".parquet")
+_WHOLE = ("block_number", "block_timestamp", "evaluated_at")
+_SUMMED = set(BIN_COLUMNS) - set(LADDER_COLUMNS)
+_TRUTHS = {"true": True, "false": False}
+
+
+def is_ladder_file(path: str | Path) -> bool:
+    """Whether a file is a ladder's rather than a snapshot's, whose metadata hold a market."""
+    suffix = Path(path).suffix.lower()
+    if suffix != ".parquet":
+        return suffix in SUFFIXES
+    try:
+        return b"defiliq" not in (pq.ParquetFile(path).schema_arrow.metadata or {})
+    except (OSError, pa.ArrowException):
+        return False  # whoever loads it as a snapshot says what is wrong with it
+
+
+def load_ladder(path: str | Path) -> pd.DataFrame:
+    """The rungs of a ladder file, in its order; BadFile where it is none, or where a row makes no sense.
+
+    Columns that a reader added are left out. Levels of accounts that never break are kept if they are there.
+    """
+    shown = str(path)
+    try:
+        table = _READERS[Path(path).suffix.lower()](Path(path))
+    except KeyError:
+        raise BadFile(shown, f"a ladder is {', '.join(SUFFIXES)}") from None
+    except OSError as error:
+        raise BadFile(shown, error.strerror or str(error).splitlines()[0]) from None
+    except (ValueError, pa.ArrowException) as error:
+        text = str(error).splitlines() or [type(error).__name__]
+        raise BadFile(shown, f"it cannot be read as a table ({text[0]})") from None
+    missing = [name for name in LADDER_COLUMNS if name not in table]
+    if missing:
+        summed = ": it holds buckets; write the rungs, without --bin" if _SUMMED & set(table.columns) else ""
+        raise BadFile(shown, f"it is no ladder, it has no column {missing[0]}{summed}")
+    try:
+        ladder = as_table(_rows(table), LADDER_COLUMNS)
+    except (ValueError, TypeError, KeyError, OverflowError) as error:
+        raise BadFile(shown, f"it is no ladder ({str(error).splitlines()[0]})") from None
+    _check(ladder, shown)
+    return ladder
+
+
+def _read_csv(path: Path) -> pd.DataFrame:
+    return pd.read_csv(path, dtype=str, keep_default_na=False)
+
+
+def _read_json(path: Path) -> pd.DataFrame:
+    return pd.read_json(path, orient="records", dtype=False, convert_dates=False)
+
+
+def _read_parquet(path: Path) -> pd.DataFrame:
+    table: pd.DataFrame = pq.ParquetFile(path).read().to_pandas()
+    return table
+
+
+_READERS: dict[str, Callable[[Path], pd.DataFrame]] = {
+    ".csv": _read_csv,
+    ".json": _read_json,
+    ".parquet": _read_parquet,
+}
+
+
+def _rows(table: pd.DataFrame) -> list[dict[str, object]]:
+    """The rows with values of the kinds that columns have."""
+    columns: dict[str, list[Any]] = {}
+    for name in LADDER_COLUMNS:
+        values = table[name].tolist()
+        if name == "chain_id":
+            columns[name] = [_chain(value) for value in values]
+        elif name in _WHOLE:
+            columns[name] = [int(value) for value in values]
+        elif name == "callable":
+            columns[name] = [_truth(value) for value in values]
+        elif name.endswith(("_usd", "_pct")):
+            columns[name] = [_number(value) for value in values]
+        else:
+            columns[name] = ["" if value is None else str(value) for value in values]
+    count = len(table)
+    return [{name: columns[name][k] for name in LADDER_COLUMNS} for k in range(count)]
+
+
+def _chain(value: object) -> int | str:
+    text = str(value)
+    return int(text) if text.isdecimal() else text
+
+
+def _truth(value: object) -> bool:
+    if isinstance(value, bool | np.bool_):
+        return bool(value)
+    return _TRUTHS[str(value).casefold()]
+
+
+def _number(value: object) -> float:
+    """A float; nothing is NaN."""
+    return math.nan if value is None or value == "" else float(str(value))
+
+
+def _check(ladder: pd.DataFrame, shown: str) -> None:
+    """What later code relies on, row by row."""
+    wrong: dict[str, pd.Series[bool]] = {
+        "side": ~ladder["side"].isin(("long", "short")),
+        "outcome": ~ladder["outcome"].isin(("price", "already", "never")),
+        "spot_usd": ~(np.isfinite(ladder["spot_usd"]) & (ladder["spot_usd"] > 0)),
+        "spot_raw": ~ladder["spot_raw"].str.fullmatch(r"[1-9][0-9]{0,77}"),
+    }
+    priced = ladder["outcome"] != "never"
+    wrong["price_raw"] = priced & ~ladder["price_raw"].str.fullmatch(r"[1-9][0-9]{0,77}")
+    wrong["price_usd"] = priced & ~(np.isfinite(ladder["price_usd"]) & (ladder["price_usd"] > 0))
+    for name in ("seized_usd", "repaid_usd", "notional_usd"):
+        wrong[name] = (ladder[name] < 0) | np.isinf(ladder[name])
+    for name, rows in wrong.items():
+        if rows.any():
+            row = int(np.flatnonzero(rows)[0])
+            raise BadFile(shown, f"row {row + 1} has {name} {ladder[name].iloc[row]!r}")
