@@ -3,7 +3,7 @@
 Columns that end in `_usd` count the market's base currency, which `base_symbol` names: most often dollars.
 """
 
-from defiliq.ladder.bins import bin_ladder
+from defiliq.ladder.bins import bin_ladder, bucket_edges, steps_from_spot
 from defiliq.ladder.columns import (
     BIN_COLUMNS,
     ETA_COLUMNS,
@@ -37,12 +37,14 @@ __all__ = [
     "Valued",
     "as_table",
     "bin_ladder",
+    "bucket_edges",
     "build_ladder",
     "factor_text",
     "has_named_chain",
     "identity",
     "joined",
     "price_usd",
+    "steps_from_spot",
     "taken_columns",
     "to_usd",
     "yearly_pct",

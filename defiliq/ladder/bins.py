@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from defiliq.ladder.columns import BIN_COLUMNS, IDENTITY, as_table
 
@@ -26,33 +27,35 @@ def bin_ladder(ladder: pd.DataFrame, step_pct: float) -> pd.DataFrame:
     for group, rungs in listed.groupby(keys, sort=True):
         head = dict(zip(keys, group, strict=True))
         spot = float(str(head.pop("spot_usd")))
-        steps = _steps_from_spot(rungs, spot, ratio)
+        steps = _steps(rungs, spot, ratio)
         reached = pd.Series(False, index=rungs.index)
         for step in sorted(set(steps)):
             bucket = rungs[steps == step]
             reached |= steps == step
-            edges = _edges(spot, ratio, int(step), str(head["side"]))
+            edges = (spot, spot) if step < 0 else bucket_edges(spot, ratio, int(step), head["side"] == "long")
             rows.append(head | _bucket(bucket, edges) | _cumulative(rungs[reached]))
     return as_table(rows, BIN_COLUMNS)
 
 
-def _steps_from_spot(rungs: pd.DataFrame, spot: float, ratio: float) -> pd.Series[int]:
-    """How many whole bucket widths each level lies from spot; -1 for accounts that are liquidatable there."""
-    price = rungs["price_usd"].to_numpy(dtype=np.float64)
+def steps_from_spot(prices: NDArray[np.float64], spot: float, ratio: float) -> NDArray[np.int64]:
+    """How many whole bucket widths each price lies from spot, either way; `ratio` is one bucket's."""
     with np.errstate(divide="ignore"):
-        widths = np.abs(np.log(price / spot)) / math.log(ratio)
-    steps = np.floor(np.minimum(widths, 1e9)).astype(np.int64)
-    steps[(rungs["outcome"] == "already").to_numpy()] = -1
-    return pd.Series(steps, index=rungs.index)
+        widths = np.abs(np.log(prices / spot)) / math.log(ratio)
+    return np.floor(np.minimum(widths, 1e9)).astype(np.int64)
 
 
-def _edges(spot: float, ratio: float, step: int, side: str) -> tuple[float, float]:
-    """The low and the high price of a bucket."""
-    if step < 0:
-        return spot, spot
-    sign = -1 if side == "long" else 1
+def bucket_edges(spot: float, ratio: float, step: int, is_below: bool) -> tuple[float, float]:
+    """The low and the high price of the bucket that lies `step` widths off; neighbours share an edge."""
+    sign = -1 if is_below else 1
     near, far = (spot * math.exp(sign * k * math.log(ratio)) for k in (step, step + 1))
     return min(near, far), max(near, far)
+
+
+def _steps(rungs: pd.DataFrame, spot: float, ratio: float) -> pd.Series[int]:
+    """How many whole bucket widths each level lies from spot; -1 for accounts that are liquidatable there."""
+    steps = steps_from_spot(rungs["price_usd"].to_numpy(dtype=np.float64), spot, ratio)
+    steps[(rungs["outcome"] == "already").to_numpy()] = -1
+    return pd.Series(steps, index=rungs.index)
 
 
 def _bucket(rungs: pd.DataFrame, edges: tuple[float, float]) -> dict[str, object]:

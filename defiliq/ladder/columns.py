@@ -108,9 +108,10 @@ BIN_COLUMNS = (
 _INTEGERS = (
     *("chain_id", "block_number", "block_timestamp", "evaluated_at"),
     *("accounts", "cumulative_accounts", "mode", "threshold_bps", "ltv_bps", "longs", "shorts"),
+    *("rungs", "already", "never", "untold"),
 )
 
-_SOMETIMES = ("eta_at", "eta_s")
+_SOMETIMES = ("eta_at", "eta_s", "failed")
 """Integers that some rows do not have."""
 
 

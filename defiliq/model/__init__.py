@@ -1,1 +1,45 @@
 """The model over the ladder: heat, clusters, magnets, cascades. Floats, and nothing that asks a node."""
+
+from defiliq.model.axis import SOURCE_COLUMNS, MarketKey, market_named
+from defiliq.model.clusters import Cluster, Impact, find_clusters
+from defiliq.model.heat import DEFAULT_STEP_PCT, HEAT_COLUMNS, Heat, build_heat, sum_buckets
+from defiliq.model.magnet import Magnet, Vacuum, find_magnet, find_vacuums
+from defiliq.model.metrics import (
+    DAY_S,
+    MarketState,
+    Metrics,
+    OpenInterestChange,
+    liquidation_metrics,
+    market_state,
+    open_interest_change,
+)
+from defiliq.model.risk import CascadeRisk, asymmetry, cascade_risk, strongest
+
+__all__ = [
+    "DAY_S",
+    "DEFAULT_STEP_PCT",
+    "HEAT_COLUMNS",
+    "SOURCE_COLUMNS",
+    "CascadeRisk",
+    "Cluster",
+    "Heat",
+    "Impact",
+    "Magnet",
+    "MarketKey",
+    "MarketState",
+    "Metrics",
+    "OpenInterestChange",
+    "Vacuum",
+    "asymmetry",
+    "build_heat",
+    "cascade_risk",
+    "find_clusters",
+    "find_magnet",
+    "find_vacuums",
+    "liquidation_metrics",
+    "market_named",
+    "market_state",
+    "open_interest_change",
+    "strongest",
+    "sum_buckets",
+]

@@ -1,0 +1,226 @@
+"""Liquidations that happened: how much, which side, the largest, and what such a day is called."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal, TypeAlias
+
+import pandas as pd
+
+from defiliq.errors import InputError
+from defiliq.ladder import as_table
+from defiliq.model.heat import told
+
+DAY_S = 86_400
+WHALE_USD = 10e6
+"""A single liquidation above it is a whale's."""
+WASHED_OUT_PCT = -20.0
+"""Open interest that has fallen so far, or further, is washed out."""
+SQUEEZED_ABOVE, SQUEEZED_BELOW = 2.0, 0.5
+
+StateLabel: TypeAlias = Literal["extreme", "high", "elevated", "normal", "calm"]
+Squeezed: TypeAlias = Literal["longs", "shorts"]
+
+VENUE_COLUMNS = (
+    "protocol",
+    "chain_id",
+    "market",
+    "liquidations",
+    "long_usd",
+    "short_usd",
+    "total_usd",
+    "share_pct",
+)
+
+_ONE_LIQUIDATION = ["chain_id", "protocol", "market", "transaction", "account", "driver", "side"]
+"""What makes events one liquidation: a contract may tell of it in several, one per collateral."""
+
+
+@dataclass(frozen=True, slots=True)
+class MarketState:
+    """What a day with so many dollars of liquidations is called."""
+
+    label: StateLabel
+    meaning: str
+    implication: str
+
+
+_STATES: dict[StateLabel, MarketState] = {
+    state.label: state
+    for state in (
+        MarketState("extreme", "Extreme event", "Major leverage wipeout; reversals have followed such days"),
+        MarketState("high", "High volatility", "Significant positioning reset"),
+        MarketState("elevated", "Elevated", "Moderate leverage reduction"),
+        MarketState("normal", "Normal", "Background noise"),
+        MarketState("calm", "Calm", "Low volatility, leverage building"),
+    )
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Metrics:
+    """What was liquidated in a stretch of time."""
+
+    since_at: int
+    """This second itself is not in it."""
+    until_at: int
+    liquidations: int
+    untold: int
+    """Those whose size nobody knows: they are in no sum."""
+    total_usd: float
+    long_usd: float
+    """Forced sales."""
+    short_usd: float
+    """Forced purchases."""
+    long_share_pct: float
+    """Of the total; NaN without any."""
+    short_share_pct: float
+    long_short_ratio: float
+    """Infinite where only longs were liquidated, NaN where nothing was."""
+    squeezed: Squeezed | None
+    """Which side was, at a ratio above 2 or below 0.5."""
+    largest_usd: float
+    """The largest single liquidation: all that one transaction took of one account. NaN without any."""
+    largest: pd.Series | None
+    """Whose it was, where and when."""
+    is_whale: bool
+    by_venue: pd.DataFrame
+    """VENUE_COLUMNS, the largest first."""
+    state: MarketState | None
+    """Of a day; None where the stretch is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenInterestChange:
+    """What was owed, or held open, before and after."""
+
+    before_usd: float
+    after_usd: float
+    change_pct: float
+    """NaN where there was nothing."""
+    is_washed_out: bool
+    """It fell by 20% or more."""
+
+
+def market_state(volume_usd: float) -> MarketState:
+    """What a day of so many liquidated dollars is called.
+
+    Extreme only above a billion; a billion itself is high. Else a boundary belongs to the band above it.
+    """
+    if not volume_usd >= 0:
+        raise InputError(f"no day has liquidations of {volume_usd} dollars.")
+    if volume_usd > 1e9:
+        return _STATES["extreme"]
+    floors: tuple[tuple[float, StateLabel], ...] = ((5e8, "high"), (2e8, "elevated"), (5e7, "normal"))
+    return _STATES[next((label for floor, label in floors if volume_usd >= floor), "calm")]
+
+
+def liquidation_metrics(events: pd.DataFrame, since_at: int, until_at: int) -> Metrics:
+    """What was liquidated after `since_at` and up to `until_at`, in seconds of block time.
+
+    `events` are rows of EVENT_COLUMNS, in any order. A liquidation counts with what was seized where it
+    closed a long, and with what was repaid where it closed a short.
+    """
+    if since_at >= until_at:
+        raise InputError(f"nothing happens between second {since_at} and second {until_at}.")
+    singles = single_liquidations(events)
+    singles = singles[(singles["block_timestamp"] > since_at) & (singles["block_timestamp"] <= until_at)]
+    known = singles[singles["size_usd"].notna()]
+    longs, shorts = (told(known["size_usd"][known["side"] == side]) for side in ("long", "short"))
+    total = told(known["size_usd"])
+    ratio = _ratio(longs, shorts)
+    largest = None if known.empty else known.iloc[0]
+    return Metrics(
+        since_at=since_at,
+        until_at=until_at,
+        liquidations=len(singles),
+        untold=len(singles) - len(known),
+        total_usd=total,
+        long_usd=longs,
+        short_usd=shorts,
+        long_share_pct=100 * _ratio(longs, total),
+        short_share_pct=100 * _ratio(shorts, total),
+        long_short_ratio=ratio,
+        squeezed="longs" if ratio > SQUEEZED_ABOVE else "shorts" if ratio < SQUEEZED_BELOW else None,
+        largest_usd=math.nan if largest is None else float(largest["size_usd"]),
+        largest=largest,
+        is_whale=largest is not None and bool(largest["size_usd"] > WHALE_USD),
+        by_venue=_by_venue(known, total),
+        state=market_state(total) if until_at - since_at == DAY_S else None,
+    )
+
+
+def open_interest_change(before_usd: float, after_usd: float) -> OpenInterestChange:
+    """How open interest, or debt, has changed, and whether that is a washout."""
+    change = 100 * (after_usd - before_usd) / before_usd if before_usd > 0 else math.nan
+    return OpenInterestChange(before_usd, after_usd, change, change <= WASHED_OUT_PCT)
+
+
+def single_liquidations(events: pd.DataFrame) -> pd.DataFrame:
+    """One row per transaction and account that was liquidated in it, the largest first.
+
+    `size_usd` sums what its events seized (long) or repaid (short), NaN where one of them does not tell;
+    `price_usd` is the mean by size. Rows without a size come last.
+    """
+    sized = events.assign(
+        size_usd=events["seized_usd"].where(events["side"] != "short", events["repaid_usd"])
+    )
+    order = ["block_timestamp", "chain_id", "block_number", "transaction", "log_index", "account"]
+    sized = sized.astype({"chain_id": "str"}).sort_values(order, ignore_index=True)
+    firsts = []
+    for _, part in sized.groupby(_ONE_LIQUIDATION, sort=False, dropna=False):
+        first = part.iloc[0].copy()
+        first["price_usd"] = mean_price(part["price_usd"], part["size_usd"])
+        first["size_usd"] = math.nan if part["size_usd"].isna().any() else math.fsum(part["size_usd"])
+        firsts.append(first)
+    singles = pd.DataFrame(firsts, columns=sized.columns).astype(sized.dtypes)
+    return singles.sort_values("size_usd", ascending=False, kind="stable", ignore_index=True)
+
+
+def mean_price(prices: pd.Series, sizes: pd.Series) -> float:
+    """The mean of the prices that are known, by size; of the prices alone where no size is above nothing."""
+    known = prices.notna()
+    weights = sizes[known].where(sizes[known] > 0, 0.0).tolist()
+    if not weights:
+        return math.nan
+    heaviest = max(weights)
+    shares = [weight / heaviest for weight in weights] if heaviest else [1.0] * len(weights)
+    return math.fsum(w * p for w, p in zip(shares, prices[known].tolist(), strict=True)) / math.fsum(shares)
+
+
+def utc_date(at: int) -> str:
+    """The day of a second, in UTC."""
+    return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d}"
+
+
+def _ratio(part: float, other: float) -> float:
+    if other > 0:
+        return part / other
+    return math.inf if part > 0 else math.nan
+
+
+def _by_venue(known: pd.DataFrame, total: float) -> pd.DataFrame:
+    rows: list[dict[str, object]] = []
+    for (protocol, chain_id, market), part in known.groupby(["protocol", "chain_id", "market"], sort=True):
+        whole = told(part["size_usd"])
+        rows.append(
+            {
+                "protocol": protocol,
+                "chain_id": chain_id,
+                "market": market,
+                "liquidations": len(part),
+                "long_usd": told(part["size_usd"][part["side"] == "long"]),
+                "short_usd": told(part["size_usd"][part["side"] == "short"]),
+                "total_usd": whole,
+                "share_pct": 100 * _ratio(whole, total),
+            }
+        )
+    table = as_table(_by_size(rows), VENUE_COLUMNS)
+    return table.astype({"chain_id": "str", "liquidations": "int64"})
+
+
+def _by_size(rows: Sequence[dict[str, object]]) -> list[dict[str, object]]:
+    return sorted(rows, key=lambda row: float(str(row["total_usd"])), reverse=True)
