@@ -11,7 +11,7 @@ from defiliq.depth.venue import Depth
 from defiliq.types import Side
 
 PriceAfter: TypeAlias = Callable[[float, float, Side], float]
-"""Where trading so many dollars leaves a price: (price_usd, usd, side), selling for `long`, buying for `short`.
+"""Where trading so many dollars leaves a price: (price_usd, usd, side), a sale for `long`, else a purchase.
 NaN where the depth runs dry on the way."""
 
 
@@ -33,7 +33,7 @@ def price_after(depth: Depth, spot_usd: float) -> PriceAfter:
 
 
 def impact(depth: Depth, spot_usd: float) -> PriceAfter:
-    """By how many percent trading so many dollars moves a price, signed; infinite where the depth runs dry."""
+    """By how many percent trading so many dollars moves a price, signed; infinite where depth runs dry."""
     trade = price_after(depth, spot_usd)
 
     def moved_pct(price_usd: float, usd: float, side: Side) -> float:
