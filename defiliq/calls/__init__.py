@@ -1,0 +1,32 @@
+"""Liquidation calls in float columns: what the engine asks of a protocol, and what protocols share in it."""
+
+from defiliq.calls.pairs import Moved, Pairs, best_pairs, pairs_of
+from defiliq.calls.terms import (
+    BARE,
+    NO_LEG,
+    WENT,
+    CallRule,
+    Calls,
+    CallTerms,
+    Standing,
+    is_short,
+    legs_of,
+    whole,
+)
+
+__all__ = [
+    "BARE",
+    "NO_LEG",
+    "WENT",
+    "CallRule",
+    "CallTerms",
+    "Calls",
+    "Moved",
+    "Pairs",
+    "Standing",
+    "best_pairs",
+    "is_short",
+    "legs_of",
+    "pairs_of",
+    "whole",
+]

@@ -1,0 +1,208 @@
+"""What liquidation calls take, as float columns: the same rules as each protocol's `take`, for whole books.
+
+Sweeps ask the same of a hundred thousand accounts again and again, so here amounts are doubles. They follow
+the law's roundings to whole token units where a double has that many digits, and agree with it to about 1e-9
+and one unit. A choice that hangs on less than that (two pairs that pay alike, a health factor at an edge) can
+fall the other way.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.intp]
+Bools = NDArray[np.bool_]
+
+NO_LEG = -1
+WENT = 0
+"""The reason of a call that goes through."""
+BARE = 1
+"""The reason of no call on an account that has nothing to hand over: nothing that prices do changes that."""
+_LAST_DIGITS = 1.0 + 2.0**-50
+"""A quotient of doubles can end just short of the integer that it is; nothing else comes so near to one."""
+
+
+def whole(amount: Floats) -> Floats:
+    """Rounded down to whole token base units."""
+    return np.floor(amount * _LAST_DIGITS)
+
+
+@dataclass(frozen=True, slots=True)
+class CallTerms:
+    """A book's legs as calls see them, and the protocol's rule of what one call takes.
+
+    N accounts and L legs, as in the book. A token base unit of a leg is worth price / unit, in base currency
+    integers. An account may be called when the sum of weight * value supplied is below the sum of
+    burden * value owed; the rule decides, and may say more.
+    """
+
+    first_leg: NDArray[np.int64]
+    """(N + 1,)"""
+    reserves: Ints
+    """(L,) positions in market.reserves."""
+    feeds: Ints
+    """(L,) positions in market.prices."""
+    unit: Floats
+    """(L,) token base units in one base currency integer at a price of 1."""
+    supplied: Floats
+    """(L,) token base units that a call may seize; 0 where the leg backs nothing and none may."""
+    owed: Floats
+    """(L,) token base units."""
+    weight: Floats
+    """(L,)"""
+    least_weight: Floats
+    """(L,) the least that roundings in proportion leave of it; `weight` itself where there are none."""
+    burden: Floats
+    """(L,)"""
+    always: Bools
+    """(N,) accounts that may be called as long as they owe, whatever their margin is."""
+    rule: CallRule
+
+    def __len__(self) -> int:
+        return len(self.always)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Some accounts of a book, n with m legs, at one moment: each leg at a price of its own."""
+
+    terms: CallTerms
+    rows: Ints
+    """(n,) positions in the book."""
+    first: Ints
+    """(n + 1,) the legs of account i are first[i] to first[i + 1]."""
+    account: Ints
+    """(m,) which of the n accounts."""
+    legs: Ints
+    """(m,) rows of the terms."""
+    worth: Floats
+    """(m,) base currency integers per token base unit."""
+    supplied: Floats
+    """(m,) token base units."""
+    owed: Floats
+    """(m,) token base units."""
+    always: Bools
+    """(n,) whether the account may be called whatever its margin is."""
+
+    @classmethod
+    def of(cls, terms: CallTerms, rows: Ints, price: Floats) -> Standing:
+        """The accounts `rows` as the book has them; `price` is (m,) that of each of their legs, in order."""
+        legs, first = legs_of(terms.first_leg, rows)
+        return cls(
+            terms=terms,
+            rows=rows,
+            first=first,
+            account=np.repeat(np.arange(len(rows)), np.diff(first)),
+            legs=legs,
+            worth=price / terms.unit.take(legs),
+            supplied=terms.supplied.take(legs),
+            owed=terms.owed.take(legs),
+            always=terms.always.take(rows),
+        )
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def sum(self, per_leg: Floats) -> Floats:
+        """(n,) sums over each account's legs."""
+        return np.bincount(self.account, per_leg, minlength=len(self)).astype(np.float64, copy=False)
+
+    def any(self, per_leg: Bools) -> Bools:
+        """(n,) whether it holds of any of an account's legs."""
+        found: Bools = np.bincount(self.account[per_leg], minlength=len(self)) > 0
+        return found
+
+
+@dataclass(slots=True)
+class Calls:
+    """What calls do to the accounts of a standing: per account, and per leg of theirs."""
+
+    reason: NDArray[np.int8]
+    """(n,) WENT, or why there is no call: a position in the rule's `reasons`."""
+    seized_base: Floats
+    """(n,) what liquidators get, at oracle prices."""
+    repaid_base: Floats
+    """(n,)"""
+    bonus_base: Floats
+    """(n,) what the caller gains at oracle prices."""
+    fee_base: Floats
+    """(n,) what the protocol keeps of the collateral."""
+    bad_debt_base: Floats
+    """(n,) debt that nothing backs any more after the call."""
+    seize_leg: Ints
+    """(n,) the row in the terms of the collateral, the first of several; NO_LEG where there is none."""
+    repay_leg: Ints
+    """(n,) the row in the terms of the debt; NO_LEG where there is none."""
+    always: Bools
+    """(n,) whether the account may be called from then on whatever its margin is."""
+    seized: Floats
+    """(m,) token base units that liquidators get."""
+    fees: Floats
+    """(m,) token base units that the protocol keeps."""
+    repaid: Floats
+    """(m,) token base units."""
+    supplied_left: Floats
+    """(m,) token base units."""
+    owed_left: Floats
+    """(m,) token base units."""
+
+    @classmethod
+    def none(cls, standing: Standing, reason: int) -> Calls:
+        """No call on any account, for one reason."""
+        count, legs = len(standing), len(standing.legs)
+        return cls(
+            reason=np.full(count, reason, dtype=np.int8),
+            seized_base=np.zeros(count),
+            repaid_base=np.zeros(count),
+            bonus_base=np.zeros(count),
+            fee_base=np.zeros(count),
+            bad_debt_base=np.zeros(count),
+            seize_leg=np.full(count, NO_LEG, dtype=np.intp),
+            repay_leg=np.full(count, NO_LEG, dtype=np.intp),
+            always=standing.always.copy(),
+            seized=np.zeros(legs),
+            fees=np.zeros(legs),
+            repaid=np.zeros(legs),
+            supplied_left=standing.supplied.copy(),
+            owed_left=standing.owed.copy(),
+        )
+
+
+class CallRule(Protocol):
+    """A protocol's liquidations over columns."""
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """What `Calls.reason` counts through, in the law's words: '' at WENT, then that of BARE."""
+        ...
+
+    def breaks(self, standing: Standing) -> Bools:
+        """(n,) whether each account may be liquidated at all."""
+        ...
+
+    def calls(self, standing: Standing) -> Calls:
+        """The call that pays best on each account, all of which break."""
+        ...
+
+
+def legs_of(first_leg: NDArray[np.int64], rows: Ints) -> tuple[Ints, Ints]:
+    """(m,) the legs of some accounts, in order; (n + 1,) where each account's begin among them."""
+    starts = first_leg.take(rows)
+    counts = first_leg.take(rows + 1) - starts
+    first = np.concatenate(([0], np.cumsum(counts)))
+    legs = np.repeat(starts - first[:-1], counts) + np.arange(first[-1])
+    return legs, first
+
+
+def is_short(standing: Standing) -> Bools:
+    """(n,) whether weighted supplies are worth less than burdened debts."""
+    legs, terms = standing.legs, standing.terms
+    backed = standing.supplied * terms.weight.take(legs)
+    due = standing.owed * terms.burden.take(legs)
+    short: Bools = standing.sum((backed - due) * standing.worth) < 0
+    return short
