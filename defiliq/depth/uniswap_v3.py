@@ -93,7 +93,7 @@ class PoolV3:
     def at_price(self, price: Fraction) -> Self:
         """The same liquidity, with the price moved over its ticks.
 
-        The nearest square root not above `price`, as token1 for token0, is taken: rounded like the contract's.
+        The nearest square root not above `price`, as token1 for token0, is taken.
         """
         if price <= 0:
             raise ValueError(f"{price} is no price")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from fractions import Fraction
 from typing import NamedTuple, Protocol, Self
 
@@ -63,3 +64,17 @@ class Depth(Protocol):
 def nothing(amount: int) -> Fill:
     """A trade of `amount` that did not come about."""
     return Fill(0, 0, amount)
+
+
+def largest(holds: Callable[[int], bool], highest: int) -> int:
+    """The largest number up to `highest` for which `holds`, which holds up to one number and not beyond."""
+    if holds(highest):
+        return highest
+    low, high = 0, 1
+    while high < highest and holds(high):
+        low, high = high, 2 * high
+    high = min(high, highest)
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if holds(middle) else (low, middle)
+    return low

@@ -1,0 +1,197 @@
+"""Several pools of one pair as one depth.
+
+A trade is split so that all pools it uses end at one marginal price after fees, which no other split beats.
+The price that the pools would end at is searched in rationals; what rounding leaves over is shared along the
+last stretch of the search. No split is worse than the best pool alone: that is looked at, and taken instead.
+
+The price of a combination: arbitrage leaves pools alone as long as the market is between the best of what
+they pay and the best of what they ask, both after fees. The price is the geometric middle of the two. Where
+one pool is best on both sides, as the cheapest one is among pools that agree, that is its own price, exactly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from math import isqrt
+from typing import Final, Protocol, Self
+
+from defiliq.depth.venue import Depth, Fill, Token
+
+SEARCH_STEPS: Final = 48
+"""Halvings of the range of prices. The loss goes with the square of what is left of it."""
+ROOT_BITS: Final = 128
+
+
+class Venue(Depth, Protocol):
+    """A depth that also says how much it takes until its price is somewhere."""
+
+    @property
+    def keeps(self) -> Fraction:
+        """What is left of an input after the fee."""
+        ...
+
+    def sold_down_to(self, price: Fraction) -> int:
+        """The base that can be sold before the price, before fees, falls below `price`."""
+        ...
+
+    def bought_up_to(self, price: Fraction) -> int:
+        """The base that can be bought before the price, before fees, rises above `price`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Combined:
+    """Pools of one pair, at least two, in an order that decides between equals."""
+
+    pools: tuple[Venue, ...]
+
+    @property
+    def name(self) -> str:
+        """The pools' names."""
+        return " + ".join(pool.name for pool in self.pools)
+
+    @property
+    def base(self) -> Token:
+        """Of every pool."""
+        return self.pools[0].base
+
+    @property
+    def quote(self) -> Token:
+        """Of every pool."""
+        return self.pools[0].quote
+
+    @property
+    def price(self) -> Fraction:
+        """The geometric middle of what the best pool pays and the best pool asks."""
+        payer = max(self.pools, key=_pays)
+        seller = min(self.pools, key=_asks)
+        if payer == seller:
+            return payer.price
+        product = _pays(payer) * _asks(seller)
+        return Fraction(isqrt((product.numerator << 2 * ROOT_BITS) // product.denominator), 1 << ROOT_BITS)
+
+    @property
+    def keeps(self) -> Fraction:
+        """What the cheapest pool leaves."""
+        return max(pool.keeps for pool in self.pools)
+
+    def sell(self, amount: int) -> tuple[Fill, Self]:
+        """Sell to all pools at once, each as much as leaves all at one price after fees."""
+        alone = [pool.sell(amount) for pool in self.pools]
+        ends = [(fill.left, _pays(after)) for fill, after in alone]
+        enough = [level for left, level in ends if left == 0]
+        shares = _shares(
+            amount,
+            [fill.given for fill, _ in alone],
+            max(_pays(pool) for pool in self.pools),
+            max(enough) if enough else min(level for _, level in ends) / 2,
+            lambda level: [pool.sold_down_to(level / pool.keeps) for pool in self.pools],
+        )
+        parts = [pool.sell(share) for pool, share in zip(self.pools, shares, strict=True)]
+        split = Fill(
+            sum(fill.given for fill, _ in parts),
+            sum(fill.got for fill, _ in parts),
+            amount - sum(fill.given for fill, _ in parts),
+        )
+        single = min(range(len(alone)), key=lambda k: (alone[k][0].left, -alone[k][0].got))
+        if (alone[single][0].left, -alone[single][0].got) < (split.left, -split.got):
+            return alone[single][0], self._with(single, alone[single][1])
+        return split, replace(self, pools=tuple(after for _, after in parts))
+
+    def buy(self, amount: int) -> tuple[Fill, Self]:
+        """Buy from all pools at once, each as much as leaves all at one price after fees."""
+        alone = [pool.buy(amount) for pool in self.pools]
+        ends = [(fill.left, _asks(after)) for fill, after in alone]
+        enough = [level for left, level in ends if left == 0]
+        shares = _shares(
+            amount,
+            [fill.got for fill, _ in alone],
+            min(_asks(pool) for pool in self.pools),
+            min(enough) if enough else max(level for _, level in ends) * 2,
+            lambda level: [pool.bought_up_to(level * pool.keeps) for pool in self.pools],
+        )
+        parts = [pool.buy(share) for pool, share in zip(self.pools, shares, strict=True)]
+        split = Fill(
+            sum(fill.given for fill, _ in parts),
+            sum(fill.got for fill, _ in parts),
+            amount - sum(fill.got for fill, _ in parts),
+        )
+        single = min(range(len(alone)), key=lambda k: (alone[k][0].left, alone[k][0].given))
+        if (alone[single][0].left, alone[single][0].given) < (split.left, split.given):
+            return alone[single][0], self._with(single, alone[single][1])
+        return split, replace(self, pools=tuple(after for _, after in parts))
+
+    def sold_down_to(self, price: Fraction) -> int:
+        """The base that all pools take until each is down to what `price` leaves after the cheapest fee."""
+        level = price * self.keeps
+        return sum(pool.sold_down_to(level / pool.keeps) for pool in self.pools)
+
+    def bought_up_to(self, price: Fraction) -> int:
+        """The base that all pools give until each asks what `price` comes to with the cheapest fee."""
+        level = price / self.keeps
+        return sum(pool.bought_up_to(level * pool.keeps) for pool in self.pools)
+
+    def _with(self, place: int, pool: Venue) -> Self:
+        return replace(self, pools=(*self.pools[:place], pool, *self.pools[place + 1 :]))
+
+    def at_price(self, price: Fraction) -> Self:
+        """Every pool at this price."""
+        return replace(self, pools=tuple(pool.at_price(price) for pool in self.pools))
+
+
+def combined(pools: Sequence[Venue]) -> Venue:
+    """Pools of one pair as one depth; one pool is itself. ValueError where they are of several pairs."""
+    first = pools[0]
+    for pool in pools[1:]:
+        if (pool.base, pool.quote) != (first.base, first.quote):
+            raise ValueError(
+                f"{pool.name} is of {pool.base.symbol}/{pool.quote.symbol}, "
+                f"not of {first.base.symbol}/{first.quote.symbol}"
+            )
+    return first if len(pools) == 1 else Combined(tuple(pools))
+
+
+def _pays(pool: Venue) -> Fraction:
+    """What a seller gets at the margin."""
+    return pool.price * pool.keeps
+
+
+def _asks(pool: Venue) -> Fraction:
+    """What a buyer gives at the margin."""
+    return pool.price / pool.keeps
+
+
+def _shares(
+    amount: int,
+    most: Sequence[int],
+    near: Fraction,
+    far: Fraction,
+    taken: Callable[[Fraction], list[int]],
+) -> list[int]:
+    """How much each pool trades, so that all end at one price between `near` and `far`.
+
+    `most` is what each takes alone; at `near` none takes anything, at `far` together enough.
+    """
+    if sum(most) <= amount:
+        return list(most)
+    less, more = [0] * len(most), list(most)
+    for _ in range(SEARCH_STEPS):
+        middle = (near + far) / 2
+        parts = [min(part, end) for part, end in zip(taken(middle), most, strict=True)]
+        if sum(parts) <= amount:
+            near, less = middle, parts
+        else:
+            far, more = middle, parts
+    return _filled(amount, less, more)
+
+
+def _filled(amount: int, less: Sequence[int], more: Sequence[int]) -> list[int]:
+    """`amount` in parts that lie between `less`, which is not enough, and `more`, which is too much."""
+    rest, spans = amount - sum(less), [high - low for low, high in zip(less, more, strict=True)]
+    width = sum(spans)
+    shares = [low + rest * span // width for low, span in zip(less, spans, strict=True)]
+    for place, high in enumerate(more):
+        shares[place] += min(high - shares[place], amount - sum(shares))
+    return shares
