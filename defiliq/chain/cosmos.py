@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Final, Self, TypeVar
 
 from defiliq.chain.cosmos_spool import PageStore
 from defiliq.chain.cosmos_transport import (
+    ChainEvent,
     CosmosTransport,
     Header,
     Pause,
@@ -171,6 +172,17 @@ class CosmosNode:
             return self._patiently(lambda: self._transport.query(method, request, at.number), at.number)
         except Refused as refused:
             raise self._query_error(refused, at.number) from None
+
+    def events(self, numbers: Sequence[int], kind: str) -> list[tuple[int, list[ChainEvent]]]:
+        """(height, what its transactions emitted of one type) of some blocks.
+
+        InputError where the node's transport cannot tell, HistoryUnavailable where the node has pruned it.
+        """
+        try:
+            found = self._patiently(lambda: self._transport.events(numbers, kind), numbers[-1])
+        except Refused as refused:
+            raise self._block_error(refused, numbers[0]) from None
+        return list(zip(numbers, found, strict=True))
 
     def unfinished(self, method: str) -> Block | None:
         """The newest block at which a kept read of this query was interrupted."""

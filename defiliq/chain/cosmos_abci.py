@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import binascii
 import re
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from hashlib import sha256
 from typing import Final
 
-from defiliq.chain.cosmos_transport import HASH_BYTES, Header, Refused
+from defiliq.chain.cosmos_transport import HASH_BYTES, ChainEvent, Header, Refused
 from defiliq.chain.http import HttpTransport
 from defiliq.chain.transport import Json, Request
 from defiliq.errors import BadResponse, TooLarge
@@ -72,18 +74,72 @@ class CometTransport:
             raise self._too_large()
         return raw
 
+    def events(self, numbers: Sequence[int], kind: str) -> list[list[ChainEvent]]:
+        """What transactions of some blocks emitted of one type, block by block (`block_results`).
+
+        A transaction that failed is left out: what it emitted did not happen.
+        """
+        answers = self._ask_all([Request("block_results", (str(k),), repeat_timeout=False) for k in numbers])
+        found = []
+        for number, answer in zip(numbers, answers, strict=True):
+            results = self._object(answer)
+            if results.get("height") != str(number):
+                raise BadResponse(self.label, f"results of another block than {number}")
+            seen = list(self._emitted(results.get("txs_results"), kind))
+            hashes = self._transactions(number) if seen else []
+            if any(place >= len(hashes) for place, _, _ in seen):
+                raise BadResponse(self.label, f"results of more transactions than block {number} has")
+            found.append([ChainEvent(hashes[place], index, said) for place, index, said in seen])
+        return found
+
+    def _emitted(self, results: Json, kind: str) -> Iterator[tuple[int, int, dict[str, str]]]:
+        """(position of its transaction, its number in the block, attributes) of every event of one type."""
+        index = -1
+        for position, result in enumerate(self._list(results)):
+            told = self._object(result)
+            for event in self._list(told.get("events")):
+                index += 1
+                said = self._object(event)
+                if said.get("type") == kind and told.get("code", 0) == 0:
+                    yield position, index, self._attributes(said.get("attributes"))
+
+    def _attributes(self, listed: Json) -> dict[str, str]:
+        pairs = [(one.get("key"), one.get("value", "")) for one in map(self._object, self._list(listed))]
+        found = {key: value for key, value in pairs if isinstance(key, str) and isinstance(value, str)}
+        if len(found) < len(pairs):
+            raise BadResponse(self.label, "an event whose attributes are no texts, or come twice")
+        return found
+
+    def _transactions(self, number: int) -> list[str]:
+        """The hashes of a block's transactions."""
+        answer = self._object(self._ask("block", str(number)))
+        data = self._object(self._object(answer.get("block")).get("data"))
+        return [sha256(self._bytes(raw)).hexdigest().upper() for raw in self._list(data.get("txs"))]
+
+    def _list(self, value: Json) -> list[Json]:
+        """A list; CometBFT writes null for an empty one."""
+        if value is None:
+            return []
+        if not isinstance(value, list):
+            raise BadResponse(self.label, "JSON, but not what a CometBFT node says")
+        return value
+
     def _ask(self, method: str, *params: Json) -> Json:
+        return self._ask_all([Request(method, params, repeat_timeout=False)])[0]
+
+    def _ask_all(self, requests: Sequence[Request]) -> list[Json]:
         try:
-            (reply,) = self._http.send([Request(method, params, repeat_timeout=False)])
+            replies = self._http.send(requests)
         except TooLarge:
             raise self._too_large() from None
-        if reply.failure is None:
-            return reply.result
-        said = reply.failure.message
-        if isinstance(reply.failure.data, str):
-            # CometBFT says "Internal error" here and what happened there.
-            said = self._http.scrub(f"{said}: {reply.failure.data}")
-        raise Refused(method, reply.failure.code, said)
+        for request, reply in zip(requests, replies, strict=True):
+            if reply.failure is not None:
+                said = reply.failure.message
+                if isinstance(reply.failure.data, str):
+                    # CometBFT says "Internal error" here and what happened there.
+                    said = self._http.scrub(f"{said}: {reply.failure.data}")
+                raise Refused(request.method, reply.failure.code, said)
+        return [reply.result for reply in replies]
 
     def _too_large(self) -> TooLarge:
         return TooLarge(self.label, f"a message over the limit of {self._max_bytes} bytes")

@@ -7,12 +7,13 @@ from importlib.util import find_spec
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from defiliq.chain.cosmos_transport import HASH_BYTES, Header, Pause, Refused
+from defiliq.chain.cosmos_transport import HASH_BYTES, ChainEvent, Header, Pause, Refused
 from defiliq.chain.http import FIRST_WAIT_MS, Patience
 from defiliq.chain.url import Endpoint
 from defiliq.errors import (
     BadResponse,
     BadUrl,
+    InputError,
     MissingExtra,
     NodeError,
     NodeTimeout,
@@ -112,6 +113,13 @@ class GrpcTransport:
             seen = self._endpoint.scrub(seen, 80)
             raise BadResponse(self.label, f"the state after {seen} when asked for block {number}")
         return raw
+
+    def events(self, numbers: Sequence[int], kind: str) -> list[list[ChainEvent]]:
+        """No gRPC service of a node tells the events of past blocks: always InputError."""
+        raise InputError(
+            f"{self.label} cannot tell what happened in past blocks: gRPC has no service for that. "
+            "Use the node's CometBFT endpoint, http://host:port (its block_results)."
+        )
 
     def _ask(self, method: str, request: bytes, number: int | None) -> tuple[bytes, list[str]]:
         failures = 0

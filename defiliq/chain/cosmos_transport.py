@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final, Protocol
@@ -22,6 +23,17 @@ class Header:
     hash: bytes
     timestamp: int
     """Unix seconds, without the fraction that CometBFT keeps."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChainEvent:
+    """One event of a transaction that went through."""
+
+    transaction: str
+    """Its hash, in the capital letters that Cosmos tools write."""
+    index: int
+    """The event's number among all of its block's transactions."""
+    attributes: Mapping[str, str]
 
 
 class Refused(Exception):
@@ -51,6 +63,10 @@ class CosmosTransport(Protocol):
 
     def query(self, method: str, request: bytes, number: int) -> bytes:
         """The answer to a protobuf query about the state after a block; BadResponse if it is another's."""
+        ...
+
+    def events(self, numbers: Sequence[int], kind: str) -> list[list[ChainEvent]]:
+        """What transactions of some blocks emitted of one type, block by block."""
         ...
 
     def close(self) -> None:

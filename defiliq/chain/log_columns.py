@@ -7,18 +7,22 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from defiliq.chain.node import LogFilter, Logs
+from defiliq.chain.node import LogFilter, Logs, Traces
 from defiliq.chain.quantity import Malformed, hex_bytes, quantity
 from defiliq.chain.transport import Json
 
 MAX_TOPICS: Final = 4
 WORD: Final = 32
+ADDRESS: Final = 20
 WORD_TEXT: Final = 2 + 2 * WORD
 
 
-def no_logs() -> Logs:
+def no_logs(*, traced: bool = False) -> Logs:
     """Nothing, as columns."""
-    return Logs(np.zeros((0, MAX_TOPICS, WORD), np.uint8), np.zeros(0, np.int64), ())
+    none = np.zeros(0, np.int64)
+    words = np.zeros((0, WORD), np.uint8)
+    traces = Traces(np.zeros((0, ADDRESS), np.uint8), words, words, none) if traced else None
+    return Logs(np.zeros((0, MAX_TOPICS, WORD), np.uint8), none, (), traces)
 
 
 def decode_logs(answer: Json, wanted: LogFilter, first: int, last: int) -> Logs:
@@ -26,7 +30,7 @@ def decode_logs(answer: Json, wanted: LogFilter, first: int, last: int) -> Logs:
     if not isinstance(answer, list):
         raise Malformed("no list of logs")
     if not answer:
-        return no_logs()
+        return no_logs(traced=wanted.traced)
     try:
         addresses = {log["address"].lower() for log in answer}
         removed = any(log.get("removed", False) for log in answer)
@@ -48,10 +52,45 @@ def decode_logs(answer: Json, wanted: LogFilter, first: int, last: int) -> Logs:
     if not np.any([same.all(axis=1) for same in asked], axis=0).all():
         raise Malformed("logs of another event than the one asked for")
     data = [_bytes(text) for text in data_texts]
+    traces = _traces(answer, blocks, indices) if wanted.traced else None
     order = np.lexsort((indices, blocks))
     if (order == np.arange(len(order))).all():
-        return Logs(topics, blocks, tuple(data))
-    return Logs(topics[order], blocks[order], tuple(data[i] for i in order))
+        return Logs(topics, blocks, tuple(data), traces)
+    return Logs(topics[order], blocks[order], tuple(data[i] for i in order), _ordered(traces, order))
+
+
+def _traces(answer: list[Json], blocks: NDArray[np.int64], indices: NDArray[np.int64]) -> Traces:
+    """Where each log comes from; Malformed where two claim one place, or one block has two hashes."""
+    hashes = _column([log.get("blockHash") for log in answer], WORD, "the hash of a log's block")
+    if len(np.unique(np.stack([blocks, indices]), axis=1).T) < len(blocks):
+        raise Malformed("two logs of one number in one block")
+    if len({row.tobytes() for row in hashes}) != len(np.unique(blocks)):
+        raise Malformed("logs of one block under several hashes")
+    return Traces(
+        addresses=_column([log["address"] for log in answer], ADDRESS, "the contract of a log"),
+        transactions=_column([log.get("transactionHash") for log in answer], WORD, "a log's transaction"),
+        block_hashes=hashes,
+        indices=indices,
+    )
+
+
+def _ordered(traces: Traces | None, order: NDArray[np.int64]) -> Traces | None:
+    if traces is None:
+        return None
+    return Traces(
+        traces.addresses[order],
+        traces.transactions[order],
+        traces.block_hashes[order],
+        traces.indices[order],
+    )
+
+
+def _column(texts: list[Json], width: int, what: str) -> NDArray[np.uint8]:
+    """(n, width) bytes of texts in hex."""
+    rows = [hex_bytes(text, what) for text in texts]
+    if any(len(row) != width for row in rows):
+        raise Malformed(f"{what} that has another length")
+    return np.frombuffer(b"".join(rows), np.uint8).reshape(len(rows), width)
 
 
 def _quantities(texts: list[Json]) -> NDArray[np.int64]:

@@ -36,6 +36,22 @@ class LogFilter:
     addresses: tuple[str, ...]
     topics: tuple[bytes, ...]
     """First topics."""
+    traced: bool = False
+    """Whether `Logs.traces` is wanted too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Traces:
+    """Where logs come from, as columns in their order."""
+
+    addresses: NDArray[np.uint8]
+    """(n, 20) the contracts."""
+    transactions: NDArray[np.uint8]
+    """(n, 32) hashes."""
+    block_hashes: NDArray[np.uint8]
+    """(n, 32)"""
+    indices: NDArray[np.int64]
+    """(n,) the log's number in its block."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +63,8 @@ class Logs:
     blocks: NDArray[np.int64]
     """(n,) block numbers."""
     data: tuple[bytes, ...]
+    traces: Traces | None = None
+    """None unless the filter asks for them."""
 
 
 class AnyNode(Protocol):

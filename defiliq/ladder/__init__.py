@@ -7,6 +7,7 @@ from defiliq.ladder.bins import bin_ladder, bucket_edges, steps_from_spot
 from defiliq.ladder.columns import (
     BIN_COLUMNS,
     ETA_COLUMNS,
+    EVENT_COLUMNS,
     HEALTH_COLUMNS,
     IDENTITY,
     LADDER_COLUMNS,
@@ -21,11 +22,13 @@ from defiliq.ladder.columns import (
     to_usd,
     yearly_pct,
 )
+from defiliq.ladder.events import event_row, unvalued_row
 from defiliq.ladder.rungs import Explain, Judge, Take, Valued, build_ladder, taken_columns
 
 __all__ = [
     "BIN_COLUMNS",
     "ETA_COLUMNS",
+    "EVENT_COLUMNS",
     "HEALTH_COLUMNS",
     "IDENTITY",
     "LADDER_COLUMNS",
@@ -39,6 +42,7 @@ __all__ = [
     "bin_ladder",
     "bucket_edges",
     "build_ladder",
+    "event_row",
     "factor_text",
     "has_named_chain",
     "identity",
@@ -47,5 +51,6 @@ __all__ = [
     "steps_from_spot",
     "taken_columns",
     "to_usd",
+    "unvalued_row",
     "yearly_pct",
 ]

@@ -105,9 +105,16 @@ BIN_COLUMNS = (
     "base_symbol",
 )
 
+EVENT_COLUMNS = (
+    *IDENTITY,
+    *("transaction", "log_index", "kind", "account", "liquidator", "side", "driver", "price_usd"),
+    *("seize_asset", "repay_asset", "seized_raw", "repaid_raw", "seized_usd", "repaid_usd"),
+    *("bonus_usd", "bad_debt_usd", "fee_usd", "seize_asset_address", "repay_asset_address", "base_symbol"),
+)
+
 _INTEGERS = (
     *("chain_id", "block_number", "block_timestamp", "evaluated_at"),
-    *("accounts", "cumulative_accounts", "mode", "threshold_bps", "ltv_bps", "longs", "shorts"),
+    *("accounts", "cumulative_accounts", "mode", "threshold_bps", "ltv_bps", "longs", "shorts", "log_index"),
     *("rungs", "already", "never", "untold"),
 )
 

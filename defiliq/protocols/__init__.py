@@ -13,9 +13,11 @@ from defiliq.chain.node import LogFilter, Logs
 from defiliq.errors import CallReverted, MissingPrice
 from defiliq.protocols import aave_v3, compound_v2, compound_v3, dydx_solo, dydx_v4
 from defiliq.protocols.explained import LegValue
+from defiliq.protocols.happened import OnEvents
 from defiliq.types import (
     Account,
     Block,
+    Happening,
     Health,
     Liquidation,
     Listing,
@@ -24,6 +26,7 @@ from defiliq.types import (
     Rule,
     Taking,
     TimeRule,
+    Worth,
 )
 
 NodeKind: TypeAlias = Literal["evm", "cosmos"]
@@ -107,6 +110,19 @@ class LendingProtocol(Protocol):
 
         `owners` are (N, account_bytes) keys of accounts; None stands for all where `discovery` gives None.
         """
+        ...
+
+    def search_events(
+        self, node: Any, listing: Listing, at: Block, first: int, last: int, on_events: OnEvents
+    ) -> None:
+        """Hand over the liquidations in blocks `first` to `last`, range by range, in the order of the chain.
+
+        Contracts are looked up after block `at`. What is handed over stays found if a later range fails.
+        """
+        ...
+
+    def event_worth(self, events: Sequence[Happening], market: Any) -> Sequence[Worth]:
+        """What the liquidations of one block were worth in the market as it was after it."""
         ...
 
     def health(self, account: Account, market: Any) -> Health:

@@ -34,6 +34,7 @@ class RunningNode:
     def __init__(self, node: Anvil, chain: Chain) -> None:
         self._node, self.chain = node, chain
         self.chain_id = CHAIN_ID
+        self._keeps = False
 
     @property
     def url(self) -> str:
@@ -60,8 +61,21 @@ class RunningNode:
     @contextmanager
     def rewinding(self) -> Iterator[None]:
         """Whatever happens to the chain inside is undone at the end."""
+        if self._keeps:
+            yield
+            return
         with self.chain.rewinding():
             yield
+
+    @contextmanager
+    def keeping(self) -> Iterator[None]:
+        """What methods would undo at once, such as `liquidate`, stays mined until the end of it all."""
+        with self.rewinding():
+            self._keeps = True
+            try:
+                yield
+            finally:
+                self._keeps = False
 
     def close(self) -> None:
         """Stop the node."""

@@ -7,6 +7,7 @@ from typing import Final
 from defiliq.protocols.aave_v3.after import after
 from defiliq.protocols.aave_v3.ask import Answer, ask_many
 from defiliq.protocols.aave_v3.discover import discovery
+from defiliq.protocols.aave_v3.events import event_worth, search_events
 from defiliq.protocols.aave_v3.explain import explain, remarks
 from defiliq.protocols.aave_v3.margin import margin
 from defiliq.protocols.aave_v3.market import AaveMarket, AaveReserve, EMode
@@ -32,6 +33,7 @@ __all__ = [
     "after",
     "ask_many",
     "discovery",
+    "event_worth",
     "explain",
     "health",
     "load_listings",
@@ -45,6 +47,7 @@ __all__ = [
     "root_address",
     "rule",
     "rule_over_time",
+    "search_events",
     "take",
     "unsound",
     "values",

@@ -81,6 +81,10 @@ STABLE_STATE = (PRINCIPAL_BALANCE_OF, GET_USER_STABLE_RATE, GET_USER_LAST_UPDATE
 STABLE_TOKEN = (*STABLE_STATE, TOTAL_SUPPLY)
 
 BORROW_EVENT = "Borrow(address,address,address,uint256,uint8,uint256,uint16)"
+LIQUIDATION_EVENT = "LiquidationCall(address,address,address,uint256,uint256,address,bool)"
+DEFICIT_EVENT = "DeficitCreated(address,address,uint256)"
+"""From revision 7 (v3.3) on."""
+POOL_EVENTS = (BORROW_EVENT, LIQUIDATION_EVENT, DEFICIT_EVENT)
 
 
 def id_rows(signature: str, ids: list[int]) -> NDArray[np.uint8]:

@@ -7,6 +7,7 @@ from typing import Final
 from defiliq.protocols.compound_v2.after import after
 from defiliq.protocols.compound_v2.ask import Answer, ask_many
 from defiliq.protocols.compound_v2.discover import discovery
+from defiliq.protocols.compound_v2.events import event_worth, search_events
 from defiliq.protocols.compound_v2.explain import explain, remarks
 from defiliq.protocols.compound_v2.margin import margin, values
 from defiliq.protocols.compound_v2.market import CompoundMarket, CTokenReserve
@@ -30,6 +31,7 @@ __all__ = [
     "after",
     "ask_many",
     "discovery",
+    "event_worth",
     "explain",
     "health",
     "load_listings",
@@ -43,6 +45,7 @@ __all__ = [
     "root_address",
     "rule",
     "rule_over_time",
+    "search_events",
     "take",
     "unsound",
     "values",

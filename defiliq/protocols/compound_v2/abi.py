@@ -74,6 +74,7 @@ GET_ACCOUNT_SNAPSHOT = "getAccountSnapshot(address)"
 BORROW_BALANCE_STORED = "borrowBalanceStored(address)"
 BALANCE_OF = "balanceOf(address)"
 BORROW_EVENT = "Borrow(address,uint256,uint256,uint256)"
+LIQUIDATE_EVENT = "LiquidateBorrow(address,address,uint256,address,uint256)"
 STATE = (
     GET_CASH,
     TOTAL_BORROWS,
@@ -98,6 +99,7 @@ CTOKEN = (
     BORROW_BALANCE_STORED,
     BALANCE_OF,
     BORROW_EVENT,
+    LIQUIDATE_EVENT,
 )
 TIMED_CTOKEN = (RATE_PER_TIMESTAMP, ACCRUAL_TIMESTAMP)
 """What stands in for the two functions that count blocks, where interest counts seconds."""

@@ -7,6 +7,7 @@ from typing import Final
 from defiliq.protocols.compound_v3.after import after
 from defiliq.protocols.compound_v3.ask import Answer, ask_many
 from defiliq.protocols.compound_v3.discover import discovery
+from defiliq.protocols.compound_v3.events import event_worth, search_events
 from defiliq.protocols.compound_v3.explain import explain, remarks
 from defiliq.protocols.compound_v3.margin import margin
 from defiliq.protocols.compound_v3.market import CometMarket, CometReserve, RateCurve
@@ -32,6 +33,7 @@ __all__ = [
     "after",
     "ask_many",
     "discovery",
+    "event_worth",
     "explain",
     "health",
     "is_borrow_collateralized",
@@ -46,6 +48,7 @@ __all__ = [
     "root_address",
     "rule",
     "rule_over_time",
+    "search_events",
     "take",
     "unsound",
     "values",

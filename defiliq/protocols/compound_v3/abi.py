@@ -87,3 +87,7 @@ BAD_PRICE = "BadPrice()"
 SUPPLY_COLLATERAL_EVENT = "SupplyCollateral(address,address,address,uint256)"
 TRANSFER_COLLATERAL_EVENT = "TransferCollateral(address,address,address,uint256)"
 EVENTS: Final = (SUPPLY_COLLATERAL_EVENT, TRANSFER_COLLATERAL_EVENT)
+"""Those that name who was given collateral."""
+ABSORB_COLLATERAL_EVENT = "AbsorbCollateral(address,address,address,uint256,uint256)"
+ABSORB_DEBT_EVENT = "AbsorbDebt(address,address,uint256,uint256)"
+ABSORB_EVENTS: Final = (ABSORB_COLLATERAL_EVENT, ABSORB_DEBT_EVENT)

@@ -7,6 +7,7 @@ from typing import Final
 from defiliq.protocols.dydx_solo.after import after
 from defiliq.protocols.dydx_solo.ask import Answer, ask_many
 from defiliq.protocols.dydx_solo.discover import discovery
+from defiliq.protocols.dydx_solo.events import event_worth, search_events
 from defiliq.protocols.dydx_solo.explain import explain, remarks
 from defiliq.protocols.dydx_solo.margin import margin, values
 from defiliq.protocols.dydx_solo.market import LIQUID, NORMAL, VAPOR, SoloMarket, SoloReserve
@@ -33,6 +34,7 @@ __all__ = [
     "after",
     "ask_many",
     "discovery",
+    "event_worth",
     "explain",
     "health",
     "load_listings",
@@ -46,6 +48,7 @@ __all__ = [
     "root_address",
     "rule",
     "rule_over_time",
+    "search_events",
     "take",
     "unsound",
     "values",

@@ -68,11 +68,13 @@ ONE_ACCOUNT_EVENTS: Final = (
     f"LogSell(address,uint256,uint256,uint256,{_UPDATE},{_UPDATE},address)",
 )
 """The owner is the first indexed argument, the number the first word of data."""
+LIQUIDATE_EVENT: Final = f"LogLiquidate({_PAIR},{_UPDATE},{_UPDATE},{_UPDATE},{_UPDATE})"
+VAPORIZE_EVENT: Final = f"LogVaporize({_PAIR},{_UPDATE},{_UPDATE},{_UPDATE})"
 TWO_ACCOUNT_EVENTS: Final = (
     f"LogTransfer(address,uint256,address,uint256,uint256,{_UPDATE},{_UPDATE})",
     f"LogTrade({_PAIR},{_UPDATE},{_UPDATE},{_UPDATE},{_UPDATE},address)",
-    f"LogLiquidate({_PAIR},{_UPDATE},{_UPDATE},{_UPDATE},{_UPDATE})",
-    f"LogVaporize({_PAIR},{_UPDATE},{_UPDATE},{_UPDATE})",
+    LIQUIDATE_EVENT,
+    VAPORIZE_EVENT,
 )
 """The owners are the two indexed arguments, the numbers the first two words of data."""
 EVENTS: Final = (*ONE_ACCOUNT_EVENTS, *TWO_ACCOUNT_EVENTS)

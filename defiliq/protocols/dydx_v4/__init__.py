@@ -6,6 +6,7 @@ from typing import Final
 
 from defiliq.protocols.dydx_v4.after import after
 from defiliq.protocols.dydx_v4.ask import Answer, ask_many
+from defiliq.protocols.dydx_v4.events import event_worth, search_events
 from defiliq.protocols.dydx_v4.explain import explain, remarks
 from defiliq.protocols.dydx_v4.margin import margin
 from defiliq.protocols.dydx_v4.market import DydxMarket, LiquidationsConfig, Perpetual
@@ -31,6 +32,7 @@ __all__ = [
     "after",
     "ask_many",
     "discovery",
+    "event_worth",
     "explain",
     "health",
     "load_listings",
@@ -44,6 +46,7 @@ __all__ = [
     "root_address",
     "rule",
     "rule_over_time",
+    "search_events",
     "take",
     "unsound",
     "values",

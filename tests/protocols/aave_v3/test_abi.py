@@ -16,7 +16,7 @@ from tests.abis import AbiFolder
 ABIS = AbiFolder("aave_v3")
 USED = {
     "PoolAddressesProvider": abi.PROVIDER,
-    "Pool": (*abi.POOL, abi.BORROW_EVENT),
+    "Pool": (*abi.POOL, *abi.POOL_EVENTS),
     "AaveOracle": abi.ORACLE,
     "ScaledBalanceToken": abi.SCALED_TOKEN,
     "StableDebtToken": abi.STABLE_TOKEN,
