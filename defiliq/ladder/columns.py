@@ -115,7 +115,7 @@ EVENT_COLUMNS = (
 _INTEGERS = (
     *("chain_id", "block_number", "block_timestamp", "evaluated_at"),
     *("accounts", "cumulative_accounts", "mode", "threshold_bps", "ltv_bps", "longs", "shorts", "log_index"),
-    *("rungs", "already", "never", "untold"),
+    *("rungs", "already", "never", "untold", "liquidations", "first_at", "last_at"),
 )
 
 _SOMETIMES = ("eta_at", "eta_s", "failed")

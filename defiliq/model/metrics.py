@@ -35,8 +35,8 @@ VENUE_COLUMNS = (
     "share_pct",
 )
 
-_ONE_LIQUIDATION = ["chain_id", "protocol", "market", "transaction", "account", "driver", "side"]
-"""What makes events one liquidation: a contract may tell of it in several, one per collateral."""
+_ONE_LIQUIDATION = ["chain_id", "protocol", "market", "transaction", "account", "side"]
+_IN_TIME = ["block_timestamp", "chain_id", "block_number", "protocol", "market", "transaction", "log_index"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class MarketState:
 _STATES: dict[StateLabel, MarketState] = {
     state.label: state
     for state in (
-        MarketState("extreme", "Extreme event", "Major leverage wipeout; reversals have followed such days"),
+        MarketState("extreme", "Extreme event", "Major leverage wipeout, potential V-reversal"),
         MarketState("high", "High volatility", "Significant positioning reset"),
         MarketState("elevated", "Elevated", "Moderate leverage reduction"),
         MarketState("normal", "Normal", "Background noise"),
@@ -159,25 +159,42 @@ def open_interest_change(before_usd: float, after_usd: float) -> OpenInterestCha
     return OpenInterestChange(before_usd, after_usd, change, change <= WASHED_OUT_PCT)
 
 
-def single_liquidations(events: pd.DataFrame) -> pd.DataFrame:
+def single_liquidations(events: pd.DataFrame, *, by_driver: bool = False) -> pd.DataFrame:
     """One row per transaction and account that was liquidated in it, the largest first.
 
-    `size_usd` sums what its events seized (long) or repaid (short), NaN where one of them does not tell;
-    `price_usd` is the mean by size. Rows without a size come last.
+    A contract may tell of one liquidation in several events, one per collateral. `size_usd` sums what they
+    seized (long) or repaid (short), NaN where one of them does not tell; `price_usd` is the mean by size.
+    Where they are of several drivers, the row names all of them and has no price, unless each is a row
+    `by_driver`. Rows without a size come last.
     """
-    sized = events.assign(
-        size_usd=events["seized_usd"].where(events["side"] != "short", events["repaid_usd"])
-    )
-    order = ["block_timestamp", "chain_id", "block_number", "transaction", "log_index", "account"]
-    sized = sized.astype({"chain_id": "str"}).sort_values(order, ignore_index=True)
-    firsts = []
-    for _, part in sized.groupby(_ONE_LIQUIDATION, sort=False, dropna=False):
-        first = part.iloc[0].copy()
-        first["price_usd"] = mean_price(part["price_usd"], part["size_usd"])
-        first["size_usd"] = math.nan if part["size_usd"].isna().any() else math.fsum(part["size_usd"])
-        firsts.append(first)
-    singles = pd.DataFrame(firsts, columns=sized.columns).astype(sized.dtypes)
+    _refuse_different_money(events)
+    taken = events["seized_usd"].where(events["side"] != "short", events["repaid_usd"])
+    sized = events.assign(size_usd=taken).astype({"chain_id": "str"})
+    sized = sized.sort_values([*_IN_TIME, "driver"], ignore_index=True)
+    keys = [*_ONE_LIQUIDATION, "driver"] if by_driver else _ONE_LIQUIDATION
+    is_several = sized.duplicated(keys, keep=False)
+    joint = [_joint(part) for _, part in sized[is_several].groupby(keys, sort=False)]
+    singles = sized[~is_several]
+    if joint:
+        singles = pd.concat([singles, pd.DataFrame(joint, columns=sized.columns).astype(sized.dtypes)])
+    singles = singles.sort_values(_IN_TIME, kind="stable")
     return singles.sort_values("size_usd", ascending=False, kind="stable", ignore_index=True)
+
+
+def _joint(part: pd.DataFrame) -> pd.Series:
+    """Events of one liquidation as one row."""
+    first = part.iloc[0].copy()
+    drivers = sorted(part["driver"].unique())
+    first["driver"] = " + ".join(drivers)
+    first["price_usd"] = mean_price(part["price_usd"], part["size_usd"]) if len(drivers) == 1 else math.nan
+    first["size_usd"] = math.nan if part["size_usd"].isna().any() else math.fsum(part["size_usd"])
+    return first
+
+
+def _refuse_different_money(events: pd.DataFrame) -> None:
+    currencies = sorted(events["base_symbol"].unique())
+    if len(currencies) > 1:
+        raise InputError(f"these events count different money: {', '.join(currencies)}. Give those of one.")
 
 
 def mean_price(prices: pd.Series, sizes: pd.Series) -> float:
@@ -219,7 +236,7 @@ def _by_venue(known: pd.DataFrame, total: float) -> pd.DataFrame:
             }
         )
     table = as_table(_by_size(rows), VENUE_COLUMNS)
-    return table.astype({"chain_id": "str", "liquidations": "int64"})
+    return table.astype({"chain_id": "str"})
 
 
 def _by_size(rows: Sequence[dict[str, object]]) -> list[dict[str, object]]:

@@ -28,10 +28,18 @@ class CascadeRisk:
     """Clusters of the direction's side beyond spot."""
     smallest_gap_pct: float | None
     """Between two that follow each other, in percent of spot; None with fewer than two."""
-    stacked: int
-    """Those that stand less than 5% of spot from the one before or behind."""
-    stacked_within_pct: float | None
-    """How far from spot the furthest of the stacked is; None where none is."""
+    stack: tuple[Cluster, ...] = ()
+    """Those that stand less than 5% of spot from the one before or behind, from spot outwards."""
+
+    @property
+    def stacked(self) -> int:
+        """How many are."""
+        return len(self.stack)
+
+    @property
+    def stacked_within_pct(self) -> float | None:
+        """How far from spot the furthest of them is; None where none is."""
+        return abs(self.stack[-1].distance_pct) if self.stack else None
 
 
 def cascade_risk(spot_usd: float, clusters: Sequence[Cluster], direction: Direction) -> CascadeRisk:
@@ -40,19 +48,21 @@ def cascade_risk(spot_usd: float, clusters: Sequence[Cluster], direction: Direct
     short ones above.
     """
     side: Side = "long" if direction == "down" else "short"
-    prices = [
-        c.price_usd
-        for c in clusters
-        if c.type == side and (c.price_usd < spot_usd if direction == "down" else c.price_usd > spot_usd)
-    ]
-    prices.sort(reverse=direction == "down")
-    gaps = [abs(one - other) / spot_usd * 100 for one, other in pairwise(prices)]
+    is_down = direction == "down"
+    relevant = sorted(
+        (
+            c
+            for c in clusters
+            if c.type == side and (c.price_usd < spot_usd if is_down else c.price_usd > spot_usd)
+        ),
+        key=lambda c: (-c.price_usd if is_down else c.price_usd, -c.magnitude_usd),
+    )
+    gaps = [abs(one.price_usd - other.price_usd) / spot_usd * 100 for one, other in pairwise(relevant)]
     if not gaps:
-        return CascadeRisk(direction, "low", len(prices), None, 0, None)
+        return CascadeRisk(direction, "low", len(relevant), None)
     close = [k for k, gap in enumerate(gaps) if gap < MODERATE_BELOW_PCT]
-    stacked = sorted({k for gap in close for k in (gap, gap + 1)})
-    within = abs(prices[stacked[-1]] - spot_usd) / spot_usd * 100 if stacked else None
-    return CascadeRisk(direction, _label(min(gaps)), len(prices), min(gaps), len(stacked), within)
+    stack = tuple(relevant[k] for k in sorted({k for gap in close for k in (gap, gap + 1)}))
+    return CascadeRisk(direction, _label(min(gaps)), len(relevant), min(gaps), stack)
 
 
 def strongest(spot_usd: float, clusters: Sequence[Cluster]) -> tuple[Cluster | None, Cluster | None]:

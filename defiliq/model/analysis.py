@@ -1,0 +1,199 @@
+"""Analysis: everything that a report says of one driver, in one piece."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal, TypeAlias
+
+import pandas as pd
+
+from defiliq.model.axis import MarketKey
+from defiliq.model.cascade import Cascade
+from defiliq.model.clusters import VALLEY, Cluster, Impact, find_clusters
+from defiliq.model.heat import DEFAULT_STEP_PCT, Heat, build_heat
+from defiliq.model.implications import Implications, imply
+from defiliq.model.magnet import DEFAULT_REACH, Magnet, Vacuum, find_magnet, find_vacuums
+from defiliq.model.metrics import DAY_S, Metrics, liquidation_metrics
+from defiliq.model.risk import Asymmetry, CascadeRisk, asymmetry, cascade_risk, strongest
+from defiliq.model.support import LARGE_USD, Grouping, support_resistance
+
+Priority: TypeAlias = Literal["High", "Medium", "Low"]
+_GRADES: tuple[Priority, ...] = ("Low", "Medium", "High")
+PRIORITY_SHARES_PCT = (3.0, 10.0)
+"""From which shares of all that breaks within the window a level is of medium, and of high priority."""
+PRIORITY_IMPACTS_PCT = (0.25, 1.0)
+"""From which moves of the price on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What decides what counts; a report shows them."""
+
+    step_pct: float = DEFAULT_STEP_PCT
+    within_pct: float = 50.0
+    min_share_pct: float = 1.0
+    valley: float = VALLEY
+    min_impact_pct: float = 0.1
+    h: float = DEFAULT_REACH
+    most_inside: float = 0.25
+    min_vacuum_pct: float = 1.0
+    window_s: int = DAY_S
+    """How far back the events of the overview go."""
+    large_usd: float = LARGE_USD
+    sr_by: Grouping = "single"
+
+
+@dataclass(frozen=True, slots=True)
+class KeyLevel:
+    """A cluster with its weight among the others."""
+
+    cluster: Cluster
+    share_pct: float
+    """Of all that breaks within the window, on both sides."""
+    priority: Priority
+
+
+@dataclass(frozen=True, slots=True)
+class Happened:
+    """Liquidations that happened, as far as somebody looked."""
+
+    metrics: Metrics
+    support_resistance: pd.DataFrame
+    """SR_COLUMNS, the newest first."""
+    other_events: int
+    """Rows of other drivers, which are in neither."""
+    coverage: str
+    """Which blocks were searched, in words; empty where it was not said."""
+
+    def latest(self, kind: Literal["support", "resistance"]) -> pd.Series | None:
+        """The level of a kind that was formed last; of several at once, the strongest."""
+        levels = self.support_resistance[self.support_resistance["type"] == kind]
+        return None if levels.empty else levels.iloc[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Analysis:
+    """Everything that a report says of one driver at one block."""
+
+    settings: Settings
+    heat: Heat
+    clusters: tuple[Cluster, ...]
+    key_levels: tuple[KeyLevel, ...]
+    """The clusters, the largest first."""
+    magnet: Magnet
+    strongest_above: Cluster | None
+    strongest_below: Cluster | None
+    asymmetry: Asymmetry | None
+    vacuums: tuple[Vacuum, ...]
+    risk_down: CascadeRisk
+    risk_up: CascadeRisk
+    implications: Implications
+    depth: str
+    """The name of the market depth that impacts are of; empty without one."""
+    happened: Happened | None
+    """None where no events were given."""
+    cascade: Cascade | None
+    sweep: pd.DataFrame | None
+    """SWEEP_COLUMNS"""
+
+    @property
+    def at(self) -> int | None:
+        """The time of the newest block; None where no ladder had a row."""
+        stamps = self.heat.sources["block_timestamp"]
+        return None if stamps.empty else int(stamps.max())
+
+    @property
+    def failed_accounts(self) -> int | None:
+        """Accounts that could not be read; None where some market's ladder does not tell."""
+        failed = self.heat.sources["failed"]
+        return None if failed.isna().any() else int(failed.sum())
+
+
+def analyse(
+    ladders: Sequence[pd.DataFrame],
+    driver: str,
+    settings: Settings = Settings(),
+    *,
+    mixed_blocks: bool = False,
+    failed: Mapping[MarketKey, int] = MappingProxyType({}),
+    impact: Impact | None = None,
+    depth: str = "",
+    events: pd.DataFrame | None = None,
+    until_at: int | None = None,
+    events_coverage: str = "",
+    cascade: Cascade | None = None,
+    sweep: pd.DataFrame | None = None,
+) -> Analysis:
+    """The whole model over some ladders along one driver: see `build_heat` for what they must be.
+
+    `impact` is what trades do to the price, in a market depth called `depth`. `events` are liquidations that
+    happened: those of the driver count, up to `until_at`, which is the newest block unless told otherwise.
+    """
+    heat = build_heat(ladders, driver, step_pct=settings.step_pct, mixed_blocks=mixed_blocks, failed=failed)
+    clusters = find_clusters(
+        heat,
+        within_pct=settings.within_pct,
+        min_share_pct=settings.min_share_pct,
+        valley=settings.valley,
+        min_impact_pct=settings.min_impact_pct,
+        impact=impact,
+    )
+    spot = heat.spot_usd
+    levels = key_levels(heat, clusters, settings.within_pct)
+    above, below = strongest(spot, clusters)
+    magnet = find_magnet(heat, clusters, settings.h)
+    down, up = (cascade_risk(spot, clusters, "down"), cascade_risk(spot, clusters, "up"))
+    vacuums = find_vacuums(
+        heat, clusters, most_inside=settings.most_inside, min_width_pct=settings.min_vacuum_pct
+    )
+    lean = asymmetry(spot, clusters)
+    high = [level.cluster for level in levels if level.priority == "High"]
+    implied = imply(heat, clusters, high, magnet, lean, down, up)
+    happened = None if events is None else _happened(heat, events, settings, until_at, events_coverage)
+    return Analysis(
+        *(settings, heat, clusters, levels, magnet, above, below, lean, vacuums, down, up, implied),
+        *(depth, happened, cascade, sweep),
+    )
+
+
+def key_levels(heat: Heat, clusters: Sequence[Cluster], within_pct: float) -> tuple[KeyLevel, ...]:
+    """Clusters with their priority: the lower of two grades, by share and by impact.
+
+    By their share of all that breaks within the window on both sides: 10% high, 3% medium. By how far trading
+    them moves the price: 1% high, 0.25% medium; where that is not known, the share alone decides.
+    """
+    near = heat.buckets[heat.buckets["distance_pct"].abs() <= within_pct]
+    total = math.fsum(near["size_usd"].dropna())
+    levels = []
+    for cluster in clusters:
+        share = 100 * (cluster.magnitude_usd / total)
+        grade = _grade(share, PRIORITY_SHARES_PCT)
+        if not math.isnan(cluster.impact_pct):
+            grade = min(grade, _grade(cluster.impact_pct, PRIORITY_IMPACTS_PCT))
+        levels.append(KeyLevel(cluster, share, _GRADES[grade]))
+    return tuple(levels)
+
+
+def _grade(value: float, floors: Sequence[float]) -> int:
+    return sum(value >= floor for floor in floors)
+
+
+def _happened(
+    heat: Heat, events: pd.DataFrame, settings: Settings, until_at: int | None, coverage: str
+) -> Happened:
+    """What events say of the driver; without any block to end at, they end with the last of them."""
+    ours = events[events["driver"].str.casefold() == heat.driver.casefold()]
+    if until_at is None:
+        stamps = heat.sources["block_timestamp"]
+        stamps = events["block_timestamp"] if stamps.empty else stamps
+        until_at = 0 if stamps.empty else int(stamps.max())
+    past = ours[ours["block_timestamp"] <= until_at]
+    return Happened(
+        metrics=liquidation_metrics(past, until_at - settings.window_s, until_at),
+        support_resistance=support_resistance(past, settings.large_usd, by=settings.sr_by),
+        other_events=len(events) - len(ours),
+        coverage=coverage,
+    )
