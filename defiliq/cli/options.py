@@ -21,13 +21,13 @@ class Source:
     market: str | None
     market_file: tuple[str, ...]
     rpc_url: str | None
-    block: str | None
-    snapshot: tuple[str, ...]
     record: str | None
     replay: str | None
     concurrency: int
-    at: str | None
     quiet: bool
+    block: str | None = None
+    snapshot: tuple[str, ...] = ()
+    at: str | None = None
     index: str | None = None
     no_index: bool = False
     min_debt_usd: str | None = None
@@ -43,7 +43,7 @@ class Axes:
     side: Literal["both", "long", "short"]
 
 
-_MARKET = (
+_WHERE = (
     click.option("--chain", metavar="C", help="Chain of a bundled market, by name or id."),
     click.option("--market", metavar="NAME", help="Market on that chain, or all; its main one if left out."),
     click.option(
@@ -56,6 +56,9 @@ _MARKET = (
         help="JSON-RPC endpoint; for dYdX v4 grpc://host:port or http://host:port (CometBFT). "
         "Else the market file's endpoint, RPC_URL_<chain id>, ETH_RPC_URL, or the config file.",
     ),
+)
+
+_WHEN = (
     click.option(
         "--block",
         metavar="B",
@@ -68,6 +71,9 @@ _MARKET = (
         metavar="FILE",
         help="A snapshot, instead of reading from a node.",
     ),
+)
+
+_ASKING = (
     click.option("--record", metavar="FILE", help="Keep the node's answers in a file."),
     click.option("--replay", metavar="FILE", help="Take the answers from such a file, instead of a node."),
     click.option(
@@ -78,13 +84,17 @@ _MARKET = (
         metavar="N",
         help="Requests at a time.",
     ),
-    click.option(
-        "--at",
-        metavar="T",
-        help="Accrue interest to a later instant: a unix time, or +12s, +5h or +30d after the block.",
-    ),
-    click.option("-q", "--quiet", is_flag=True, help="Say nothing on stderr but errors."),
 )
+
+_AT = click.option(
+    "--at",
+    metavar="T",
+    help="Accrue interest to a later instant: a unix time, or +12s, +5h or +30d after the block.",
+)
+
+_QUIET = click.option("-q", "--quiet", is_flag=True, help="Say nothing on stderr but errors.")
+
+_MARKET = (*_WHERE, *_WHEN, *_ASKING, _AT, _QUIET)
 
 _ACCOUNTS = (
     click.option("--index", metavar="FILE", help="Where found accounts are kept between runs."),
@@ -120,12 +130,17 @@ _AXES = (
 
 def source_options(command: F) -> F:
     """PROTOCOL and everything that says where a book comes from, handed over as `source`."""
-    return _collected(command, "source", Source, [_PROTOCOL, *_MARKET, *_ACCOUNTS])
+    return collected(command, "source", Source, [_PROTOCOL, *_MARKET, *_ACCOUNTS])
 
 
 def market_options(command: F) -> F:
     """PROTOCOL and everything that says where a market comes from, without what concerns its accounts."""
-    return _collected(command, "source", Source, [_PROTOCOL, *_MARKET])
+    return collected(command, "source", Source, [_PROTOCOL, *_MARKET])
+
+
+def log_options(command: F) -> F:
+    """PROTOCOL and everything that says which market's logs are searched, at no block of their own."""
+    return collected(command, "source", Source, [_PROTOCOL, *_WHERE, *_ASKING, _QUIET])
 
 
 def axes_options(command: F) -> F:
@@ -137,7 +152,7 @@ def axes_options(command: F) -> F:
         show_default=True,
         help="long: breaks as the driver falls. short: as it rises.",
     )
-    return _collected(command, "axes", Axes, [*_AXES, side])
+    return collected(command, "axes", Axes, [*_AXES, side])
 
 
 def output_option(formats: str) -> Callable[[F], F]:
@@ -157,7 +172,7 @@ def format_option(formats: Sequence[str]) -> Callable[[F], F]:
     )
 
 
-def _collected(command: F, name: str, kind: type[Any], decorators: Sequence[Callable[[Any], Any]]) -> F:
+def collected(command: F, name: str, kind: type[Any], decorators: Sequence[Callable[[Any], Any]]) -> F:
     """Gather the decorators' values into one object of `kind`, passed on as `name`."""
 
     @functools.wraps(command)

@@ -92,7 +92,7 @@ def listings(source: Source) -> list[Listing]:
     if source.market_file:
         found = [market_from_file(path) for path in source.market_file]
         for listing in found:
-            _require_protocol(protocol, listing.protocol)
+            require_protocol(protocol, listing.protocol)
         return found
     if protocol is None:
         raise click.UsageError("Name a PROTOCOL, a --market-file, or a snapshot with --from.")
@@ -109,7 +109,8 @@ def listings(source: Source) -> list[Listing]:
     return [market(protocol, source.chain, source.market)]
 
 
-def _require_protocol(wanted: str | None, seen: str) -> None:
+def require_protocol(wanted: str | None, seen: str) -> None:
+    """Refuse a market of another protocol than was named."""
     if wanted not in (None, "all", seen):
         raise InputError(
             f"the market is of {seen}, not of {wanted}. Leave PROTOCOL out, or name the right one."
@@ -120,7 +121,7 @@ def _load(path: str, source: Source, talk: Talk, stack: ExitStack, need_node: bo
     from defiliq.pipeline.snapshot import load_snapshot
 
     book = load_snapshot(path)
-    _require_protocol(source.protocol, book.market.protocol)
+    require_protocol(source.protocol, book.market.protocol)
     _warn(book, talk)
     market = book.market
     node = _node(market.protocol, market.block.chain_id, "", source, stack) if need_node else None
@@ -192,6 +193,11 @@ def _node(protocol: str, chain_id: ChainId, endpoint: str, source: Source, stack
     if PROTOCOLS[protocol].node_kind == "cosmos":
         return stack.enter_context(_cosmos_node(chain_id, endpoint, source))
     return stack.enter_context(_evm_node(chain_id, endpoint, source))
+
+
+def node_of(listing: Listing, source: Source, stack: ExitStack) -> AnyNode:
+    """The node to ask about a market; the stack closes it."""
+    return _node(listing.protocol, listing.chain_id, listing.endpoint, source, stack)
 
 
 def _evm_node(chain_id: ChainId, endpoint: str, source: Source) -> EvmNode:

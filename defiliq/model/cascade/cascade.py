@@ -82,7 +82,7 @@ class Cascade:
 
     def change_pct(self, driver: str) -> float:
         """How far the market is left from spot, signed."""
-        return 100 * float(self.final[driver] - 1)
+        return float(100 * (self.final[driver] - 1))
 
     def amplification(self, driver: str) -> float:
         """How many times further than the shock the market went, in the logarithm of price."""

@@ -15,6 +15,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 
+import pandas as pd
+
 from defiliq.depth.venue import Depth
 from defiliq.errors import InputError
 from defiliq.ladder import as_table
@@ -221,23 +223,24 @@ class _Run:
         }
         counts = {name: sum(getattr(settled, name) for settled in done) for name in ("accounts", "calls")}
         for name, venue in self.venues.items():
-            spot = self._spot_usd(name)
+            spot = self._spot(name)
             row: dict[str, object] = {
                 "round": self.number,
                 "cause": cause,
                 "at_s": self.clock_s,
                 "driver": name,
                 "oracle_usd": self._oracle_usd(name),
-                "market_usd": spot * float(before[name]),
-                "market_after_usd": spot * float(venue.ratio),
-                "traded_usd": spot * float(before[name] * traded[name]),
-                "unfilled_usd": spot * float(venue.ratio * unfilled[name]),
+                "market_usd": float(spot * before[name]),
+                "market_after_usd": float(spot * venue.ratio),
+                "traded_usd": float(spot * before[name] * traded[name]),
+                "unfilled_usd": float(spot * venue.ratio * unfilled[name]),
             }
             self.rounds.append(row | counts | sums)
 
-    def _spot_usd(self, driver: str) -> float:
+    def _spot(self, driver: str) -> Fraction:
+        """Where a driver stands in the first market that has it."""
         found = next(stage.drivers[driver] for stage in self.stages if driver in stage.drivers)
-        return found.spot / found.unit
+        return Fraction(found.spot, found.unit)
 
     def _oracle_usd(self, driver: str) -> float:
         """The oracle's price: of several markets' the one furthest on the way that the market goes."""
@@ -254,12 +257,18 @@ class _Run:
         return Cascade(
             shock={name: shock.get(name, Fraction(1)) for name in self.venues},
             final={name: venue.ratio for name, venue in self.venues.items()},
-            spot_usd={name: self._spot_usd(name) for name in self.venues},
+            spot_usd={name: float(self._spot(name)) for name in self.venues},
             depth={name: depth.name for name, depth in self.depths.items()},
             followed_at_once=tuple(sorted(unknown & set(self.venues))),
-            rounds=as_table(self.rounds, ROUND_COLUMNS),
-            markets=as_table(self.markets, MARKET_COLUMNS),
+            rounds=_table(self.rounds, ROUND_COLUMNS),
+            markets=_table(self.markets, MARKET_COLUMNS),
             untraded_usd=dict(sorted(self.untraded.items())),
             refused=dict(self.refused),
             ended=ended,
         )
+
+
+def _table(rows: Sequence[dict[str, object]], columns: Sequence[str]) -> pd.DataFrame:
+    """Rows as a table, counts and seconds as integers."""
+    whole = {name: "int64" for name in ("round", "at_s", "calls", "refused") if name in columns}
+    return as_table(rows, columns).astype(whole)

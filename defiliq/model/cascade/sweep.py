@@ -48,7 +48,7 @@ def sweep(
 def sweep_row(found: Cascade, driver: str) -> dict[str, object]:
     """One cascade in one row."""
     values = (
-        100 * float(found.shock[driver] - 1),
+        float(100 * (found.shock[driver] - 1)),
         found.last_round,
         found.accounts,
         found.initial_usd,

@@ -1,0 +1,128 @@
+"""A cascade and a sweep on a terminal."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from defiliq.view.terminal import clean, in_words, print_lines, print_rows
+
+if TYPE_CHECKING:
+    from defiliq.model.cascade import Cascade
+
+PUBLISHED_BRANCHING = "0.03 to 0.2"
+"""Branching ratios measured on real liquidations, as the project's specification quotes the literature."""
+_ROUNDS = (
+    *(
+        "round",
+        "cause",
+        "at_s",
+        "driver",
+        "oracle_usd",
+        "market_usd",
+        "market_after_usd",
+        "accounts",
+        "calls",
+    ),
+    *("seized_usd", "repaid_usd", "bad_debt_usd", "traded_usd", "unfilled_usd"),
+)
+_SWEEP = (
+    *("shock_pct", "final_change_pct", "rounds", "accounts", "initial_usd", "induced_usd"),
+    *("branching_ratio", "amplification", "bad_debt_usd", "unfilled_usd", "ended"),
+)
+
+
+def print_cascade(cascade: Cascade) -> None:
+    """The rounds of a cascade, by market where there are several, and what it comes to."""
+    print_rows(_shown(cascade.rounds), "rounds; 0 is what breaks at spot and is not traded", _said(cascade))
+    parts = cascade.markets.groupby(["protocol", "chain_id", "market"], sort=True)
+    if len(parts) > 1:
+        print_rows(_by_market(cascade), "by market, after the shock")
+    print_lines(["", *summary_lines(cascade)])
+
+
+def summary_lines(cascade: Cascade) -> list[str]:
+    """What a cascade comes to, in sentences."""
+    base = _base(cascade.markets)
+    lines = [f"ended: {_ending(cascade, base)}"]
+    for name, final in cascade.final.items():
+        spot = cascade.spot_usd[name]
+        shock = float(100 * (cascade.shock[name] - 1))
+        moved = (
+            f"{clean(name)} {_price(spot)} -> {_price(spot * float(final))} ({cascade.change_pct(name):+.2f}%"
+        )
+        times = cascade.amplification(name)
+        amplified = "" if math.isnan(times) else f", {times:.2f} times the shock of {shock:+.2f}%"
+        lines.append(f"{moved}{amplified}), depth: {clean(cascade.depth[name])}")
+    initial, induced = in_words(cascade.initial_usd, base), in_words(cascade.induced_usd, base)
+    lines.append(
+        f"seized by the shock {initial}, induced {induced}, bad debt {in_words(cascade.bad_debt_usd, base)}"
+    )
+    ratio = cascade.branching_ratio
+    told = "none, the shock liquidated nothing" if math.isnan(ratio) else f"{ratio:.4f}"
+    lines.append(f"branching ratio {told} (induced per initial; published ones are {PUBLISHED_BRANCHING})")
+    if cascade.followed_at_once:
+        names = ", ".join(clean(name) for name in cascade.followed_at_once)
+        lines.append(f"no deviation is known of the oracles of {names}: they follow every move")
+    seized = {clean(name): usd for name, usd in cascade.untraded_usd.items() if usd > 0}
+    if seized:
+        most = sorted(seized.items(), key=lambda pair: (-pair[1], pair[0]))
+        named = ", ".join(f"{name} {in_words(usd, base)}" for name, usd in most[:5])
+        more = f" and {len(most) - 5} more" if len(most) > 5 else ""
+        lines.append(f"seized, but not traded for want of a depth: {named}{more}")
+    for reason, count in sorted(cascade.refused.items()):
+        lines.append(f"left liquidatable: {count} x {clean(reason)}")
+    return lines
+
+
+def print_sweep(table: pd.DataFrame, falls: float | None, rises: float | None, driver: str) -> None:
+    """Shocks and what each led to, and from where on more is induced than caused."""
+    print_rows(_shown(table), f"shocks of {clean(driver)}", _SWEEP)
+    for name, found in (("fall", falls), ("rise", rises)):
+        said = "no" if found is None else f"a {found:+g}%"
+        print_lines([f"{said} {name} of those tried is the smallest that induces more than it causes"])
+    print_lines([f"published branching ratios are {PUBLISHED_BRANCHING}"])
+
+
+def _ending(cascade: Cascade, base: str) -> str:
+    if cascade.ended == "depth ran dry":
+        return f"the depth ran dry, {in_words(cascade.unfilled_usd, base)} could not be traded"
+    if cascade.ended == "round limit":
+        return "at the limit of rounds; more may follow"
+    return f"quiet after {cascade.last_round} rounds"
+
+
+def _said(cascade: Cascade) -> list[str]:
+    """Columns without what never happened."""
+    rounds = cascade.rounds
+    idle = {name for name in ("unfilled_usd", "bad_debt_usd") if not rounds[name].any()}
+    return [name for name in _ROUNDS if name not in idle]
+
+
+def _by_market(cascade: Cascade) -> pd.DataFrame:
+    after = cascade.markets[cascade.markets["round"] > 0]
+    columns = ["accounts", "calls", "seized_usd", "repaid_usd", "bonus_usd", "bad_debt_usd"]
+    return after.groupby(["protocol", "chain_id", "market"], sort=True)[columns].sum().reset_index()
+
+
+def _base(markets: pd.DataFrame) -> str:
+    named = list(markets["base_symbol"].unique())
+    return str(named[0]) if len(named) == 1 else "USD"
+
+
+def _shown(table: pd.DataFrame) -> pd.DataFrame:
+    """Prices and ratios as texts, as people read them."""
+    texts: dict[str, list[str]] = {}
+    for name in ("oracle_usd", "market_usd", "market_after_usd"):
+        if name in table:
+            texts[name] = [_price(price) for price in table[name]]
+    for name in ("branching_ratio", "amplification"):
+        if name in table:
+            texts[name] = ["" if math.isnan(value) else f"{value:.4f}" for value in table[name]]
+    return table.assign(**texts)
+
+
+def _price(price: float) -> str:
+    return f"{price:,.6g}" if price < 1 else f"{price:,.2f}"

@@ -1,0 +1,73 @@
+"""Clusters, magnets and vacuums on a terminal."""
+
+from __future__ import annotations
+
+import math
+
+import pandas as pd
+
+from defiliq.view.terminal import clean, in_words, print_lines, print_rows
+
+_CLUSTERS = (
+    *("price_usd", "distance_pct", "type", "magnitude_usd", "share_pct", "impact_pct", "accounts"),
+    *("low_usd", "high_usd"),
+)
+_VACUUMS = ("low_usd", "high_usd", "width_pct", "inside_usd", "below_usd", "above_usd", "holds_spot")
+_PRICES = ("price_usd", "low_usd", "high_usd", "below_usd", "above_usd")
+
+
+def print_clusters(table: pd.DataFrame) -> None:
+    """Clusters, largest first."""
+    if table.empty:
+        print_lines(["no clusters: nothing stands out within the window"])
+        return
+    columns = [name for name in _CLUSTERS if name != "impact_pct" or table[name].notna().any()]
+    print_rows(_priced(table), f"clusters along {_along(table)}", columns)
+
+
+def print_vacuums(table: pd.DataFrame) -> None:
+    """Stretches in which little breaks, between two clusters."""
+    if table.empty:
+        print_lines(["no vacuum: no stretch between two clusters is empty enough"])
+        return
+    print_rows(_priced(table), f"vacuums along {_along(table)}", _VACUUMS)
+
+
+def print_magnet(table: pd.DataFrame) -> None:
+    """What pulls, in a few lines."""
+    row = table.iloc[0]
+    base = str(row["base_symbol"])
+    label = str(row["magnet"]).replace("_", " ") or "none: clusters are needed on both sides"
+    lines = [f"along {_along(table)}", f"magnet            {label}"]
+    for name in ("above", "below"):
+        if math.isnan(row[f"{name}_usd"]):
+            lines.append(f"nearest {name}     none")
+        else:
+            away = 100 * (row[f"{name}_usd"] / row["spot_usd"] - 1)
+            size = in_words(row[f"{name}_magnitude_usd"], base)
+            lines.append(f"nearest {name}     {_price(row[f'{name}_usd'])} ({away:+.2f}%), {size}")
+    pull = f"up {in_words(row['pull_up_usd'], base)}, down {in_words(row['pull_down_usd'], base)}"
+    lines.append(f"pull              {pull}, a dollar's falling to 1/e over {row['reach_pct']:g}%")
+    imbalance = "none" if math.isnan(row["imbalance"]) else f"{row['imbalance']:+.2f} (-1 down, +1 up)"
+    lines.append(f"imbalance         {imbalance}")
+    for name in ("downside", "upside"):
+        gap = row[f"{name}_gap_pct"]
+        between = "" if math.isnan(gap) else f", {gap:.2f}% between the two that are closest"
+        count = int(row[f"{name}_clusters"])
+        lines.append(f"{f'{name} risk':<18}{row[f'{name}_risk']}: {count} clusters{between}")
+    print_lines(lines)
+
+
+def _along(table: pd.DataFrame) -> str:
+    row = table.iloc[0]
+    return f"{clean(row['driver'])}, spot {_price(row['spot_usd'])}"
+
+
+def _price(price: float) -> str:
+    return f"{price:,.8g}" if price < 1 else f"{price:,.2f}"
+
+
+def _priced(table: pd.DataFrame) -> pd.DataFrame:
+    """Prices as texts: they are the driver's, not money of the market."""
+    shown = {name: [_price(price) for price in table[name]] for name in _PRICES if name in table}
+    return table.assign(**shown)
