@@ -16,9 +16,9 @@ def after(account: Account, market: DydxMarket, taken: Liquidation) -> Account:
     """The subaccount once `taken` went through, which `take` said of it at this market's prices.
 
     The whole order is filled at its own price, the worst that it takes. The subaccount pays for what it buys
-    or is paid for what it sells, and on top pays the insurance fund, or is paid by it, what lies between the
-    fill and the bankruptcy price. No other fee: liquidations pay none. All its positions are settled by that,
-    their funding being part of its USDC already.
+    or is paid for what it sells; what that brings beyond the bankruptcy price goes to the insurance fund, up
+    to a fee, and what it lacks comes from there. Liquidations pay no other fee. All positions are settled by
+    the fill, their funding being part of the USDC already.
 
     That holds where the fund can pay, and may pay so much for one subaccount in one block
     (`LiquidationsConfig.max_quantums_insurance_lost`). Where not, the chain fills nothing of the order and
@@ -28,19 +28,20 @@ def after(account: Account, market: DydxMarket, taken: Liquidation) -> Account:
     (seizure,) = taken.seizures
     place = taken.repay_reserve if seizure.reserve == USDC else seizure.reserve
     order = order_for(account, market, place, Tally())
-    paid = fill_quote_quantums(market.reserves[place], order.quantums, order.subticks)
+    return filled(account, market, place, order.delta, order.subticks)
+
+
+def filled(account: Account, market: DydxMarket, place: int, delta: int, subticks: int) -> Account:
+    """The subaccount once `delta` base quantums of its liquidation order were filled at a price."""
+    is_buy, quantums = delta > 0, abs(delta)
+    paid = fill_quote_quantums(market.reserves[place], quantums, subticks)
     to_fund = insurance_fund_delta(
-        account,
-        market,
-        place,
-        is_buy=order.is_buy,
-        quantums=order.quantums,
-        subticks=order.subticks,
+        account, market, place, is_buy=is_buy, quantums=quantums, subticks=subticks
     )
-    usdc = usdc_of(account) + (-paid if order.is_buy else paid) - to_fund
+    usdc = usdc_of(account) + (-paid if is_buy else paid) - to_fund
     legs = [_sized(Leg(USDC, 0, 0, counted=True), usdc)]
     for leg in account.legs:
-        size = size_of(leg) + (order.delta if leg.reserve == place else 0)
+        size = size_of(leg) + (delta if leg.reserve == place else 0)
         if leg.reserve != USDC and size:
             index = market.reserves[leg.reserve].funding_index
             legs.append(replace(_sized(leg, size), funding_index=index))
