@@ -31,7 +31,7 @@ _INK, _FAINT, _ALARM, _GREY = "#222222", "#777777", "#b00020", "#b5b5b5"
 _COLOURS = ("#3b6fb6", "#e08214", "#4d9a57", "#8e63a8", "#c9b037", "#56b4c9")
 _GAP = 0.05
 """The least distance of two labels, as a share of the picture's height."""
-_SETTINGS: dict[RcKeyType, Any] = {
+SETTINGS: dict[RcKeyType, Any] = {
     "text.parse_math": False,
     "svg.hashsalt": "defiliq",
     "font.family": "DejaVu Sans",
@@ -126,13 +126,13 @@ def draw_curve(picture: CurvePicture, *, log: bool = False) -> Figure:
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
-    with rc_context(_SETTINGS):
+    with rc_context(SETTINGS):
         figure = Figure(figsize=(10, 6), dpi=150, facecolor="white")
         axes = figure.add_axes((0.085, 0.13, 0.72, 0.7))
         _draw_lines(axes, picture) if log else _draw_stack(axes, picture)
         _dress(axes, picture)
         figure.text(0.085, 0.93, picture.title, fontsize=15, fontweight="bold", color=_INK)
-        figure.text(0.085, 0.88, _cut(picture.subtitle), fontsize=10, color=_FAINT)
+        figure.text(0.085, 0.88, cut(picture.subtitle), fontsize=10, color=_FAINT)
         note = f"Exact at {len(picture.across)} points, straight between them. Not investment advice."
         figure.text(0.085, 0.02, note, fontsize=7.5, color=_FAINT)
     return figure
@@ -145,7 +145,7 @@ def write_picture(figure: Figure, path: str | Path) -> Path:
     target = Path(path)
     kind = target.suffix.lower().removeprefix(".")
     metadata = {"Date": None} if kind == "svg" else {"Software": None}
-    with rc_context(_SETTINGS):
+    with rc_context(SETTINGS):
         replace_file(target, lambda beside: figure.savefig(beside, format=kind, metadata=metadata))
     return target
 
@@ -202,7 +202,7 @@ def _draw_stack(axes: Axes, picture: CurvePicture) -> None:
             picture.across, below, top, color=colour, linewidth=0.6, edgecolor="white", label=band.name
         )
         labels.append(
-            ((below[-1] + top[-1]) / 2, f"{_drawable(band.name)} {compact(band.values[-1])}", colour)
+            ((below[-1] + top[-1]) / 2, f"{drawable(band.name)} {compact(band.values[-1])}", colour)
         )
         below = top
     if len(picture.bands) > 1:
@@ -223,7 +223,7 @@ def _draw_lines(axes: Axes, picture: CurvePicture) -> None:
         colour = _INK if name == "all debt" else _GREY if name == REST else _COLOURS[k % len(_COLOURS)]
         axes.plot(picture.across, _gapped(values), color=colour, linewidth=width, label=name)
         if values[-1]:
-            labels.append((values[-1], f"{_drawable(name)} {compact(values[-1])}", colour))
+            labels.append((values[-1], f"{drawable(name)} {compact(values[-1])}", colour))
     _draw_bad_debt(axes, picture, labels)
     seen = [
         value for values in (*(band.values for band in picture.bands), picture.bad_debt) for value in values
@@ -261,7 +261,7 @@ def _gapped(values: Sequence[float]) -> list[float]:
     return [value if value > 0 else math.nan for value in values]
 
 
-def _drawable(text: str) -> str:
+def drawable(text: str) -> str:
     """A symbol without characters that the picture's font does not have."""
     from matplotlib.font_manager import findfont, get_font
 
@@ -269,7 +269,7 @@ def _drawable(text: str) -> str:
     return "".join(char if font.get_char_index(ord(char)) else "?" for char in text)
 
 
-def _cut(text: str, most: int = 120) -> str:
+def cut(text: str, most: int = 120) -> str:
     """A line that fits."""
-    shown = _drawable(text)
+    shown = drawable(text)
     return shown if len(shown) <= most else f"{shown[: most - 1]}…"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from defiliq.view.charts import MAGNITUDES, minute
-from defiliq.view.rungs import full_scale, price_text
+from defiliq.view.rungs import full_scale
 from defiliq.view.terminal import clean, money_named
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class HeatRow:
 
     @property
     def density_usd(self) -> float:
-        """Its size per 1% of price, in logarithm, as colours show it: the same dollars are the same colour."""
+        """Its size per 1% of price, in logarithm, which is what colours show."""
         return self.size_usd / (100 * math.log(self.high_usd / self.low_usd))
 
     @property
@@ -192,7 +192,8 @@ def amount_shown(value: float) -> str:
 
 def price_shown(price: float, driver: str) -> str:
     """A price as its driver quotes it: dollars have their sign, ratios and other currencies have none."""
-    return f"${price_text(price)}" if driver.endswith("USD") else price_text(price)
+    digits = f"{price:,.0f}" if price >= 10_000 else f"{price:,.2f}" if price >= 100 else f"{price:.6g}"
+    return f"{'$' if driver.endswith('USD') else ''}{digits.removesuffix('.00')}"
 
 
 def money_shown(value: float, base_symbol: str) -> str:
@@ -242,6 +243,26 @@ def market_lines(sources: pd.DataFrame, most: int = 4) -> list[str]:
 def _market_line(head: Mapping[Any, Any]) -> str:
     where = f"{clean(head['protocol'])} {clean(head['market'])}, chain {clean(head['chain_id'])}"
     return f"{where}, block {int(head['block_number']):,}, {minute(int(head['block_timestamp']))}"
+
+
+def outside_words(heat: Heat, shown: HeatRows) -> list[str]:
+    """What a picture of levels does not show, in sentences."""
+    unit = heat.base_symbol
+    said = []
+    for where, accounts, size in (
+        ("below", shown.below_accounts, shown.below_usd),
+        ("above", shown.above_accounts, shown.above_usd),
+    ):
+        if accounts:
+            said.append(f"Further {where}: {counted(accounts, 'account')}, {money_shown(size, unit)}.")
+    if heat.already_accounts:
+        sums = (("long", heat.already_long_usd), ("short", heat.already_short_usd))
+        sides = ", ".join(f"{side} {amount_shown(usd)}" for side, usd in sums)
+        who = counted(heat.already_accounts, "account")
+        said.append(f"Liquidatable already: {who}, {sides}{money_named(unit)}.")
+    if heat.untold:
+        said.append(f"Of unknown size: {counted(heat.untold, 'level')}.")
+    return said
 
 
 def biggest_first(clusters: Sequence[Cluster], most: int) -> list[Cluster]:

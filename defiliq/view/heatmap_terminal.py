@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Sequence
-from itertools import groupby
+from itertools import groupby, pairwise
 from typing import TYPE_CHECKING
 
 from rich.text import Text
@@ -21,10 +21,11 @@ from defiliq.view.heat_rows import (
     market_lines,
     money_shown,
     near_words,
+    outside_words,
     price_shown,
 )
 from defiliq.view.rungs import OFF_SCALE
-from defiliq.view.terminal import clean, console, money_named, print_lines
+from defiliq.view.terminal import clean, console, print_lines
 
 if TYPE_CHECKING:
     from defiliq.model.clusters import Cluster
@@ -73,7 +74,7 @@ def _fitting(heat: Heat, within_pct: float) -> HeatRows:
 
 def _line_count(shown: HeatRows) -> int:
     steps = sorted({row.step for row in shown.rows} | {-1, 0})
-    gaps = (high - low - 1 for low, high in zip(steps, steps[1:], strict=False))
+    gaps = (high - low - 1 for low, high in pairwise(steps))
     return len(steps) + sum(1 if gap >= FOLDED else gap for gap in gaps)
 
 
@@ -93,15 +94,7 @@ def _level_lines(heat: Heat, shown: HeatRows, clusters: Sequence[Cluster], bars:
             lines += [_row_line(row, shown, clusters, heat, bars) for row in rows]
         return lines
 
-    lines = [*segment(max([-1, *held]), 0), _spot_line(heat, bars), *segment(-1, min([0, *held]))]
-    above = _outside("above", shown.above_accounts, shown.above_usd, heat)
-    return [*above, *lines, *_outside("below", shown.below_accounts, shown.below_usd, heat)]
-
-
-def _outside(where: str, accounts: int, size_usd: float, heat: Heat) -> list[Text]:
-    """What lies further out than the picture, in one line, if anything does."""
-    what = f"{counted(accounts, 'account')}, {money_shown(size_usd, heat.base_symbol)}"
-    return [Text(f"{where:>{_PRICE + 2}} {what}", style="dim")] if accounts else []
+    return [*segment(max([-1, *held]), 0), _spot_line(heat, bars), *segment(-1, min([0, *held]))]
 
 
 def _headline(bars: int) -> str:
@@ -172,22 +165,8 @@ def _legend(heat: Heat, shown: HeatRows, clusters: Sequence[Cluster]) -> list[Te
     if clusters and shown.rows:
         number = counted(len(clusters), "cluster")
         lines.append(Text(f"{_PEAK} the heaviest level of a cluster, {_REACH} its reach ({number} in all)."))
-    lines += already_lines(heat)
+    lines += [Text(line) for line in outside_words(heat, shown)]
     return [*lines, Text("Not investment advice.")]
-
-
-def already_lines(heat: Heat) -> list[Text]:
-    """What is no level of price ahead: who is liquidatable already, and what nobody knows the size of."""
-    lines = []
-    if heat.already_accounts:
-        sums = (heat.already_long_usd, heat.already_short_usd)
-        parts = [f"{side} {amount_shown(usd)}" for side, usd in zip(("long", "short"), sums, strict=True)]
-        unit = money_named(heat.base_symbol)
-        who = counted(heat.already_accounts, "account")
-        lines.append(Text(f"Liquidatable already, in no bar: {who}, {', '.join(parts)}{unit}."))
-    if heat.untold:
-        lines.append(Text(f"Of unknown size, in no bar: {counted(heat.untold, 'level')}."))
-    return lines
 
 
 def _cut(line: Text, width: int) -> Text:

@@ -6,7 +6,11 @@ import math
 
 LONG, SHORT = "#0072b2", "#d55e00"
 """Blue and vermillion: apart in hue and in lightness for every kind of colour blindness."""
-INK, FAINT, GREY, RULE, ALARM = "#222222", "#666666", "#b5b5b5", "#e6e6e6", "#b00020"
+INK, FAINT, GREY, RULE = "#222222", "#666666", "#b5b5b5", "#e6e6e6"
+INITIAL, INDUCED, BAD_DEBT = "#7f8c99", "#cc79a7", "#d1263b"
+"""What a shock does itself, what follows from that, and what is left unpaid."""
+DRIVERS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7")
+"""Several prices in one picture."""
 SCALE = "inferno"
 """From black to yellow, its lightness rising steadily."""
 SCALE_POWER = 0.5
@@ -17,7 +21,7 @@ _DECADES = ((1, 1.5, 2, 3, 5, 7), (1, 2, 5), (1, 3), (1,))
 
 def price_ticks(low: float, high: float, most: int = 9) -> list[float]:
     """Round prices on a logarithmic axis: evenly spaced ones in a narrow window, else some of each decade."""
-    if high / low < 3:
+    if high / low < 5:
         exponent = math.floor(math.log10((high - low) / most))
         step = next(k * 10**exponent for k in _STEPS if (high - low) / (k * 10**exponent) <= most)
         first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)

@@ -5,10 +5,15 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Sequence
+from fractions import Fraction
 
 import pandas as pd
 
+from defiliq.depth.curve import Curve, curve
+from defiliq.depth.impact import SquareRootImpact, square_root_impact
+from defiliq.depth.venue import Token
 from defiliq.ladder import LADDER_COLUMNS, as_table
+from defiliq.model.cascade import Cascade, RungStage, simulate, sweep
 from defiliq.model.heat import Heat, build_heat
 
 SEED_LEVELS = (
@@ -17,6 +22,7 @@ SEED_LEVELS = (
 )
 """Price and dollars of the published example, below a spot of 57,000."""
 
+ORACLE_UNIT = 10**8
 Level = tuple[float, float, str]
 
 
@@ -39,7 +45,7 @@ def ladder_of(
         "market": market,
         "version": "3.6",
         "driver": driver,
-        "spot_raw": "0",
+        "spot_raw": str(round(spot * ORACLE_UNIT)),
         "spot_usd": spot,
         "price_raw": "",
         "band_raw": "",
@@ -64,12 +70,12 @@ def ladder_of(
     given += [(spot, size, side, "already") for size, side in already]
     rows: list[dict[str, object]] = []
     for k, (price, size, side, outcome) in enumerate(given):
-        sizes = {"seized_usd": size, "repaid_usd": size}
+        sizes = {"seized_usd": size, "repaid_usd": 0.95 * size if side == "long" else size}
         account = f"0x{k + 1:040x}"
         distance = 100 * (price / spot - 1)
         rows.append(
             {**head, **sizes, "account": account, "side": side, "outcome": outcome}
-            | {"price_usd": price, "distance_pct": distance}
+            | {"price_usd": price, "distance_pct": distance, "price_raw": str(round(price * ORACLE_UNIT))}
         )
     return as_table(rows, LADDER_COLUMNS)
 
@@ -96,3 +102,33 @@ def wide_ladder(count: int = 3000, seed: int = 1, market: str = "Ethereum") -> p
 def wide_heat(count: int = 3000, seed: int = 1) -> Heat:
     """The heat of `wide_ladder`."""
     return build_heat([wide_ladder(count, seed)], "ETH/USD")
+
+
+def thin_depth(daily_usd: int = 100_000_000, price: float = 3000.0) -> SquareRootImpact:
+    """A market that a few liquidations move."""
+    weth, usdc = Token("WETH", 18), Token("USDC", 6)
+    return square_root_impact(weth, usdc, Fraction(round(price * 10**6), 10**18), daily_usd * 10**6)
+
+
+def shallow_depth() -> Curve:
+    """An order book that runs dry 8% below and 6% above 3000."""
+    bids = [
+        (Fraction(price), Fraction(amount)) for price, amount in ((2990, 200), (2900, 2000), (2760, 3000))
+    ]
+    asks = [
+        (Fraction(price), Fraction(amount)) for price, amount in ((3010, 150), (3100, 1500), (3180, 2500))
+    ]
+    return curve("order book of a test", Token("WETH", 18), Token("USDC", 6), bids, asks)
+
+
+def wide_cascade(shock_pct: int = -10) -> Cascade:
+    """What a fall leads to on `wide_ladder` in a thin market."""
+    stage = RungStage(wide_ladder(), ["ETH/USD"])
+    return simulate([stage], {"ETH/USD": 1 + Fraction(shock_pct, 100)}, {"ETH/USD": thin_depth()})
+
+
+def wide_sweep() -> pd.DataFrame:
+    """Shocks from -30% to +20% on `wide_ladder` in a thin market."""
+    ladder = wide_ladder()
+    shocks = [Fraction(pct) for pct in (-30, -25, -20, -15, -12, -10, -8, -5, -2, 2, 5, 8, 10, 12, 15, 20)]
+    return sweep(lambda: [RungStage(ladder, ["ETH/USD"])], "ETH/USD", shocks, {"ETH/USD": thin_depth()})

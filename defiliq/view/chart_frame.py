@@ -1,0 +1,133 @@
+"""What stands around every picture of the model: title, where and when, axes of price and of money."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from defiliq.view.charts import SETTINGS, compact, cut, require_matplotlib
+from defiliq.view.heat_rows import market_lines, price_shown
+from defiliq.view.palette import FAINT, GREY, INK, RULE, price_ticks
+from defiliq.view.terminal import clean
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
+    from matplotlib.figure import Figure
+
+DISCLAIMER = "Not investment advice."
+_PADDING = 0.03
+"""What a picture shows around the outermost levels, as a share of its logarithmic height."""
+_NARROWEST = 0.002
+_MARKETS_NAMED = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Caption:
+    """The words around a picture."""
+
+    title: str
+    subtitle: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def top(self) -> float:
+        """How many inches its first lines take."""
+        return 0.62 + 0.21 * len(self.subtitle)
+
+    @property
+    def bottom(self) -> float:
+        """How many inches its last lines take."""
+        return 0.2 + 0.18 * (1 + len(_wrapped(self.notes)))
+
+
+def caption_of(title: str, sources: pd.DataFrame, notes: Sequence[str] = ()) -> Caption:
+    """A title with the markets it speaks of, each with its block and time."""
+    return Caption(clean(title), tuple(market_lines(sources, _MARKETS_NAMED)), tuple(notes))
+
+
+@contextmanager
+def framed(caption: Caption, size: tuple[float, float]) -> Iterator[Figure]:
+    """A new figure with its words, to be filled; sizes are in inches."""
+    require_matplotlib()
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
+    with rc_context(SETTINGS):
+        figure = Figure(figsize=size, dpi=150, facecolor="white")
+        top = size[1] - 0.38
+        figure.text(
+            0.45 / size[0], top / size[1], cut(caption.title, 80), fontsize=15, fontweight="bold", color=INK
+        )
+        for k, line in enumerate(caption.subtitle):
+            height = (top - 0.28 - 0.21 * k) / size[1]
+            figure.text(0.45 / size[0], height, cut(line), fontsize=10, color=FAINT)
+        for k, line in enumerate(reversed([*_wrapped(caption.notes), DISCLAIMER])):
+            figure.text(0.45 / size[0], (0.1 + 0.18 * k) / size[1], line, fontsize=9, color=FAINT)
+        yield figure
+
+
+def add_axes(figure: Figure, box: tuple[float, float, float, float], **shared: Any) -> Axes:
+    """Axes whose distances from left, bottom, right and top are given in inches."""
+    left, bottom, right, top = box
+    wide, high = figure.get_size_inches()
+    axes = figure.add_axes(
+        (left / wide, bottom / high, 1 - (left + right) / wide, 1 - (bottom + top) / high), **shared
+    )
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(colors=INK)
+    axes.set_axisbelow(True)
+    return axes
+
+
+def window(low: float, high: float) -> tuple[float, float]:
+    """The prices at a picture's edges: a little beyond what it shows, so that nothing sticks to them."""
+    spread = max(_PADDING * math.log(high / low), _NARROWEST)
+    return low * math.exp(-spread), high * math.exp(spread)
+
+
+def price_axis(axis: Axis, low: float, high: float, driver: str) -> None:
+    """A logarithmic axis from `low` to `high` with round prices: the same percentage is the same length."""
+    from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
+
+    ticks = price_ticks(low, high)
+    axis.axes.set(**{f"{axis.axis_name}scale": "log", f"{axis.axis_name}lim": (low, high)})
+    axis.set_major_locator(FixedLocator(ticks))
+    axis.set_major_formatter(FixedFormatter([price_shown(tick, driver) for tick in ticks]))
+    axis.set_minor_locator(NullLocator())
+    axis.set_label_text(f"{clean(driver)}, logarithmic", color=INK)
+    axis.grid(visible=True, color=RULE, linewidth=0.8)
+
+
+def money_axis(axis: Axis, label: str, base_symbol: str, *, absolute: bool = False) -> None:
+    """An axis of money in three digits and a letter; `absolute` where both ways are up."""
+    from matplotlib.ticker import FuncFormatter
+
+    axis.set_major_formatter(FuncFormatter(lambda value, _: compact(abs(value) if absolute else value)))
+    axis.set_label_text(f"{label} ({clean(base_symbol)})", color=INK)
+
+
+def say_nothing(axes: Axes, words: str) -> None:
+    """Words in the middle of axes that have nothing to show."""
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.text(0.5, 0.5, words, ha="center", va="center", color=FAINT, fontsize=12, transform=axes.transAxes)
+    for spine in axes.spines.values():
+        spine.set_edgecolor(GREY)
+
+
+def _wrapped(notes: Sequence[str], most: int = 125) -> list[str]:
+    """Sentences joined to lines that fit."""
+    lines: list[str] = []
+    for note in notes:
+        shown = cut(note, most)
+        if lines and len(lines[-1]) + 1 + len(shown) <= most:
+            lines[-1] += f" {shown}"
+        else:
+            lines.append(shown)
+    return lines

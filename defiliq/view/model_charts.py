@@ -1,0 +1,188 @@
+"""Pictures of a heat: bars and colours by price, and what has piled up from spot outward."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from defiliq.view.chart_frame import add_axes, caption_of, framed, money_axis, price_axis, say_nothing, window
+from defiliq.view.charts import compact, spread
+from defiliq.view.heat_rows import (
+    WITHIN_PCT,
+    HeatRows,
+    amount_shown,
+    biggest_first,
+    counted,
+    heat_rows,
+    money_shown,
+    outside_words,
+    price_shown,
+)
+from defiliq.view.palette import FAINT, GREY, INK, LONG, RULE, SCALE, SCALE_POWER, SHORT
+from defiliq.view.rungs import OFF_SCALE
+from defiliq.view.terminal import clean
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from defiliq.model.clusters import Cluster
+    from defiliq.model.heat import Heat
+
+SLOTS = 240
+"""A picture is at most so many rows high, empty ones counted: each of them is still seen."""
+NAMED = 8
+"""So many clusters are named in a picture."""
+NOTHING = "no level lies within this window"
+_SIDES = (("long", LONG), ("short", SHORT))
+_NAME_GAP = 0.032
+"""The least distance of two names, as a share of the picture's height."""
+
+
+def draw_heatmap(heat: Heat, clusters: Sequence[Cluster], *, within_pct: float = WITHIN_PCT) -> Figure:
+    """Longs to the left and shorts to the right of each price, and their density as a strip of colour."""
+    shown = heat_rows(heat, within_pct=within_pct, slots=SLOTS)
+    notes = [f"Each row is {shown.step_pct:.3g}% of price.", *outside_words(heat, shown)]
+    caption = caption_of(f"Liquidation heatmap, {_headed(heat)}", heat.sources, notes)
+    with framed(caption, (10, 9)) as figure:
+        bottom, top = caption.bottom + 0.55, caption.top + 0.35
+        bars = add_axes(figure, (1.0, bottom, 2.0, top))
+        if not shown.rows:
+            say_nothing(bars, NOTHING)
+            return figure
+        strip = add_axes(figure, (8.15, bottom, 1.35, top), sharey=bars)
+        scale = add_axes(figure, (9.05, bottom, 0.78, top))
+        price_axis(bars.yaxis, *window(shown.low_usd, shown.high_usd), heat.driver)
+        _draw_bars(bars, shown, heat)
+        _draw_strip(strip, scale, shown, heat)
+        _name_clusters(bars, clusters, shown, heat)
+    return figure
+
+
+def draw_ladder(heat: Heat, *, within_pct: float = WITHIN_PCT) -> Figure:
+    """What has been liquidated once the price is there, from spot outward on both sides."""
+    shown = heat_rows(heat, within_pct=within_pct)
+    caption = caption_of(f"Liquidation ladder, {_headed(heat)}", heat.sources, outside_words(heat, shown))
+    with framed(caption, (10, 6.4)) as figure:
+        axes = add_axes(figure, (0.9, caption.bottom + 0.55, 0.4, caption.top + 0.35))
+        if not shown.rows:
+            say_nothing(axes, NOTHING)
+            return figure
+        low, high = window(shown.low_usd, shown.high_usd)
+        price_axis(axes.xaxis, low, high, heat.driver)
+        for side, colour in _SIDES:
+            prices, sums = piled_up(heat, side, low, high)
+            axes.fill_between(prices, sums, step="post", color=colour, alpha=0.22, linewidth=0)
+            label = f"{side}: {money_shown(sums[-1], heat.base_symbol)}"
+            axes.step(prices, sums, where="post", color=colour, linewidth=2, label=label)
+        axes.axvline(heat.spot_usd, color=INK, linewidth=1.2, linestyle=(0, (4, 2)), label="spot")
+        axes.set_ylim(bottom=0)
+        axes.grid(axis="y", color=RULE, linewidth=0.8)
+        money_axis(axes.yaxis, "liquidated on the way", heat.base_symbol)
+        axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=3, frameon=False, borderaxespad=0.2)
+    return figure
+
+
+def piled_up(heat: Heat, side: str, low: float, high: float) -> tuple[list[float], list[float]]:
+    """(prices, sums) of one side from spot outward to the edge of a picture, with a step at each level."""
+    table = heat.buckets[(heat.buckets["side"] == side) & heat.buckets["price_usd"].between(low, high)]
+    outward = table.iloc[::-1] if side == "long" else table
+    edge = low if side == "long" else high
+    sums = [0.0, *outward["cumulative_usd"]]
+    start = outward["price_usd"].iloc[0] if len(outward) else heat.spot_usd
+    near = max(start, heat.spot_usd) if side == "long" else min(start, heat.spot_usd)
+    return [near, *outward["price_usd"], edge], [*sums, sums[-1]]
+
+
+def _headed(heat: Heat) -> str:
+    return f"{clean(heat.driver)}, spot {price_shown(heat.spot_usd, heat.driver)}"
+
+
+def _draw_bars(axes: Axes, shown: HeatRows, heat: Heat) -> None:
+    """Bars as thick as their row and as long as its dollars; those beyond the scale are cut and say so."""
+    full = shown.full_usd
+    edges = [row.low_usd for row in shown.rows]
+    thick = [row.high_usd - row.low_usd for row in shown.rows]
+    for side, colour in _SIDES:
+        sign = -1 if side == "long" else 1
+        sizes = [row.long_usd if side == "long" else row.short_usd for row in shown.rows]
+        cut = [sign * min(size, full) for size in sizes]
+        axes.barh(edges, cut, height=thick, align="edge", color=colour, linewidth=0, label=side)
+        for row, size in zip(shown.rows, sizes, strict=True):
+            if size > full:
+                where = {
+                    "ha": "right" if sign < 0 else "left",
+                    "va": "center",
+                    "color": colour,
+                    "fontsize": 9,
+                }
+                text = f"{OFF_SCALE} {amount_shown(size)}"
+                axes.text(*where, text, ha=align, va="center", color=colour, fontsize=9)
+    axes.set_xlim(-1.12 * full, 1.12 * full)
+    axes.axvline(0, color=GREY, linewidth=0.8)
+    axes.axhline(heat.spot_usd, color=INK, linewidth=1.2, linestyle=(0, (4, 2)))
+    unit = f"{shown.step_pct:.3g}% of price"
+    money_axis(
+        axes.xaxis, f"liquidated per {unit}: longs left, shorts right", heat.base_symbol, absolute=True
+    )
+    for x, ha, side, colour in ((0.0, "left", "long", LONG), (1.0, "right", "short", SHORT)):
+        does = "sold off as the price falls" if side == "long" else "bought back as the price rises"
+        words = axes.text(x, 1.012, f"{side}: {does}", transform=axes.transAxes, color=colour)
+        words.set(ha=ha, va="bottom", fontweight="bold")
+
+
+def _draw_strip(axes: Axes, scale: Axes, shown: HeatRows, heat: Heat) -> None:
+    """Density from black to yellow; where nothing is, it is black. The same dollars have the same colour."""
+    from matplotlib import colormaps
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import PowerNorm
+    from matplotlib.ticker import FuncFormatter
+
+    most = max((row.density_usd for row in shown.rows), default=0.0)
+    norm = PowerNorm(SCALE_POWER, vmin=0, vmax=most if most > 0 else 1.0)
+    colours = colormaps[SCALE]
+    axes.set_facecolor(colours(0.0))
+    for row in shown.rows:
+        axes.axhspan(row.low_usd, row.high_usd, color=colours(float(norm(row.density_usd))), linewidth=0)
+    axes.axhline(heat.spot_usd, color="white", linewidth=1.2, linestyle=(0, (4, 2)))
+    axes.tick_params(labelleft=False, left=False, bottom=False, labelbottom=False)
+    axes.set_xlabel("density", color=INK)
+    bar = axes.figure.colorbar(
+        ScalarMappable(norm, colours), cax=scale, format=FuncFormatter(lambda value, _: compact(value))
+    )
+    bar.set_label(f"{clean(heat.base_symbol)} per 1% of price", color=INK)
+    bar.outline.set_visible(False)
+
+
+def _name_clusters(axes: Axes, clusters: Sequence[Cluster], shown: HeatRows, heat: Heat) -> None:
+    """Price, size and distance of the largest clusters, on the side of the axis where their bars are not."""
+    low, high = axes.get_ylim()
+    seen = [cluster for cluster in clusters if low <= cluster.price_usd <= high]
+    for side, colour in _SIDES:
+        sign = 1 if side == "long" else -1
+        named = [cluster for cluster in biggest_first(seen, NAMED) if cluster.type == side]
+        shares = [math.log(cluster.price_usd / low) / math.log(high / low) for cluster in named]
+        for cluster, share, place in zip(named, shares, spread(shares, _NAME_GAP), strict=True):
+            price = price_shown(cluster.price_usd, heat.driver)
+            text = f"{price}  {amount_shown(cluster.magnitude_usd)}  {counted(cluster.accounts, 'account')}"
+            axes.annotate(
+                text,
+                (0.5, share),
+                (0.5 + sign * 0.045, place),
+                xycoords="axes fraction",
+                color=INK,
+                fontsize=9,
+                ha="left" if sign > 0 else "right",
+                va="center",
+                arrowprops={
+                    "arrowstyle": "-",
+                    "color": colour,
+                    "linewidth": 1,
+                    "relpos": (0.0 if sign > 0 else 1.0, 0.5),
+                },
+                bbox={"boxstyle": "square,pad=0.1", "facecolor": "white", "edgecolor": "none", "alpha": 0.85},
+            )
+    y = math.log(heat.spot_usd / low) / math.log(high / low)
+    spot = f"spot {price_shown(heat.spot_usd, heat.driver)}"
+    axes.text(0.005, y + 0.004, spot, va="bottom", color=FAINT, fontsize=9, transform=axes.transAxes)
