@@ -96,7 +96,8 @@ def price_axis(axis: Axis, low: float, high: float, driver: str) -> None:
     from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
     ticks = price_ticks(low, high)
-    axis.axes.set(**{f"{axis.axis_name}scale": "log", f"{axis.axis_name}lim": (low, high)})
+    name = "x" if axis is axis.axes.xaxis else "y"
+    axis.axes.set(**{f"{name}scale": "log", f"{name}lim": (low, high)})
     axis.set_major_locator(FixedLocator(ticks))
     axis.set_major_formatter(FixedFormatter([price_shown(tick, driver) for tick in ticks]))
     axis.set_minor_locator(NullLocator())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from defiliq.view.chart_frame import add_axes, caption_of, framed, money_axis, price_axis, say_nothing, window
 from defiliq.view.charts import compact, spread
@@ -111,12 +111,8 @@ def _draw_bars(axes: Axes, shown: HeatRows, heat: Heat) -> None:
         axes.barh(edges, cut, height=thick, align="edge", color=colour, linewidth=0, label=side)
         for row, size in zip(shown.rows, sizes, strict=True):
             if size > full:
-                where = {
-                    "ha": "right" if sign < 0 else "left",
-                    "va": "center",
-                    "color": colour,
-                    "fontsize": 9,
-                }
+                align: Literal["right", "left"] = "right" if sign < 0 else "left"
+                where = (sign * full * 1.01, math.sqrt(row.low_usd * row.high_usd))
                 text = f"{OFF_SCALE} {amount_shown(size)}"
                 axes.text(*where, text, ha=align, va="center", color=colour, fontsize=9)
     axes.set_xlim(-1.12 * full, 1.12 * full)
