@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from defiliq.oracle.drivers import group_driver as group_driver
     from defiliq.pipeline.connecting import connect as connect
     from defiliq.pipeline.eta import eta as eta
+    from defiliq.pipeline.events import events as events
     from defiliq.pipeline.feeds import feeds as feeds
     from defiliq.pipeline.feeds import feeds_by_driver as feeds_by_driver
     from defiliq.pipeline.judge import at_time as at_time
@@ -71,6 +72,7 @@ _HOME = {
     "connect": "pipeline.connecting",
     "drivers": "oracle.drivers",
     "eta": "pipeline.eta",
+    "events": "pipeline.events",
     "feeds": "pipeline.feeds",
     "feeds_by_driver": "pipeline.feeds",
     "find_driver": "oracle.drivers",
@@ -115,6 +117,7 @@ __all__ = [
     "connect",
     "drivers",
     "eta",
+    "events",
     "feeds",
     "feeds_by_driver",
     "find_driver",

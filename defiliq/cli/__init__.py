@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import click
 
 from defiliq import __version__
+from defiliq.cli.events import events
 from defiliq.cli.feeds import feeds
 from defiliq.cli.ladder import ladder
 from defiliq.cli.markets import markets
@@ -32,7 +33,7 @@ def defiliq() -> None:
     """
 
 
-for _command in (markets, scan, snapshot, position, positions, ladder, feeds, stress, verify):
+for _command in (markets, scan, snapshot, position, positions, ladder, feeds, stress, verify, events):
     defiliq.add_command(_command)
 
 

@@ -43,8 +43,9 @@ def events(
     oracle's prices after the block of the liquidation; within it they may have been others. What nobody knows
     is NaN: all money of a block whose state the node no longer has, fees and bad debt that no log tells.
 
-    `attrs` of the table: `first`, `last` (the blocks asked for), `covered` (the last block searched),
-    `stopped` (why not all, '' where all), `unpriced` (rows without money) and `unpriced_because`.
+    `attrs` of the table: `first`, `last` (the blocks asked for), `covered` (the last one that was searched),
+    `first_at`, `covered_at` (their times; of the last row where the search stopped), `stopped` (why, '' where
+    it did not), `unpriced` (rows without money) and `unpriced_because`.
     """
     span = _span(node, market, first, last)
     found = _search(node, market, span, on_progress)
@@ -53,7 +54,9 @@ def events(
     table.attrs |= {
         "first": span.first,
         "last": span.last.number,
+        "first_at": span.first_at,
         "covered": found.covered,
+        "covered_at": span.last.timestamp if not found.stopped else _latest(table, span.first_at),
         "stopped": found.stopped,
         "unpriced": int((table["seized_usd"].isna() | table["repaid_usd"].isna()).sum()),
         "unpriced_because": unpriced,
@@ -66,6 +69,8 @@ class _Span:
     """The blocks that are asked for."""
 
     first: int
+    first_at: int
+    """When that block was."""
     last: Block
     head: Block
     """Where the market's contracts are looked up: the state that every node has."""
@@ -89,16 +94,28 @@ def _span(node: AnyNode, market: Listing, first: int, last: int | str) -> _Span:
     if node.chain_id != market.chain_id:
         raise WrongChain(node.label, node.chain_id, market.chain_id)
     head = node.block("latest")
+    if isinstance(last, int) and last > head.number:
+        raise InputError(f"the node has no block {last} yet: its newest is {head.number}.")
     end = head if last == "latest" else node.block(last)
-    begin = first if first >= 0 else max(0, end.number + 1 + first)
-    if begin > end.number:
-        raise InputError(f"no blocks from {begin} to {end.number}. The node's newest is {head.number}.")
-    return _Span(begin, end, head)
+    begin = first if first >= 0 else end.number + 1 + first
+    oldest = max(market.from_block, 1 if PROTOCOLS[market.protocol].node_kind == "cosmos" else 0)
+    if begin > end.number or oldest > end.number:
+        raise InputError(
+            f"no blocks of {market.name} from {begin} to {end.number}. "
+            f"It begins at block {oldest}, and the node's newest is {head.number}."
+        )
+    begin = max(begin, oldest)
+    return _Span(begin, node.block(begin).timestamp, end, head)
+
+
+def _latest(table: pd.DataFrame, otherwise: int) -> int:
+    """When the last thing that is known happened."""
+    return int(table["block_timestamp"].max()) if len(table) else otherwise
 
 
 def _search(node: AnyNode, market: Listing, span: _Span, on_progress: OnEvents | None) -> _Found:
     """Everything that the logs tell. A search that stops half-way keeps what it found."""
-    begin, last = max(span.first, market.from_block), span.last
+    begin, last = span.first, span.last
     found = _Found([], begin - 1)
 
     def keep(_: int, end: int, happened: Sequence[Happening]) -> None:
@@ -107,8 +124,6 @@ def _search(node: AnyNode, market: Listing, span: _Span, on_progress: OnEvents |
         if on_progress is not None:
             on_progress("search", end - begin + 1, last.number - begin + 1, len(found.events))
 
-    if begin > last.number:
-        return _Found([], last.number)
     try:
         PROTOCOLS[market.protocol].search_events(node, market, span.head, begin, last.number, keep)
         _require_same(node, last)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pandas as pd
 
-from defiliq.model.days import DOLLARS, day_table
+from defiliq.model.days import DOLLARS
 from defiliq.model.metrics import Metrics
 from defiliq.view.terminal import clean, filled, in_words, print_lines, print_rows
 
@@ -20,9 +20,9 @@ _DAYS = (*("from", "to", "liquidations", "total_usd", "long_usd", "short_usd", "
 _LONGEST_DAYS = 14
 
 
-def print_events(table: pd.DataFrame, whole: Metrics | None, days: tuple[Metrics, ...], top: int) -> None:
-    """Sums, the last day, and the largest liquidations; of one market, or several of one currency."""
-    print_lines([*summary_lines(table, whole, days), ""])
+def print_events(table: pd.DataFrame, whole: Metrics, day: Metrics | None, top: int) -> None:
+    """Sums, the last 24 hours where so much was searched, and the largest liquidations."""
+    print_lines([*summary_lines(table, whole, day), ""])
     if top == 0 or table.empty:
         return
     size = table["seized_usd"].where(table["side"] != "short", table["repaid_usd"])
@@ -34,22 +34,22 @@ def print_events(table: pd.DataFrame, whole: Metrics | None, days: tuple[Metrics
     print_rows(shown, title, names)
 
 
-def print_days(days: tuple[Metrics, ...], base_symbol: str) -> None:
+def print_days(days: pd.DataFrame) -> None:
     """Each 24 hours as a row, the last first."""
-    table = day_table(days[:_LONGEST_DAYS], base_symbol)
+    table = days.head(_LONGEST_DAYS)
     table = table.assign(**{"from": table["since_at"].map(_moment), "to": table["until_at"].map(_moment)})
     left = len(days) - len(table)
     title = "days" + (f" ({left} older: --by day --format csv)" if left else "")
     print_rows(table, title, [*_DAYS, *filled(table, "state", "implication")])
 
 
-def summary_lines(table: pd.DataFrame, whole: Metrics | None, days: tuple[Metrics, ...]) -> list[str]:
-    """What it comes to, in sentences; `whole` is None where there is no stretch of time to speak of."""
+def summary_lines(table: pd.DataFrame, whole: Metrics, day: Metrics | None) -> list[str]:
+    """What it comes to, in sentences; what a day is called is a matter of dollars alone."""
     if table.empty:
         return ["no liquidations"]
     base = base_symbol_of(table)
     lines = [f"{len(table):,} liquidations of {table['account'].nunique():,} accounts"]
-    if whole is not None and whole.liquidations > whole.untold:
+    if whole.liquidations > whole.untold:
         lines[0] += f", {in_words(whole.total_usd, base)}"
         lines.append(
             f"longs {in_words(whole.long_usd, base)} ({whole.long_share_pct:.0f}%)   "
@@ -66,10 +66,9 @@ def summary_lines(table: pd.DataFrame, whole: Metrics | None, days: tuple[Metric
         if len(known):
             of = "" if len(known) == len(table) else f" (told of {len(known):,} of {len(table):,})"
             lines.append(f"{said} {in_words(math.fsum(known), base)}{of}")
-    state = days[0].state if days else None
-    if base == DOLLARS and state is not None:
-        amount = in_words(days[0].total_usd, base)
-        lines.append(f"last 24 hours: {amount}. {state.meaning}: {state.implication}")
+    if base == DOLLARS and day is not None and day.state is not None:
+        amount = in_words(day.total_usd, base)
+        lines.append(f"last 24 hours: {amount}. {day.state.meaning}: {day.state.implication}")
     return lines
 
 
