@@ -1,0 +1,210 @@
+"""Cascades over books: by the law of each account, over drivers that move several assets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from defiliq.book import Book
+from defiliq.depth.venue import Depth, Token
+from defiliq.errors import ConservationBroken, InputError, UnknownDriver
+from defiliq.model.cascade import LawBook
+from defiliq.pipeline.cascade import cascade, law_of, sweep
+from defiliq.pipeline.judge import ladder
+from defiliq.protocols import aave_v3
+from defiliq.types import Account, Liquidation, Refusal
+from tests.bench.synthetic import synthetic_book, synthetic_market
+from tests.builders import account_in, graph_market
+from tests.model.straight import Straight
+
+ETH = "ETH/USD"
+
+
+def depth(price: int, slope: Fraction) -> Straight:
+    """A depth in which each WETH moves the price by `slope` dollars."""
+    wei = Token("WETH", 18)
+    return Straight(Fraction(price), slope / 10**18, base=wei)
+
+
+def book(*legs: Mapping[str, tuple[float, float]], **changes: Any) -> Book[Any]:
+    market = graph_market(**changes)
+    return Book.build(market, [account_in(market, k + 1, each) for k, each in enumerate(legs)])
+
+
+def test_an_account_is_sold_and_breaks_again_where_its_own_sale_takes_the_price() -> None:
+    """10 WETH at a threshold of 82.5% back 22,500 USDC of 0.9998 dollars: the contract calls at 2,726.72.
+
+    At 2,700 (a fall of 10%) half of the debt is repaid, 11,247.75 dollars, and 1.05 times that is seized:
+    11,810.1375 dollars, 4.374125 WETH, a tenth of the bonus of which goes to the protocol.
+    """
+    one = book({"WETH": (10, 0), "USDC": (0, 22_500)})
+    found = cascade([one], f"{ETH}=-10%", {ETH: depth(3000, Fraction(50))})
+    first = found.rounds.iloc[1]
+    assert (first["cause"], first["accounts"], first["calls"]) == ("shock", 1, 1)
+    assert first["repaid_usd"] == pytest.approx(11_247.75, abs=1e-6)
+    fee = 11_247.75 * 0.05 * 0.10
+    assert first["seized_usd"] == pytest.approx(11_247.75 * 1.05 - fee, abs=1e-5)
+    sold = first["seized_usd"] / 2700
+    assert first["market_after_usd"] == pytest.approx(2700 - 50 * sold, abs=1e-5)
+    # What is left: 5.625875 WETH against 11,250 USDC, which breaks at 2,423.4 only.
+    assert found.last_round == 1
+    deeper = cascade([one], f"{ETH}=-10%", {ETH: depth(3000, Fraction(80))})
+    assert deeper.rounds["accounts"].tolist()[:3] == [0, 1, 1], "80 dollars a WETH take it there"
+
+
+def test_all_that_hangs_on_a_driver_is_sold_along_it() -> None:
+    """1 wstETH is 1.197... ETH: under its cap it sells as much ETH as it is worth."""
+    one = book({"wstETH": (10, 0), "USDC": (0, 27_000)})
+    market = one.market
+    found = cascade([one], f"{ETH}=-10%", {ETH: depth(3000, Fraction(1))})
+    row = found.rounds.iloc[1]
+    assert row["traded_usd"] == pytest.approx(row["seized_usd"], rel=1e-12)
+    assert market.reserves[1].symbol == "wstETH"
+
+
+def test_debt_in_the_same_driver_is_bought_back() -> None:
+    """WETH against wstETH does not break on ETH/USD; LDO against WETH does, and buys back what it owes."""
+    loop = {"wstETH": (10, 0), "WETH": (0, 9)}
+    short = {"LDO": (10_000, 0), "WETH": (0, 2.4)}
+    found = cascade([book(loop, short)], f"{ETH}=+10%", {ETH: depth(3000, Fraction(1))})
+    row = found.rounds.iloc[1]
+    assert row["accounts"] == 1
+    assert row["traded_usd"] == pytest.approx(-row["repaid_usd"], rel=1e-12)
+    assert row["market_after_usd"] > 3300
+    assert found.untraded_usd["LDO"] == pytest.approx(row["seized_usd"], rel=1e-9)
+
+
+def test_a_feed_of_the_market_waits_for_its_own_deviation() -> None:
+    """ETH/USD of the builder answers at 50 basis points: 13.5 dollars at 2,700."""
+    one = book({"WETH": (10, 0), "USDC": (0, 22_500)}, {"WETH": (10, 0), "USDC": (0, 22_250)})
+    slow = cascade([one], f"{ETH}=-10%", {ETH: depth(3000, Fraction(3))})
+    assert slow.rounds["market_after_usd"].iloc[1] > 2700 - 13.5
+    assert slow.rounds["cause"].tolist() == ["already", "shock", "heartbeat", "heartbeat"]
+    assert slow.rounds["at_s"].tolist() == [0, 0, 3600, 7200]
+    assert slow.rounds["accounts"].tolist() == [0, 1, 1, 0]
+    assert slow.followed_at_once == ()
+    quick = cascade([one], f"{ETH}=-10%", {ETH: depth(3000, Fraction(4))})
+    assert quick.rounds["cause"].tolist()[2] == "deviation"
+
+
+def test_the_first_round_takes_what_the_law_takes_of_each_account() -> None:
+    """Summed here over `take` alone, account by account, until each is safe or refused."""
+    some = synthetic_book(synthetic_market(), 1000, seed=5)
+    name = "WETH/USD"
+    found = cascade([some], f"{name}=-12%", {name: depth(3000, Fraction(1, 10**9))}, most_rounds=1)
+    spot = some.market.prices[0]
+    fallen = some.market.at_prices({0: spot * 88 // 100})
+    repaid = seized = accounts = 0
+    for k in range(len(some)):
+        held: Account | None = _cleared_at_spot(some, k)
+        calls = 0
+        while held is not None and isinstance(taken := aave_v3.take(held, fallen), Liquidation):
+            repaid, seized, calls = repaid + taken.repaid_base, seized + taken.seized_base, calls + 1
+            held = aave_v3.after(held, fallen, taken)
+        accounts += calls > 0
+    assert accounts > 20
+    row = found.rounds.iloc[1]
+    assert (row["accounts"], row["repaid_usd"]) == (accounts, repaid / 10**8)
+    assert row["seized_usd"] == seized / 10**8
+
+
+def _cleared_at_spot(some: Book[Any], k: int) -> Account:
+    held = some.account(k)
+    while not isinstance(taken := aave_v3.take(held, some.market), Refusal):
+        held = aave_v3.after(held, some.market, taken)
+    return held
+
+
+def test_the_order_of_accounts_does_not_matter() -> None:
+    some = synthetic_book(synthetic_market(), 300, seed=6)
+    order = np.random.default_rng(1).permutation(len(some))
+    shuffled = Book.build(some.market, [some.account(int(k)) for k in order])
+    depths: dict[str, Depth] = {"WETH/USD": depth(3000, Fraction(1, 1000))}
+    one, other = (cascade([each], "WETH/USD=-15%", depths) for each in (some, shuffled))
+    pd.testing.assert_frame_equal(one.rounds, other.rounds)
+    assert one.final == other.final
+
+
+def test_a_law_that_takes_more_than_it_says_is_noticed() -> None:
+    one = book({"WETH": (10, 0), "USDC": (0, 22_500)})
+    law = law_of(one)
+
+    def careless(account: Account, market: Any, taken: Liquidation) -> Account:
+        left = law.after(account, market, taken)
+        weth = replace(left.legs[0], collateral=left.legs[0].collateral - 4)
+        return replace(left, legs=(weth, *left.legs[1:]))
+
+    prices = one.market.at_prices({0: 2700_00000000}).prices
+    with pytest.raises(ConservationBroken, match="-4 base units of WETH"):
+        LawBook(one, law._replace(after=careless)).settle(prices)
+    LawBook(one, law).settle(prices)
+
+
+def test_debt_that_vanishes_without_being_bad_is_noticed() -> None:
+    one = book({"WETH": (10, 0), "USDC": (0, 22_500)})
+    law = law_of(one)
+
+    def generous(account: Account, market: Any, taken: Liquidation) -> Account:
+        left = law.after(account, market, taken)
+        return replace(left, legs=left.legs[:1])
+
+    prices = one.market.at_prices({0: 2700_00000000}).prices
+    with pytest.raises(ConservationBroken, match="USDC"):
+        LawBook(one, law._replace(after=generous)).settle(prices)
+
+
+def test_a_ladder_gives_the_first_calls_of_the_book_behind_it() -> None:
+    one = book({"WETH": (10, 0), "USDC": (0, 22_500)}, {"WETH": (5, 0), "USDC": (0, 11_500)})
+    rungs = ladder(one, ETH)
+    depths: dict[str, Depth] = {ETH: depth(3000, Fraction(1, 10**6))}
+    found = cascade([rungs], f"{ETH}=-10%", depths)
+    assert found.accounts == 2
+    assert found.initial_usd == pytest.approx(rungs[rungs["side"] == "long"]["seized_usd"].sum(), rel=1e-12)
+    assert found.followed_at_once == (ETH,), "a ladder does not say when oracles answer"
+
+
+def test_a_sweep_is_many_cascades_from_the_same_start() -> None:
+    one = book({"WETH": (10, 0), "USDC": (0, 22_500)}, {"WETH": (5, 0), "USDC": (0, 8_000)})
+    depths: dict[str, Depth] = {ETH: depth(3000, Fraction(50))}
+    shocks = [Fraction(-30), Fraction(-10), Fraction(-1), Fraction(20)]
+    table = sweep([one], ETH, shocks, depths)
+    for row, shock in zip(table.to_dict("records"), shocks, strict=True):
+        alone = cascade([one], f"{ETH}={float(shock):+g}%", depths)
+        assert row["accounts"] == alone.accounts
+        assert row["total_usd"] == pytest.approx(alone.total_usd, rel=1e-9)
+        assert row["final_usd"] == pytest.approx(3000 * float(alone.final[ETH]), rel=1e-9)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 10**6), st.integers(-45, 45).filter(bool))
+def test_every_cascade_ends_and_adds_up(seed: int, percent: int) -> None:
+    """Each call is proved to conserve; the rounds then add up to the markets, and nothing is sold twice."""
+    some = synthetic_book(synthetic_market(), 60, seed=seed)
+    depths: dict[str, Depth] = {"WETH/USD": depth(3000, Fraction(1, 10_000))}
+    found = cascade([some], f"WETH/USD={percent:+d}%", depths)
+    assert found.ended in ("quiet", "depth ran dry")
+    assert found.markets["seized_usd"].sum() == pytest.approx(found.rounds["seized_usd"].sum(), rel=1e-12)
+    later = found.rounds[found.rounds["round"] > 1]
+    if percent < 0 and not (found.rounds["traded_usd"] < 0).any():
+        assert (later["oracle_usd"].diff().dropna() <= 0).all()
+
+
+def test_bad_input_is_said_in_one_line() -> None:
+    one = book({"WETH": (10, 0), "USDC": (0, 22_500)})
+    depths: dict[str, Depth] = {ETH: depth(3000, Fraction(1))}
+    with pytest.raises(UnknownDriver, match="no driver 'DOGE/USD'"):
+        cascade([one], "DOGE/USD=-10%", depths)
+    with pytest.raises(InputError, match="leaves no price"):
+        cascade([one], f"{ETH}=-100%", depths)
+    with pytest.raises(InputError, match="moved twice"):
+        cascade([one], [f"{ETH}=-10%", f"{ETH}=-20%"], depths)
+    with pytest.raises(InputError, match="no depth is known for BTC/USD"):
+        cascade([one], "BTC/USD=-10%", depths)
