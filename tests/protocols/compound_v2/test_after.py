@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import HealthCheck, assume, event, given, settings
+from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
 from defiliq.protocols import compound_v2
@@ -76,8 +76,8 @@ def test_what_is_lost_is_what_is_taken(data: st.DataObject) -> None:
     market = data.draw(markets(prices, rates))
     account = data.draw(accounts(market, amounts))
     taken = take(account, market)
-    assume(isinstance(taken, Liquidation))
-    assert isinstance(taken, Liquidation)
+    if not isinstance(taken, Liquidation):
+        return
     held, debt = sole(taken).reserve, taken.repay_reserve
     left = after(account, market, taken)
     call = call_amounts(market, debt, held, taken.repaid)

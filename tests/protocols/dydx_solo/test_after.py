@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from hypothesis import HealthCheck, assume, event, given, settings
+from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
 from defiliq.protocols import dydx_solo
@@ -63,8 +63,8 @@ def test_what_is_lost_is_what_is_taken(data: st.DataObject) -> None:
     market = data.draw(markets(fewest=2))
     account = data.draw(st.one_of(at_the_edge(market), accounts(market, most=2**90)))
     taken = take(account, market)
-    assume(isinstance(taken, Liquidation) and bool(taken.seizures))
-    assert isinstance(taken, Liquidation)
+    if not isinstance(taken, Liquidation) or not taken.seizures:
+        return
     held, owed = sole(taken).reserve, taken.repay_reserve
     was, left = pars(account), pars(after(account, market, taken))
     now = {k: to_wei(market, k, par) for k, par in left.items()}
