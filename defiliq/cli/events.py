@@ -116,11 +116,11 @@ def parse_blocks(text: str) -> Blocks:
 
 def _happened(listing: Listing, source: Source, span: Blocks, talk: Talk) -> pd.DataFrame:
     """One market's liquidations, and a line on what was searched."""
-    from defiliq.cli.sources import node_of
+    from defiliq.cli.sources import node_for
     from defiliq.pipeline.events import events as find
 
     with ExitStack() as stack:
-        node = node_of(listing, source, stack)
+        node = node_for(listing.protocol, listing.chain_id, listing.endpoint, source, stack)
         talk.say(f"Searching {listing.protocol} {listing.name} on {node.label}")
         with talk.progress("Searching") as tell:
 

@@ -124,7 +124,7 @@ def _load(path: str, source: Source, talk: Talk, stack: ExitStack, need_node: bo
     require_protocol(source.protocol, book.market.protocol)
     _warn(book, talk)
     market = book.market
-    node = _node(market.protocol, market.block.chain_id, "", source, stack) if need_node else None
+    node = node_for(market.protocol, market.block.chain_id, "", source, stack) if need_node else None
     return Opened(_narrowed(book, source, talk), node)
 
 
@@ -135,7 +135,7 @@ def _read(listing: Listing, source: Source, talk: Talk, stack: ExitStack, accoun
     """
     from defiliq.pipeline.reading import read
 
-    node = _node(listing.protocol, listing.chain_id, listing.endpoint, source, stack)
+    node = node_for(listing.protocol, listing.chain_id, listing.endpoint, source, stack)
     index = stack.enter_context(_index(source))
     talk.say(f"Reading {listing.protocol} {listing.name} from {node.label}")
     with talk.progress("Reading") as tell:
@@ -174,7 +174,7 @@ def _read_market(listing: Listing, source: Source, talk: Talk, stack: ExitStack)
     from defiliq.book import Book
     from defiliq.pipeline.reading import read_market
 
-    node = _node(listing.protocol, listing.chain_id, listing.endpoint, source, stack)
+    node = node_for(listing.protocol, listing.chain_id, listing.endpoint, source, stack)
     talk.say(f"Reading {listing.protocol} {listing.name} from {node.label}")
     unpriced: list[MissingPrice] = []
     block = _block(source.block, listing.chain_id)
@@ -186,18 +186,13 @@ def _read_market(listing: Listing, source: Source, talk: Talk, stack: ExitStack)
     return Opened(_narrowed(book, source, talk), node, tuple(unpriced))
 
 
-def _node(protocol: str, chain_id: ChainId, endpoint: str, source: Source, stack: ExitStack) -> AnyNode:
+def node_for(protocol: str, chain_id: ChainId, endpoint: str, source: Source, stack: ExitStack) -> AnyNode:
     """The node to ask: the one named by hand, the market file's own, or the one that is set for the chain."""
     from defiliq.protocols import PROTOCOLS
 
     if PROTOCOLS[protocol].node_kind == "cosmos":
         return stack.enter_context(_cosmos_node(chain_id, endpoint, source))
     return stack.enter_context(_evm_node(chain_id, endpoint, source))
-
-
-def node_of(listing: Listing, source: Source, stack: ExitStack) -> AnyNode:
-    """The node to ask about a market; the stack closes it."""
-    return _node(listing.protocol, listing.chain_id, listing.endpoint, source, stack)
 
 
 def _evm_node(chain_id: ChainId, endpoint: str, source: Source) -> EvmNode:
