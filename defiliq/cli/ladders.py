@@ -119,7 +119,7 @@ def lens_options(command: F) -> F:
 def opened_ladders(source: Source, lens: Lens, talk: Talk) -> Iterator[Ladders]:
     """The ladders that the options name, along one driver; nodes are closed at the end."""
     from defiliq.cli.sources import describe, opened
-    from defiliq.pipeline.ladder_file import is_ladder_file
+    from defiliq.pipeline.table_files import is_ladder_file
 
     files = [path for path in source.snapshot if is_ladder_file(path)]
     if not files:
@@ -148,7 +148,7 @@ def _refuse_for_files(source: Source) -> None:
 def _of_files(files: Sequence[str], source: Source, lens: Lens, talk: Talk) -> Ladders:
     from defiliq.cli.sources import require_protocol
     from defiliq.pipeline.cascade import driver_names
-    from defiliq.pipeline.ladder_file import load_ladder
+    from defiliq.pipeline.table_files import load_ladder
 
     if lens.groups:
         raise click.UsageError("--group needs a market, and a ladder file holds rungs. Use a snapshot.")

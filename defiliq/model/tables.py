@@ -8,7 +8,7 @@ import pandas as pd
 
 from defiliq.ladder import IDENTITY
 from defiliq.model.clusters import Cluster
-from defiliq.model.heat import Heat
+from defiliq.model.heat import HEAT_COLUMNS, Heat
 from defiliq.model.magnet import Magnet, Vacuum
 from defiliq.model.risk import CascadeRisk
 
@@ -59,6 +59,12 @@ def cluster_table(heat: Heat, clusters: Sequence[Cluster]) -> pd.DataFrame:
         for cluster in clusters
     ]
     return pd.DataFrame(rows, columns=list(CLUSTER_COLUMNS))
+
+
+def heat_table(heat: Heat) -> pd.DataFrame:
+    """One row per price bucket, from the lowest price to the highest."""
+    head = where(heat)
+    return heat.buckets.assign(**head)[[*_WHERE, *HEAT_COLUMNS, "base_symbol"]]
 
 
 def vacuum_table(heat: Heat, vacuums: Sequence[Vacuum]) -> pd.DataFrame:

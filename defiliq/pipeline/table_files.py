@@ -1,9 +1,9 @@
-"""Ladders from the files that `defiliq ladder -o` writes."""
+"""Ladders and events from the files that `defiliq ladder -o` and `defiliq events -o` write."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from defiliq.errors import BadFile
-from defiliq.ladder import BIN_COLUMNS, LADDER_COLUMNS, as_table
+from defiliq.ladder import BIN_COLUMNS, EVENT_COLUMNS, LADDER_COLUMNS, as_table
 
 SUFFIXES = (".csv", ".json", ".parquet")
-_WHOLE = ("block_number", "block_timestamp", "evaluated_at")
+_WHOLE = ("block_number", "block_timestamp", "evaluated_at", "log_index")
 _SUMMED = set(BIN_COLUMNS) - set(LADDER_COLUMNS)
 _TRUTHS = {"true": True, "false": False}
 
@@ -38,25 +38,43 @@ def load_ladder(path: str | Path) -> pd.DataFrame:
     Columns that a reader added are left out. Levels of accounts that never break are kept if they are there.
     """
     shown = str(path)
+    ladder = _load(path, LADDER_COLUMNS, "ladder")
+    _check(ladder, shown)
+    return ladder
+
+
+def load_events(path: str | Path) -> pd.DataFrame:
+    """The liquidations of an events file, in its order; BadFile where it is none."""
+    shown = str(path)
+    events = _load(path, EVENT_COLUMNS, "table of events")
+    wrong = ~events["side"].isin(("long", "short", ""))
+    for name in ("seized_usd", "repaid_usd", "price_usd"):
+        wrong |= (events[name] < 0) | np.isinf(events[name])
+    if wrong.any():
+        raise BadFile(shown, f"row {int(np.flatnonzero(wrong)[0]) + 1} makes no sense")
+    return events
+
+
+def _load(path: str | Path, columns: Sequence[str], what: str) -> pd.DataFrame:
+    """The columns that are asked for, each of its kind."""
+    shown = str(path)
     try:
         table = _READERS[Path(path).suffix.lower()](Path(path))
     except KeyError:
-        raise BadFile(shown, f"a ladder is {', '.join(SUFFIXES)}") from None
+        raise BadFile(shown, f"a {what} is {', '.join(SUFFIXES)}") from None
     except OSError as error:
         raise BadFile(shown, error.strerror or str(error).splitlines()[0]) from None
     except (ValueError, pa.ArrowException) as error:
         text = str(error).splitlines() or [type(error).__name__]
         raise BadFile(shown, f"it cannot be read as a table ({text[0]})") from None
-    missing = [name for name in LADDER_COLUMNS if name not in table]
+    missing = [name for name in columns if name not in table]
     if missing:
         summed = ": it holds buckets; write the rungs, without --bin" if _SUMMED & set(table.columns) else ""
-        raise BadFile(shown, f"it is no ladder, it has no column {missing[0]}{summed}")
+        raise BadFile(shown, f"it is no {what}, it has no column {missing[0]}{summed}")
     try:
-        ladder = as_table(_rows(table), LADDER_COLUMNS)
+        return as_table(_rows(table, columns), columns)
     except (ValueError, TypeError, KeyError, OverflowError) as error:
-        raise BadFile(shown, f"it is no ladder ({str(error).splitlines()[0]})") from None
-    _check(ladder, shown)
-    return ladder
+        raise BadFile(shown, f"it is no {what} ({str(error).splitlines()[0]})") from None
 
 
 def _read_csv(path: Path) -> pd.DataFrame:
@@ -79,10 +97,10 @@ _READERS: dict[str, Callable[[Path], pd.DataFrame]] = {
 }
 
 
-def _rows(table: pd.DataFrame) -> list[dict[str, object]]:
+def _rows(table: pd.DataFrame, names: Sequence[str]) -> list[dict[str, object]]:
     """The rows with values of the kinds that columns have."""
     columns: dict[str, list[Any]] = {}
-    for name in LADDER_COLUMNS:
+    for name in names:
         values = table[name].tolist()
         if name == "chain_id":
             columns[name] = [_chain(value) for value in values]
@@ -95,7 +113,7 @@ def _rows(table: pd.DataFrame) -> list[dict[str, object]]:
         else:
             columns[name] = ["" if value is None else str(value) for value in values]
     count = len(table)
-    return [{name: columns[name][k] for name in LADDER_COLUMNS} for k in range(count)]
+    return [{name: columns[name][k] for name in names} for k in range(count)]
 
 
 def _chain(value: object) -> int | str:
