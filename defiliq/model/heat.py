@@ -133,9 +133,7 @@ def sum_buckets(
 ) -> pd.DataFrame:
     """Levels with their sizes and sides as the table of buckets that `Heat` holds."""
     ratio = 1.0 + step_pct / 100.0
-    is_below = (prices < spot) | ((prices == spot) & is_long)
-    steps = steps_from_spot(prices, spot, ratio)
-    places = np.where(is_below, -1 - steps, steps)
+    places = bucket_places(prices, is_long, spot, ratio)
     order = np.lexsort((sizes, prices, ~is_long, places))
     keys = np.stack([places, ~is_long])[:, order]
     starts = np.flatnonzero(np.any(np.diff(keys, axis=1, prepend=-(2**62)), axis=0)).tolist()
@@ -164,6 +162,18 @@ def sum_buckets(
     table["distance_pct"] = 100 * (table["price_usd"] - spot) / spot
     table["density_usd"] = table["size_usd"] / (100 * math.log(ratio))
     return table.assign(cumulative_usd=_cumulative(table))
+
+
+def bucket_places(
+    prices: NDArray[np.float64], is_long: NDArray[np.bool_], spot: float, ratio: float
+) -> NDArray[np.int64]:
+    """Which bucket each level lies in, counted upwards: 0 is the first above spot, -1 the first below.
+
+    A level at spot itself, which only a market with another spot can have, lies where its side breaks.
+    """
+    steps = steps_from_spot(prices, spot, ratio)
+    is_below = (prices < spot) | ((prices == spot) & is_long)
+    return np.where(is_below, -1 - steps, steps)
 
 
 def as_buckets(rows: Sequence[dict[str, object]]) -> pd.DataFrame:

@@ -119,8 +119,8 @@ def _key_text(say: _Wording, key: Cluster | None, risk: CascadeRisk) -> str:
         )
     return (
         f"{at}: from there {'down' if risk.direction == 'down' else 'up'}, {risk.stacked} clusters are "
-        f"stacked within {risk.stacked_within_pct:.2f}% of spot, the closest {risk.smallest_gap_pct:.2f}% apart "
-        f"({risk.label} cascade risk)."
+        f"stacked within {risk.stacked_within_pct:.2f}% of spot, the closest "
+        f"{risk.smallest_gap_pct:.2f}% apart ({risk.label} cascade risk)."
     )
 
 

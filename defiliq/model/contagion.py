@@ -1,0 +1,208 @@
+"""Contagion: which cluster's forced trades push a price into which other cluster."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from heapq import heappop, heappush
+from typing import NamedTuple
+
+import networkx as nx
+import pandas as pd
+
+from defiliq.errors import InputError
+from defiliq.model.clusters import Cluster
+from defiliq.model.heat import Heat
+from defiliq.model.impact import PriceAfter
+from defiliq.types import Side
+
+
+class Place(NamedTuple):
+    """A cluster as a node."""
+
+    driver: str
+    side: Side
+    price_usd: float
+
+
+class Flow(NamedTuple):
+    """What a cluster's liquidations trade of one driver."""
+
+    driver: str
+    """Empty for what hangs on no driver that is looked at, or on nobody knows which."""
+    side: Side
+    """Sold (`long`) or bought (`short`)."""
+    usd: float
+
+
+class ContagionPath(NamedTuple):
+    """Clusters of which each triggers the next."""
+
+    places: tuple[Place, ...]
+    volume_usd: float
+    """The smallest volume along it."""
+
+
+class Critical(NamedTuple):
+    """What one cluster reaches in the end."""
+
+    place: Place
+    size_usd: float
+    downstream_usd: float
+    """Dollars of other clusters that it triggers, and those that they trigger."""
+    reached: int
+    """How many clusters that are."""
+
+
+def build_contagion(
+    heats: Sequence[Heat],
+    clusters: Mapping[str, Sequence[Cluster]],
+    price_after: Mapping[str, PriceAfter],
+    flows: Mapping[Place, Sequence[Flow]] | None = None,
+) -> nx.DiGraph[Place]:
+    """The graph of clusters on some drivers: an edge leads to every cluster that a cluster's trades reach.
+
+    A cluster trades all it holds at its near edge, or its `flows`; on other drivers it trades at spot.
+    `price_after` tells per driver where that leaves the price; on a driver without it nothing is reached, and
+    where the depth runs dry, everything further out is. An edge holds `volume_usd`, the dollars of the other
+    cluster's buckets whose price is reached, `share` of that cluster, and `runs_dry`. A node holds
+    `size_usd`, `low_usd`, `high_usd`, `accounts`, `distance_pct`, and `elsewhere_usd`: what it trades of no
+    driver here.
+    """
+    by_driver = {heat.driver: heat for heat in heats}
+    unknown = sorted(set(clusters) - set(by_driver))
+    if unknown or len(by_driver) < len(heats):
+        raise InputError(
+            f"contagion needs one heat per driver: {', '.join(unknown) or 'one is given twice'}."
+        )
+    nodes = {
+        Place(driver, cluster.type, cluster.price_usd): cluster
+        for driver in sorted(clusters)
+        for cluster in clusters[driver]
+    }
+    graph: nx.DiGraph[Place] = nx.DiGraph()
+    for place in sorted(nodes):
+        _add_node(graph, place, nodes[place])
+    for place in sorted(nodes):
+        own = Flow(place.driver, place.side, nodes[place].magnitude_usd)
+        traded = (own,) if flows is None else flows.get(place, ())
+        for flow in sorted(traded):
+            if flow.driver not in by_driver:
+                graph.nodes[place]["elsewhere_usd"] += flow.usd
+            elif flow.driver in price_after and flow.usd > 0:
+                heat = by_driver[flow.driver]
+                start = nodes[place].near_usd if flow.driver == place.driver else heat.spot_usd
+                after = price_after[flow.driver](start, flow.usd, flow.side)
+                _add_edges(graph, place, nodes, flow, after, heat)
+    return graph
+
+
+def strongest_paths(graph: nx.DiGraph[Place], count: int = 5) -> tuple[ContagionPath, ...]:
+    """The paths along which most is pushed on: the strongest first, by the smallest volume on the way.
+
+    Between two clusters only the strongest path counts, of equally strong ones the shortest. A path that is a
+    part of an equally strong one is not told apart from it.
+    """
+    every = [path for place in sorted(graph.nodes) for path in _widest(graph, place)]
+    every.sort(key=lambda path: (-path.volume_usd, -len(path.places), path.places))
+    kept: list[ContagionPath] = []
+    for path in every:
+        if len(kept) == count:
+            break
+        if not any(path.volume_usd == other.volume_usd and _is_part(path, other) for other in kept):
+            kept.append(path)
+    return tuple(kept)
+
+
+def critical_clusters(graph: nx.DiGraph[Place]) -> tuple[Critical, ...]:
+    """Every cluster with what it triggers in the end, the most first; of equal ones, the larger.
+
+    What several push into the same cluster overlaps there: only the largest such volume counts.
+    """
+    found = []
+    for place in graph.nodes:
+        reached = nx.descendants(graph, place)
+        sources = reached | {place}
+        volumes = [
+            max(
+                data["volume_usd"]
+                for source, _, data in graph.in_edges(target, data=True)
+                if source in sources
+            )
+            for target in reached
+        ]
+        found.append(Critical(place, graph.nodes[place]["size_usd"], math.fsum(volumes), len(reached)))
+    return tuple(sorted(found, key=lambda each: (-each.downstream_usd, -each.size_usd, each.place)))
+
+
+def _add_node(graph: nx.DiGraph[Place], place: Place, cluster: Cluster) -> None:
+    graph.add_node(
+        place,
+        size_usd=cluster.magnitude_usd,
+        low_usd=cluster.low_usd,
+        high_usd=cluster.high_usd,
+        accounts=cluster.accounts,
+        distance_pct=cluster.distance_pct,
+        elsewhere_usd=0.0,
+    )
+
+
+def _add_edges(
+    graph: nx.DiGraph[Place],
+    source: Place,
+    nodes: Mapping[Place, Cluster],
+    flow: Flow,
+    after: float,
+    heat: Heat,
+) -> None:
+    """Edges to the clusters that a flow reaches, which leaves its driver's price at `after`."""
+    buckets = heat.side(flow.side)
+    prices = buckets["price_usd"]
+    if math.isnan(after):
+        reached = buckets
+    else:
+        reached = buckets[prices >= after if flow.side == "long" else prices <= after]
+    for place, cluster in nodes.items():
+        if (place.driver, place.side) != (flow.driver, flow.side) or not _is_beyond(source, place, nodes):
+            continue
+        volume = _inside(reached, cluster)
+        if volume > 0:
+            share = volume / cluster.magnitude_usd
+            graph.add_edge(source, place, volume_usd=volume, share=share, runs_dry=math.isnan(after))
+
+
+def _is_beyond(source: Place, target: Place, nodes: Mapping[Place, Cluster]) -> bool:
+    """Whether the price comes to one cluster after the other; each other side or driver is still whole."""
+    if (source.driver, source.side) != (target.driver, target.side):
+        return True
+    if source.side == "long":
+        return nodes[target].high_usd <= nodes[source].low_usd
+    return nodes[target].low_usd >= nodes[source].high_usd
+
+
+def _inside(buckets: pd.DataFrame, cluster: Cluster) -> float:
+    """What the buckets of one side that belong to a cluster hold."""
+    is_inside = (buckets["price_low_usd"] >= cluster.low_usd) & (
+        buckets["price_high_usd"] <= cluster.high_usd
+    )
+    return math.fsum(buckets["size_usd"][is_inside].dropna())
+
+
+def _widest(graph: nx.DiGraph[Place], start: Place) -> list[ContagionPath]:
+    """The strongest path from one cluster to each that it reaches."""
+    found: dict[Place, ContagionPath] = {}
+    waiting: list[tuple[float, int, tuple[Place, ...]]] = [(-math.inf, 1, (start,))]
+    while waiting:
+        volume, length, places = heappop(waiting)
+        if places[-1] in found:
+            continue
+        found[places[-1]] = ContagionPath(places, -volume)
+        for target, data in graph.adj[places[-1]].items():
+            if target not in found:
+                heappush(waiting, (max(volume, -data["volume_usd"]), length + 1, (*places, target)))
+    return [path for path in found.values() if len(path.places) > 1]
+
+
+def _is_part(path: ContagionPath, other: ContagionPath) -> bool:
+    size = len(path.places)
+    return any(other.places[k : k + size] == path.places for k in range(len(other.places) - size + 1))
