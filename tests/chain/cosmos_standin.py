@@ -105,6 +105,10 @@ class StandIn:
     """The state of blocks below it is pruned."""
     lowest_block: int = 0
     """Blocks below it are pruned."""
+    executed: dict[int, list[tuple[bytes, dict[str, Any]]]] = field(default_factory=dict)
+    """By height: the transactions of blocks, and what executing each answered (`ExecTxResult`)."""
+    lowest_results: int = 0
+    """What executing the blocks below it answered is pruned."""
     asked: list[tuple[str, int, bytes]] = field(default_factory=list)
     """Method, height and request of each query that was answered or refused."""
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -145,6 +149,21 @@ class StandIn:
         if fault is not None and fault.kind == "too large":
             return b"\x0a" + _varint(fault.amount) + bytes(fault.amount)
         return handler.page(request, fault) if isinstance(handler, PagedList) else handler(request, height)
+
+    def results(self, height: int) -> dict[str, Any]:
+        """What CometBFT 0.38's block_results answers, or its refusal."""
+        self.block(height)
+        if height < self.lowest_results:
+            raise Refusal(-32603, f"could not find results for height #{height}")
+        answers = [answer for _, answer in self.executed.get(height, [])]
+        return {
+            "height": str(height),
+            "txs_results": answers if answers else None,
+            "finalize_block_events": [{"type": "match", "attributes": []}],
+            "validator_updates": None,
+            "consensus_param_updates": None,
+            "app_hash": "",
+        }
 
     def block(self, height: int) -> StandInBlock:
         """A block, or the refusal of CometBFT's rpc/core."""
@@ -281,9 +300,9 @@ class _HttpFace:
     def __init__(self, model: StandIn) -> None:
         self._model = model
 
-    def reply(self, body: dict[str, Any]) -> Raw | None:
+    def reply(self, body: Any) -> Raw | None:
         """What to send for a post; None leaves it to `result`."""
-        if body["method"] != "abci_query":
+        if isinstance(body, list) or body["method"] != "abci_query":
             return None
         method, data, height, _ = body["params"]
         fault = self._model.fault_for(method)
@@ -336,14 +355,18 @@ class _HttpFace:
                 "catching_up": False,
             }
             return {"node_info": {"network": model.chain_id}, "sync_info": sync}
-        if method != "block":
+        if method not in ("block", "block_results"):
             return RpcFailure(-32601, "Method not found")
+        height = int(params[0])
         try:
-            block = model.block(int(params[0]))
+            if method == "block_results":
+                return model.results(height)
+            block = model.block(height)
         except Refusal as refusal:
             return RpcFailure(refusal.code, "Internal error", refusal.message)
         header = {"chain_id": model.chain_id, "height": params[0], "time": _rfc3339(block.timestamp)}
-        return {"block_id": {"hash": block.hash.hex().upper()}, "block": {"header": header}}
+        data = {"txs": [base64.b64encode(raw).decode() for raw, _ in model.executed.get(height, [])]}
+        return {"block_id": {"hash": block.hash.hex().upper()}, "block": {"header": header, "data": data}}
 
 
 def _rfc3339(timestamp: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -413,3 +414,42 @@ def test_connect_asks_nothing_until_it_is_used() -> None:
         assert "0123" not in repr(node)
         with pytest.raises(NodeUnreachable):
             _ = node.chain_id
+
+
+def traced(block: int, index: int = 0, **changes: Any) -> dict[str, Any]:
+    """A log with all that tells where it comes from."""
+    places = {"blockHash": f"0x{block:064x}", "transactionHash": "0x" + f"{index:02x}" * 32}
+    return {**log(block), "logIndex": hex(index), **places, **changes}
+
+
+def test_traces_follow_the_order_of_their_logs(node: EvmNode, chain: Chain) -> None:
+    wanted = replace(BORROW, traced=True)
+    chain.methods["eth_getLogs"] = lambda _: [traced(5, 7), traced(5, 2), traced(4, 9)]
+    traces = node.logs(wanted, 3, 9).traces
+    assert traces is not None
+    assert traces.indices.tolist() == [9, 2, 7]
+    assert [row.tobytes().hex()[:2] for row in traces.transactions] == ["09", "02", "07"]
+    assert [int.from_bytes(row.tobytes(), "big") for row in traces.block_hashes] == [4, 5, 5]
+    assert {f"0x{row.tobytes().hex()}" for row in traces.addresses} == {POOL.lower()}
+    assert node.logs(BORROW, 3, 9).traces is None
+    chain.methods["eth_getLogs"] = lambda _: []
+    empty = node.logs(wanted, 3, 9).traces
+    assert empty is not None
+    assert (len(empty.addresses), len(empty.indices)) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("spoiled", "seen"),
+    [
+        (traced(5, 1, blockHash=None), "hash of a log's block"),
+        (traced(5, 1, blockHash="0x" + "11" * 31), "another length"),
+        (traced(5, 1, blockHash="0x" + "11" * 32), "several hashes"),
+        (traced(5, 1, transactionHash="0x12"), "another length"),
+        (traced(5, 1, transactionHash=5), "a log's transaction"),
+        (traced(5, 0), "two logs of one number"),
+    ],
+)
+def test_traces_that_are_none(node: EvmNode, chain: Chain, spoiled: dict[str, Any], seen: str) -> None:
+    chain.methods["eth_getLogs"] = lambda _: [traced(5, 0), spoiled]
+    with pytest.raises(BadResponse, match=seen):
+        node.logs(replace(BORROW, traced=True), 3, 9)
