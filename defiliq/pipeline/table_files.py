@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import orjson
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -82,7 +83,10 @@ def _read_csv(path: Path) -> pd.DataFrame:
 
 
 def _read_json(path: Path) -> pd.DataFrame:
-    return pd.read_json(path, orient="records", dtype=False, convert_dates=False)
+    rows = orjson.loads(path.read_bytes())
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise ValueError("it is not a list of rows")
+    return pd.DataFrame(rows)
 
 
 def _read_parquet(path: Path) -> pd.DataFrame:
@@ -148,4 +152,4 @@ def _check(ladder: pd.DataFrame, shown: str) -> None:
     for name, rows in wrong.items():
         if rows.any():
             row = int(np.flatnonzero(rows)[0])
-            raise BadFile(shown, f"row {row + 1} has {name} {ladder[name].iloc[row]!r}")
+            raise BadFile(shown, f"row {row + 1} has {name} {ladder[name].tolist()[row]!r}")
