@@ -21,6 +21,7 @@ from tests.lab import (
     start_lab,
 )
 from tests.lab.running import RunningNode
+from tests.lab.uniswap_v3 import UniswapLab, start_uniswap_v3
 
 LAB_USERS = 120
 LAB_SEED = 8
@@ -69,6 +70,12 @@ def lab_compound_v3() -> Iterator[CometLab]:
 def lab_dydx_solo() -> Iterator[SoloLab]:
     """dYdX's Solo Margin. Leave it as you found it: change things inside `lab.rewinding()`."""
     yield from _started(lambda: start_dydx_solo(users=SOLO_USERS, seed=SOLO_SEED))
+
+
+@pytest.fixture(scope="session")
+def lab_uniswap_v3() -> Iterator[UniswapLab]:
+    """Pools of Uniswap v3 and a pair of v2. Leave it as you found it: trade inside `lab.rewinding()`."""
+    yield from _started(start_uniswap_v3)
 
 
 def _started(start: Callable[[], R]) -> Iterator[R]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Final
 
@@ -39,6 +40,17 @@ def call_rows(signature: str, *addresses: NDArray[np.uint8]) -> NDArray[np.uint8
     for k, column in enumerate(addresses):
         rows[:, 16 + 32 * k : 36 + 32 * k] = column
     return rows
+
+
+def number_rows(signature: str, numbers: Sequence[int]) -> NDArray[np.uint8]:
+    """(n, 36) calls of a function of one integer, signed or not."""
+    raw = b"".join(keccak(signature)[:4] + (number % 2**256).to_bytes(32, "big") for number in numbers)
+    return np.frombuffer(raw, dtype=np.uint8).reshape(len(numbers), 36)
+
+
+def signed(word: bytes) -> int:
+    """A word as a signed integer."""
+    return int.from_bytes(word, "big", signed=True)
 
 
 def packed(addresses: list[str]) -> NDArray[np.uint8]:

@@ -12,6 +12,7 @@ from fractions import Fraction
 from math import isqrt
 from typing import Final, Self
 
+from defiliq.depth.naming import percent, short
 from defiliq.depth.position import Positional
 from defiliq.depth.venue import Token
 from defiliq.units import PPM
@@ -113,23 +114,3 @@ def square_root_impact(
     if volatility_ppm <= 0:
         raise ValueError("the volatility is not above 0")
     return SquareRootImpact(base, quote, price, daily_quote, daily_base, volatility_ppm)
-
-
-def short(amount: Fraction) -> str:
-    """An amount in a few letters: 1.2B, 350M, 12.5k, 80; cut, not rounded."""
-    for size, letter in ((10**9, "B"), (10**6, "M"), (10**3, "k")):
-        if amount >= size:
-            return _plain(int(amount * 100 // size), 100) + letter
-    return _plain(int(amount * 100), 100)
-
-
-def percent(ppm: int) -> str:
-    """Millionths as a percentage: 4%, 2.5%."""
-    return _plain(ppm, 10**4) + "%"
-
-
-def _plain(parts: int, whole: int) -> str:
-    """parts / whole, where whole is a power of ten, without zeros at the end."""
-    units, rest = divmod(parts, whole)
-    places = str(rest).rjust(len(str(whole)) - 1, "0").rstrip("0")
-    return f"{units}.{places}" if places else str(units)

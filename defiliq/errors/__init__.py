@@ -20,6 +20,8 @@ DefiliqError                       exit code 1
 │   └── CallNotRecorded            a replaying node was asked something that was not recorded
 ├── ReadError                      the node answered, but not with what the protocol should say
 │   ├── NotAMarket                 no code, or another contract, at a market's address
+│   ├── NotAPool                   no pool that can be read at an address
+│   ├── UnsoundPool                a pool whose numbers contradict each other
 │   ├── DecodeError                an answer of the wrong shape
 │   ├── UnsupportedRevision        an arithmetic version that has not been ported
 │   ├── UnsupportedFork            a fork whose own arithmetic has not been ported
@@ -76,7 +78,9 @@ from defiliq.errors.read import (
     MissingPrice,
     NoLaterTime,
     NotAMarket,
+    NotAPool,
     ReadError,
+    UnsoundPool,
     UnsupportedFork,
     UnsupportedReserve,
     UnsupportedRevision,
@@ -106,6 +110,7 @@ __all__ = [
     "NodeTimeout",
     "NodeUnreachable",
     "NotAMarket",
+    "NotAPool",
     "PagesMissing",
     "RangeTooLarge",
     "RateLimited",
@@ -117,6 +122,7 @@ __all__ = [
     "UnknownMarket",
     "UnresolvedEta",
     "UnresolvedLevel",
+    "UnsoundPool",
     "UnsupportedFork",
     "UnsupportedReserve",
     "UnsupportedRevision",

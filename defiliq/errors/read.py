@@ -17,6 +17,22 @@ class NotAMarket(ReadError):
         super().__init__(f"{address} is not {wanted}: {seen}. Check the address and the chain.")
 
 
+class NotAPool(ReadError):
+    """The address does not hold a pool of a kind that can be read."""
+
+    def __init__(self, address: str, seen: str) -> None:
+        self.address, self.seen = address, seen
+        super().__init__(f"{address} is no pool that can be read: {seen}. Check the address and the chain.")
+
+
+class UnsoundPool(ReadError):
+    """A pool whose numbers contradict each other, so that no trade in it can be told."""
+
+    def __init__(self, address: str, seen: str) -> None:
+        self.address, self.seen = address, seen
+        super().__init__(f"pool {address} contradicts itself: {seen}. Leave it out, or ask another node.")
+
+
 class DecodeError(ReadError):
     """An answer of the wrong shape."""
 
