@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from defiliq.calls.terms import WENT, Bools, Calls, Floats, Ints, Standing
 
-_ALIKE = 1e-12
+_ALIKE = 2.0**-47
 """Bonuses that differ by less, as a share of what is seized, are one: doubles cannot tell them apart."""
 
 

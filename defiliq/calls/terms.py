@@ -9,7 +9,7 @@ fall the other way.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,21 @@ _LAST_DIGITS = 1.0 + 2.0**-50
 def whole(amount: Floats) -> Floats:
     """Rounded down to whole token base units."""
     return np.floor(amount * _LAST_DIGITS)
+
+
+class Balances(NamedTuple):
+    """What calls change: what every leg has and owes at one moment of a simulation."""
+
+    supplied: Floats
+    """(L,) token base units that a call may seize; 0 where the leg backs nothing and none may."""
+    owed: Floats
+    """(L,) token base units."""
+    always: Bools
+    """(N,) accounts that may be called as long as they owe, whatever their margin is."""
+
+    def copy(self) -> Balances:
+        """The same apart from these."""
+        return Balances(self.supplied.copy(), self.owed.copy(), self.always.copy())
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +81,11 @@ class CallTerms:
     def __len__(self) -> int:
         return len(self.always)
 
+    @property
+    def balances(self) -> Balances:
+        """As the book has them."""
+        return Balances(self.supplied, self.owed, self.always)
+
 
 @dataclass(frozen=True, slots=True)
 class Standing:
@@ -90,9 +110,20 @@ class Standing:
     """(n,) whether the account may be called whatever its margin is."""
 
     @classmethod
-    def of(cls, terms: CallTerms, rows: Ints, price: Floats) -> Standing:
-        """The accounts `rows` as the book has them; `price` is (m,) that of each of their legs, in order."""
+    def of(cls, terms: CallTerms, rows: Ints, price: Floats, now: Balances) -> Standing:
+        """The accounts `rows` with these balances, where `price` is (L,): all legs'."""
         legs, first = legs_of(terms.first_leg, rows)
+        return cls._of(terms, rows, legs, first, price.take(legs), now)
+
+    @classmethod
+    def apart(cls, terms: CallTerms, rows: Ints, price: Floats) -> Standing:
+        """The accounts `rows` as the book has them, where `price` is (m,): their own legs', in order."""
+        return cls._of(terms, rows, *legs_of(terms.first_leg, rows), price, terms.balances)
+
+    @classmethod
+    def _of(
+        cls, terms: CallTerms, rows: Ints, legs: Ints, first: Ints, price: Floats, now: Balances
+    ) -> Standing:
         return cls(
             terms=terms,
             rows=rows,
@@ -100,9 +131,9 @@ class Standing:
             account=np.repeat(np.arange(len(rows)), np.diff(first)),
             legs=legs,
             worth=price / terms.unit.take(legs),
-            supplied=terms.supplied.take(legs),
-            owed=terms.owed.take(legs),
-            always=terms.always.take(rows),
+            supplied=now.supplied.take(legs),
+            owed=now.owed.take(legs),
+            always=now.always.take(rows),
         )
 
     def __len__(self) -> int:
@@ -146,6 +177,8 @@ class Calls:
     """(m,) token base units that the protocol keeps."""
     repaid: Floats
     """(m,) token base units."""
+    backstop: Floats
+    """(m,) token base units that a fund gives the account besides; negative where it takes them."""
     supplied_left: Floats
     """(m,) token base units."""
     owed_left: Floats
@@ -168,6 +201,7 @@ class Calls:
             seized=np.zeros(legs),
             fees=np.zeros(legs),
             repaid=np.zeros(legs),
+            backstop=np.zeros(legs),
             supplied_left=standing.supplied.copy(),
             owed_left=standing.owed.copy(),
         )

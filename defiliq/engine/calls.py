@@ -14,4 +14,4 @@ def first_calls(terms: CallTerms, rows: NDArray[np.intp], leg_price: NDArray[np.
     `leg_price` holds an oracle price per leg of those accounts, in their order (`calls.legs_of` names them),
     so each account may stand at prices of its own. That they break there is taken for granted.
     """
-    return terms.rule.calls(Standing.of(terms, rows, leg_price))
+    return terms.rule.calls(Standing.apart(terms, rows, leg_price))

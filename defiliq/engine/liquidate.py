@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from defiliq.book import Book
-from defiliq.calls import BARE, WENT, Calls, CallTerms, Standing, legs_of
+from defiliq.calls import BARE, WENT, Calls, CallTerms, Standing
 from defiliq.engine.sums import steady_sums
 from defiliq.engine.taken import Taken
 from defiliq.errors import ConservationBroken
@@ -34,27 +34,24 @@ class ColumnBook:
     def __init__(self, terms: CallTerms, reserves: int) -> None:
         """Every account of `terms` has a leg; `reserves` is how many the market has."""
         self.terms, self._reserves = terms, reserves
-        self.supplied, self.owed = terms.supplied.copy(), terms.owed.copy()
-        self.always = terms.always.copy()
+        self.balances = terms.balances.copy()
         self._bare = np.zeros(len(terms), dtype=np.bool_)
         self._starts = terms.first_leg[:-1]
         self._least = terms.least_weight / terms.unit
         self._due = terms.burden / terms.unit
-        self._net = self.supplied * self._least - self.owed * self._due
+        self._net = terms.supplied * self._least - terms.owed * self._due
 
     @classmethod
-    def of(cls, book: Book[Any], call_terms: Callable[[Book[Any]], CallTerms | None]) -> Self | None:
-        """A book's debtors; None where its protocol has no columns for calls."""
-        terms = call_terms(book.keep(book.debtors))
-        return None if terms is None else cls(terms, len(book.market.reserves))
+    def of(cls, book: Book[Any], call_terms: Callable[[Book[Any]], CallTerms]) -> Self:
+        """A book's debtors, by its protocol's terms."""
+        return cls(call_terms(book.keep(book.debtors)), len(book.market.reserves))
 
     def copy(self) -> Self:
         """The same accounts once more, to be liquidated apart from these."""
         other = object.__new__(type(self))
         other.terms, other._reserves, other._starts = self.terms, self._reserves, self._starts
         other._least, other._due = self._least, self._due
-        other.supplied, other.owed, other._net = self.supplied.copy(), self.owed.copy(), self._net.copy()
-        other.always, other._bare = self.always.copy(), self._bare.copy()
+        other.balances, other._net, other._bare = self.balances.copy(), self._net.copy(), self._bare.copy()
         return other
 
     def settle(self, prices: Sequence[int]) -> Taken:
@@ -83,35 +80,21 @@ class ColumnBook:
         if not len(self.terms):
             return np.zeros(0, dtype=np.intp)
         margin = np.add.reduceat(self._net * price, self._starts)
-        return np.flatnonzero(((margin < 0) | self.always) & ~self._bare)
+        return np.flatnonzero(((margin < 0) | self.balances.always) & ~self._bare)
 
     def _broken(self, rows: Ints, price: Floats) -> Standing:
         """Those of some accounts that the rule lets be liquidated."""
-        standing = self._standing(rows, price)
+        standing = Standing.of(self.terms, rows, price, self.balances)
         breaks = self.terms.rule.breaks(standing)
-        return standing if breaks.all() else self._standing(rows[breaks], price)
-
-    def _standing(self, rows: Ints, price: Floats) -> Standing:
-        legs, first = legs_of(self.terms.first_leg, rows)
-        return Standing(
-            terms=self.terms,
-            rows=rows,
-            first=first,
-            account=np.repeat(np.arange(len(rows)), np.diff(first)),
-            legs=legs,
-            worth=price.take(legs) / self.terms.unit.take(legs),
-            supplied=self.supplied.take(legs),
-            owed=self.owed.take(legs),
-            always=self.always.take(rows),
-        )
+        return standing if breaks.all() else Standing.of(self.terms, rows[breaks], price, self.balances)
 
     def _apply(self, standing: Standing, calls: Calls) -> None:
-        legs = standing.legs
-        self.supplied[legs], self.owed[legs] = calls.supplied_left, calls.owed_left
-        self._net[legs] = calls.supplied_left * self._least.take(legs) - calls.owed_left * self._due.take(
-            legs
-        )
-        self.always[standing.rows] = calls.always
+        """Write down what calls left."""
+        legs, (supplied, owed, always) = standing.legs, self.balances
+        supplied[legs], owed[legs] = calls.supplied_left, calls.owed_left
+        backed, due = calls.supplied_left * self._least.take(legs), calls.owed_left * self._due.take(legs)
+        self._net[legs] = backed - due
+        always[standing.rows] = calls.always
 
 
 class _Tally:
@@ -172,7 +155,7 @@ def _require_conserved(standing: Standing, calls: Calls) -> None:
     More debt than was repaid may only go where it is said to be bad.
     """
     change = (calls.supplied_left - standing.supplied) - (calls.owed_left - standing.owed)
-    rest = change + calls.seized + calls.fees - calls.repaid
+    rest = change + calls.seized + calls.fees - calls.repaid - calls.backstop
     slack = _SLACK_BASE_UNITS + _SLACK_SHARE * (standing.supplied + standing.owed)
     excused = (calls.bad_debt_base > 0).take(standing.account)
     wrong = np.flatnonzero((rest < -slack) | ((rest > slack) & ~excused))

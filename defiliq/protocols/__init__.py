@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from defiliq.book import Book, MarginTerms, ValueTerms
+from defiliq.calls import CallTerms
 from defiliq.chain.node import LogFilter, Logs
 from defiliq.errors import CallReverted, MissingPrice
 from defiliq.protocols import aave_v3, compound_v2, compound_v3, dydx_solo, dydx_v4
@@ -147,6 +148,10 @@ class LendingProtocol(Protocol):
 
     def take(self, account: Account, market: Any) -> Taking:
         """What a liquidation takes, or why there is none."""
+        ...
+
+    def call_terms(self, book: Book[Any]) -> CallTerms:
+        """The same in float columns, for sweeps over whole books."""
         ...
 
     def after(self, account: Account, market: Any, taken: Liquidation) -> Account:

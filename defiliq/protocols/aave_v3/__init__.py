@@ -6,6 +6,7 @@ from typing import Final
 
 from defiliq.protocols.aave_v3.after import after
 from defiliq.protocols.aave_v3.ask import Answer, ask_many
+from defiliq.protocols.aave_v3.calls import call_terms
 from defiliq.protocols.aave_v3.discover import discovery
 from defiliq.protocols.aave_v3.events import event_worth, search_events
 from defiliq.protocols.aave_v3.explain import explain, remarks
@@ -32,6 +33,7 @@ __all__ = [
     "EMode",
     "after",
     "ask_many",
+    "call_terms",
     "discovery",
     "event_worth",
     "explain",

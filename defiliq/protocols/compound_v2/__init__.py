@@ -6,6 +6,7 @@ from typing import Final
 
 from defiliq.protocols.compound_v2.after import after
 from defiliq.protocols.compound_v2.ask import Answer, ask_many
+from defiliq.protocols.compound_v2.calls import call_terms
 from defiliq.protocols.compound_v2.discover import discovery
 from defiliq.protocols.compound_v2.events import event_worth, search_events
 from defiliq.protocols.compound_v2.explain import explain, remarks
@@ -30,6 +31,7 @@ __all__ = [
     "CompoundMarket",
     "after",
     "ask_many",
+    "call_terms",
     "discovery",
     "event_worth",
     "explain",

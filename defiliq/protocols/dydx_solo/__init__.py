@@ -6,6 +6,7 @@ from typing import Final
 
 from defiliq.protocols.dydx_solo.after import after
 from defiliq.protocols.dydx_solo.ask import Answer, ask_many
+from defiliq.protocols.dydx_solo.calls import call_terms
 from defiliq.protocols.dydx_solo.discover import discovery
 from defiliq.protocols.dydx_solo.events import event_worth, search_events
 from defiliq.protocols.dydx_solo.explain import explain, remarks
@@ -33,6 +34,7 @@ __all__ = [
     "SoloReserve",
     "after",
     "ask_many",
+    "call_terms",
     "discovery",
     "event_worth",
     "explain",

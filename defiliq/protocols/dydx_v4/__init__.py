@@ -6,6 +6,7 @@ from typing import Final
 
 from defiliq.protocols.dydx_v4.after import after
 from defiliq.protocols.dydx_v4.ask import Answer, ask_many
+from defiliq.protocols.dydx_v4.calls import call_terms
 from defiliq.protocols.dydx_v4.events import event_worth, search_events
 from defiliq.protocols.dydx_v4.explain import explain, remarks
 from defiliq.protocols.dydx_v4.margin import margin
@@ -31,6 +32,7 @@ __all__ = [
     "Perpetual",
     "after",
     "ask_many",
+    "call_terms",
     "discovery",
     "event_worth",
     "explain",
