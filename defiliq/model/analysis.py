@@ -10,6 +10,7 @@ from typing import Literal, TypeAlias
 
 import pandas as pd
 
+from defiliq.errors import InputError
 from defiliq.model.axis import MarketKey
 from defiliq.model.cascade import Cascade
 from defiliq.model.clusters import VALLEY, Cluster, Impact, find_clusters
@@ -65,6 +66,8 @@ class Happened:
     """SR_COLUMNS, the newest first."""
     other_events: int
     """Rows of other drivers, which are in neither."""
+    unpriced_events: int
+    """Rows of which nobody knows the driver, as little as the money: they are in neither as well."""
     coverage: str
     """Which blocks were searched, in words; empty where it was not said."""
 
@@ -185,15 +188,22 @@ def _happened(
     heat: Heat, events: pd.DataFrame, settings: Settings, until_at: int | None, coverage: str
 ) -> Happened:
     """What events say of the driver; without any block to end at, they end with the last of them."""
-    ours = events[events["driver"].str.casefold() == heat.driver.casefold()]
+    others = sorted(set(events["base_symbol"]) - {"", heat.base_symbol}) if heat.base_symbol else []
+    if others:
+        raise InputError(
+            f"the events count {others[0]}, and the ladders {heat.base_symbol}. Give those of one."
+        )
+    is_ours = events["driver"].str.casefold() == heat.driver.casefold()
+    is_unpriced = events["driver"] == ""
     if until_at is None:
         stamps = heat.sources["block_timestamp"]
         stamps = events["block_timestamp"] if stamps.empty else stamps
         until_at = 0 if stamps.empty else int(stamps.max())
-    past = ours[ours["block_timestamp"] <= until_at]
+    past = events[is_ours & (events["block_timestamp"] <= until_at)]
     return Happened(
         metrics=liquidation_metrics(past, until_at - settings.window_s, until_at),
         support_resistance=support_resistance(past, settings.large_usd, by=settings.sr_by),
-        other_events=len(events) - len(ours),
+        other_events=int((~is_ours & ~is_unpriced).sum()),
+        unpriced_events=int(is_unpriced.sum()),
         coverage=coverage,
     )

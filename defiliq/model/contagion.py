@@ -75,23 +75,20 @@ def build_contagion(
         raise InputError(
             f"contagion needs one heat per driver: {', '.join(unknown) or 'one is given twice'}."
         )
-    nodes = {
-        Place(driver, cluster.type, cluster.price_usd): cluster
-        for driver in sorted(clusters)
-        for cluster in clusters[driver]
-    }
+    found = {Place(name, each.type, each.price_usd): each for name in clusters for each in clusters[name]}
+    nodes = {place: found[place] for place in sorted(found)}
     graph: nx.DiGraph[Place] = nx.DiGraph()
-    for place in sorted(nodes):
-        _add_node(graph, place, nodes[place])
-    for place in sorted(nodes):
-        own = Flow(place.driver, place.side, nodes[place].magnitude_usd)
+    for place, cluster in nodes.items():
+        _add_node(graph, place, cluster)
+    for place, cluster in nodes.items():
+        own = Flow(place.driver, place.side, cluster.magnitude_usd)
         traded = (own,) if flows is None else flows.get(place, ())
         for flow in sorted(traded):
             if flow.driver not in by_driver:
                 graph.nodes[place]["elsewhere_usd"] += flow.usd
             elif flow.driver in price_after and flow.usd > 0:
                 heat = by_driver[flow.driver]
-                start = nodes[place].near_usd if flow.driver == place.driver else heat.spot_usd
+                start = cluster.near_usd if flow.driver == place.driver else heat.spot_usd
                 after = price_after[flow.driver](start, flow.usd, flow.side)
                 _add_edges(graph, place, nodes, flow, after, heat)
     return graph

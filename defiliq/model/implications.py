@@ -88,9 +88,9 @@ def _side_text(say: _Wording, largest: Cluster | None, where: str) -> str:
 
 
 def _pulls(imbalance: float) -> str:
-    share = f"{100 * (1 + abs(imbalance)) / 2:.0f}%"
-    if imbalance == 0:
-        return "both sides weigh the same"
+    share = f"{50 * (1 + abs(imbalance)):.0f}%"
+    if share == "50%":
+        return "both sides weigh about the same"
     return f"{share} of all that breaks lies {'above' if imbalance > 0 else 'below'} spot"
 
 

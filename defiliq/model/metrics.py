@@ -15,6 +15,8 @@ from defiliq.ladder import as_table
 from defiliq.model.heat import told
 
 DAY_S = 86_400
+DOLLARS = "USD"
+"""The money in which days and whales are told apart."""
 WHALE_USD = 10e6
 """A single liquidation above it is a whale's."""
 WASHED_OUT_PCT = -20.0
@@ -90,7 +92,7 @@ class Metrics:
     by_venue: pd.DataFrame
     """VENUE_COLUMNS, the largest first."""
     state: MarketState | None
-    """Of a day; None where the stretch is none."""
+    """Of a day; None where the stretch is none, or where money is not dollars."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +135,7 @@ def liquidation_metrics(events: pd.DataFrame, since_at: int, until_at: int) -> M
     total = told(known["size_usd"])
     ratio = _ratio(longs, shorts)
     largest = None if known.empty else known.iloc[0]
+    in_dollars = _currencies(events) in ([], [DOLLARS])
     return Metrics(
         since_at=since_at,
         until_at=until_at,
@@ -147,9 +150,9 @@ def liquidation_metrics(events: pd.DataFrame, since_at: int, until_at: int) -> M
         squeezed="longs" if ratio > SQUEEZED_ABOVE else "shorts" if ratio < SQUEEZED_BELOW else None,
         largest_usd=math.nan if largest is None else float(largest["size_usd"]),
         largest=largest,
-        is_whale=largest is not None and bool(largest["size_usd"] > WHALE_USD),
+        is_whale=in_dollars and largest is not None and bool(largest["size_usd"] > WHALE_USD),
         by_venue=_by_venue(known, total),
-        state=market_state(total) if until_at - since_at == DAY_S else None,
+        state=market_state(total) if in_dollars and until_at - since_at == DAY_S else None,
     )
 
 
@@ -191,8 +194,13 @@ def _joint(part: pd.DataFrame) -> pd.Series:
     return first
 
 
+def _currencies(events: pd.DataFrame) -> list[str]:
+    """What events count money in; those of no known value count none."""
+    return sorted(set(events["base_symbol"]) - {""})
+
+
 def _refuse_different_money(events: pd.DataFrame) -> None:
-    currencies = sorted(events["base_symbol"].unique())
+    currencies = _currencies(events)
     if len(currencies) > 1:
         raise InputError(f"these events count different money: {', '.join(currencies)}. Give those of one.")
 

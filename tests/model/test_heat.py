@@ -212,7 +212,7 @@ def test_a_block_of_the_same_number_and_another_hash_is_another_block() -> None:
 @pytest.mark.parametrize("column", ["block_timestamp", "evaluated_at"])
 def test_chains_may_be_fifteen_minutes_apart_and_no_more(column: str) -> None:
     one = ladder([(90.0, 1.0)])
-    near, far = (ladder([(90.0, 1.0)], chain_id=10, **{column: NOW + 900 + late}) for late in (0, 1))
+    near, far = (ladder([(90.0, 1.0)], chain_id=10).assign(**{column: NOW + late}) for late in (900, 901))
     assert build_heat([one, near], ETH).buckets["accounts"].tolist() == [2]
     assert "15 minutes apart" in refused([one, far])
     assert build_heat([one, far], ETH, mixed_blocks=True).buckets["accounts"].tolist() == [2]
