@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from defiliq.protocols import aave_v3
 from defiliq.protocols.aave_v3 import AaveMarket, after, take
 from defiliq.protocols.aave_v3.legs import FIRST_DIRECTED_REVISION, owed_balance, supplied_balance
-from defiliq.protocols.aave_v3.rules_take import FIRST_WHOLE_DEBT_REVISION
+from defiliq.protocols.aave_v3.rules_take import FIRST_FLOORED_SEIZURE_REVISION, FIRST_WHOLE_DEBT_REVISION
 from defiliq.types import Account, Leg, Liquidation, StableDebt
 from defiliq.units import MAX_UINT256, RAY
 from tests.builders import NOW, account, market, plain_market, plain_reserve, tokens
@@ -124,6 +124,39 @@ def test_stable_debt_is_repaid_after_variable(revision: int) -> None:
     small = Account(one.owner, 0, (supply, replace(debt, debt=tokens("USDC", 5000), stable=stable)))
     partly = at.at_prices({0: 4700 * 10**8})
     assert left_of(small, partly)[1] == replace(small.legs[1], debt=tokens("USDC", 1000))
+
+
+@pytest.mark.parametrize("revision", [1, 4])
+def test_stable_debt_is_not_touched_where_variable_debt_is_enough(revision: int) -> None:
+    """Half of 2,000 and 2,000 is just all that is variable."""
+    at = market(revision=revision, WETH=2400 * 10**8)
+    stable = StableDebt(tokens("USDC", 2000), 0, NOW - 100)
+    supply, debt = account(WETH=(2, 0), USDC=(0, 2000)).legs
+    one = Account(account().owner, 0, (supply, replace(debt, stable=stable)))
+    assert left_of(one, at)[1] == replace(debt, debt=0, stable=stable)
+
+
+@pytest.mark.parametrize(("revision", "owed"), [(7, 550), (8, 550), (9, 551), (10, 551), (11, 551)])
+def test_debt_is_burnt_down_from_the_directed_revisions_on(revision: int, owed: int) -> None:
+    """At an index of 3.5, half of 3,854 is 1,927, which is 550.57 of 1,101 scaled units."""
+    reserves = [
+        plain_reserve(0, "A", 0, liquidation_threshold_bps=8000, liquidation_bonus_bps=10_500),
+        plain_reserve(1, "B", 0, variable_borrow_index_ray=7 * RAY // 2),
+    ]
+    at = plain_market(reserves, [10**8, 10**8], revision=revision)
+    one = Account(account().owner, 0, (Leg(0, 4700, 0, True), Leg(1, 0, 1101, False)))
+    assert taken_of(one, at).repaid == 1927
+    assert left_of(one, at)[1] == Leg(1, 0, owed, False)
+
+
+@pytest.mark.parametrize("revision", [7, 9, 10, 11])
+def test_a_rest_that_is_worth_nothing_is_no_collateral_left(revision: int) -> None:
+    """5 wei stay: every debt is written off, and from v3.7 on the rest counts no more."""
+    at = market(revision=revision, WETH=1000 * 10**8)
+    supply, *debts = account(WETH=(0.9996, 0), USDC=(0, 952), DAI=(0, 10)).legs
+    rest = Leg(0, 5, 0, revision < FIRST_FLOORED_SEIZURE_REVISION)
+    supply = replace(supply, collateral=supply.collateral + 5)
+    assert left_of(Account(account().owner, 0, (supply, *debts)), at) == (rest,)
 
 
 def coarse(revision: int, index_ray: int, fee_bps: int, bonus_bps: int) -> AaveMarket:
