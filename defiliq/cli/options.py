@@ -16,15 +16,15 @@ F = TypeVar("F", bound=Callable[..., Any])
 class Source:
     """Which market, from which node or file, at which block."""
 
-    protocol: str | None
     chain: str | None
-    market: str | None
-    market_file: tuple[str, ...]
     rpc_url: str | None
     record: str | None
     replay: str | None
     concurrency: int
     quiet: bool
+    protocol: str | None = None
+    market: str | None = None
+    market_file: tuple[str, ...] = ()
     block: str | None = None
     snapshot: tuple[str, ...] = ()
     at: str | None = None
@@ -58,12 +58,14 @@ _WHERE = (
     ),
 )
 
+_BLOCK = click.option(
+    "--block",
+    metavar="B",
+    help="Block number, latest, safe or finalized.  [default: finalized; latest on a development chain]",
+)
+
 _WHEN = (
-    click.option(
-        "--block",
-        metavar="B",
-        help="Block number, latest, safe or finalized.  [default: finalized; latest on a development chain]",
-    ),
+    _BLOCK,
     click.option(
         "--from",
         "snapshot",
@@ -136,6 +138,18 @@ def source_options(command: F) -> F:
 def market_options(command: F) -> F:
     """PROTOCOL and everything that says where a market comes from, without what concerns its accounts."""
     return collected(command, "source", Source, [_PROTOCOL, *_MARKET])
+
+
+def node_options(command: F) -> F:
+    """Which node at which block, and no market; handed over as `source`."""
+    chain = click.option("--chain", metavar="C", help="The chain, by name or id.")
+    url = click.option(
+        "-r",
+        "--rpc-url",
+        metavar="URL",
+        help="JSON-RPC endpoint. Else RPC_URL_<chain id>, ETH_RPC_URL, or the config file.",
+    )
+    return collected(command, "source", Source, [chain, url, _BLOCK, *_ASKING, _QUIET])
 
 
 def log_options(command: F) -> F:

@@ -149,7 +149,7 @@ def _read(listing: Listing, source: Source, talk: Talk, stack: ExitStack, accoun
             listing,
             _resumed(node, listing, source, talk)
             if account is None
-            else _block(source.block, listing.chain_id),
+            else block_tag(source.block, listing.chain_id),
             index=index,
             owners=None if account is None else _key(listing.protocol, account),
             uncounted=account is not None,
@@ -177,7 +177,7 @@ def _read_market(listing: Listing, source: Source, talk: Talk, stack: ExitStack)
     node = node_for(listing.protocol, listing.chain_id, listing.endpoint, source, stack)
     talk.say(f"Reading {listing.protocol} {listing.name} from {node.label}")
     unpriced: list[MissingPrice] = []
-    block = _block(source.block, listing.chain_id)
+    block = block_tag(source.block, listing.chain_id)
     market = read_market(node, listing, block, on_missing=unpriced.append)
     for lost in unpriced:
         talk.warn(f"INCOMPLETE: {lost.symbol} ({lost.asset}) is left out, it has no price: {lost.seen}")
@@ -192,10 +192,11 @@ def node_for(protocol: str, chain_id: ChainId, endpoint: str, source: Source, st
 
     if PROTOCOLS[protocol].node_kind == "cosmos":
         return stack.enter_context(_cosmos_node(chain_id, endpoint, source))
-    return stack.enter_context(_evm_node(chain_id, endpoint, source))
+    return stack.enter_context(evm_node(chain_id, endpoint, source))
 
 
-def _evm_node(chain_id: ChainId, endpoint: str, source: Source) -> EvmNode:
+def evm_node(chain_id: ChainId, endpoint: str, source: Source) -> EvmNode:
+    """A node of an EVM chain, recorded or replayed as the options say."""
     if source.replay is not None:
         from defiliq.chain.replay import replay
 
@@ -243,7 +244,8 @@ def _index(source: Source) -> Index:
     return Index(path)
 
 
-def _block(text: str | None, chain_id: ChainId) -> int | str:
+def block_tag(text: str | None, chain_id: ChainId) -> int | str:
+    """--block as a number or a tag; the chain's default where none is named."""
     if text is None:
         from defiliq.pipeline.chains import default_block
 
@@ -264,7 +266,7 @@ def _resumed(node: AnyNode, listing: Listing, source: Source, talk: Talk) -> int
         if block is not None:
             talk.say(f"Going on at block {block.number}, where a read was interrupted (--block latest: anew)")
             return block.number
-    return _block(source.block, listing.chain_id)
+    return block_tag(source.block, listing.chain_id)
 
 
 def _narrowed(book: Book[Any], source: Source, talk: Talk) -> Book[Any]:
