@@ -94,7 +94,7 @@ def _sizes(rungs: pd.DataFrame) -> pd.Series:
 
 def _refuse_without_driver(table: pd.DataFrame, chosen: pd.DataFrame, driver: str) -> None:
     """Every market of the ladders must have a row of the driver."""
-    having = set(chosen[_MARKET].itertuples(index=False, name=None))
+    having = set(chosen[_MARKET].drop_duplicates().itertuples(index=False, name=None))
     for _, part in table.groupby(_MARKET, sort=True):
         row = part.iloc[0]
         if _key(row) not in having:

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from defiliq.model.axis import rungs_on
 from defiliq.model.clusters import Cluster
 from defiliq.model.contagion import Flow, Place
-from defiliq.model.heat import Heat, bucket_places
+from defiliq.model.heat import SIDES, Heat, bucket_places
+from defiliq.types import Side
 
 
 def cluster_flows(
@@ -56,27 +57,27 @@ def _netted(rungs: pd.DataFrame, own: str, driver_of: Mapping[str, str]) -> tupl
     """The rungs' trades by driver: sold less bought; what hangs on no driver is summed as it is."""
     sold: dict[str, list[float]] = defaultdict(list)
     elsewhere: dict[str, list[float]] = defaultdict(list)
-    for row in rungs.to_dict("records"):
-        for flow in _trades({str(key): value for key, value in row.items()}, own, driver_of):
-            if flow.driver:
-                sold[flow.driver].append(flow.usd if flow.side == "long" else -flow.usd)
-            else:
-                elsewhere[flow.side].append(flow.usd)
+    for driver, side, amounts in _trades(rungs, own, driver_of):
+        if driver:
+            sold[driver] += amounts if side == "long" else [-amount for amount in amounts]
+        else:
+            elsewhere[side] += amounts
     net = {driver: math.fsum(parts) for driver, parts in sorted(sold.items())}
     flows = [Flow(driver, "long" if usd > 0 else "short", abs(usd)) for driver, usd in net.items() if usd]
-    flows += [Flow("", side, math.fsum(elsewhere[side])) for side in ("long", "short") if elsewhere[side]]
-    return tuple(flows)
+    sums: list[tuple[Side, float]] = [(side, math.fsum(elsewhere[side])) for side in SIDES]
+    return (*flows, *(Flow("", side, usd) for side, usd in sums if usd))
 
 
-def _trades(row: Mapping[str, object], own: str, driver_of: Mapping[str, str]) -> Iterator[Flow]:
-    """What one rung sells and buys."""
-    notional = float(str(row["notional_usd"]))
-    if not math.isnan(notional):
-        yield Flow(own, "long" if row["side"] == "long" else "short", notional)
-        return
-    hangs_on = {driver_of.get(symbol, "") for symbol in str(row["seize_asset"]).split("+")}
-    seized, repaid = (float(str(row[column])) for column in ("seized_usd", "repaid_usd"))
-    if seized > 0:
-        yield Flow(hangs_on.pop() if len(hangs_on) == 1 else "", "long", seized)
-    if repaid > 0:
-        yield Flow(driver_of.get(str(row["repay_asset"]), ""), "short", repaid)
+def _trades(
+    rungs: pd.DataFrame, own: str, driver_of: Mapping[str, str]
+) -> Iterator[tuple[str, Side, list[float]]]:
+    """(driver, side, dollars of each) of what the rungs sell and buy."""
+    is_perpetual = rungs["notional_usd"].notna()
+    for side in SIDES:
+        closed = rungs["notional_usd"][is_perpetual & (rungs["side"] == side)]
+        yield own, side, closed.tolist()
+    for assets, part in rungs[~is_perpetual].groupby("seize_asset", sort=True):
+        hangs_on = {driver_of.get(symbol, "") for symbol in str(assets).split("+")}
+        yield hangs_on.pop() if len(hangs_on) == 1 else "", "long", part["seized_usd"].dropna().tolist()
+    for asset, part in rungs[~is_perpetual].groupby("repay_asset", sort=True):
+        yield driver_of.get(str(asset), ""), "short", part["repaid_usd"].dropna().tolist()

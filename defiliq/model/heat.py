@@ -133,29 +133,32 @@ def sum_buckets(
 ) -> pd.DataFrame:
     """Levels with their sizes and sides as the table of buckets that `Heat` holds."""
     ratio = 1.0 + step_pct / 100.0
-    places = bucket_places(prices, is_long, spot, ratio)
-    order = np.lexsort((sizes, prices, ~is_long, places))
-    keys = np.stack([places, ~is_long])[:, order]
-    starts = np.flatnonzero(np.any(np.diff(keys, axis=1, prepend=-(2**62)), axis=0)).tolist()
-    p, s, weights = (each[order].tolist() for each in (prices, sizes, _weights(sizes)))
-    weighted = (prices * _weights(sizes))[order].tolist()
+    keys = 2 * bucket_places(prices, is_long, spot, ratio) + ~is_long
+    order = np.argsort(keys, kind="stable")
+    is_told = ~np.isnan(sizes)
+    known = np.where(is_told, sizes, 0.0)
+    # Weights are sizes over a power of two, so that no product with a price is infinite.
+    exponent = math.frexp(known.max(initial=0.0))[1]
+    weighted = (prices * np.ldexp(known, -exponent))[order].tolist()
+    p, s, told_of = prices[order].tolist(), known[order].tolist(), is_told[order].tolist()
     rows: list[dict[str, object]] = []
-    for start, end in pairwise([*starts, len(p)]):
-        place, side = int(keys[0, start]), SIDES[int(keys[1, start])]
+    for start, end in pairwise([*np.flatnonzero(np.diff(keys[order], prepend=-(2**62))).tolist(), len(p)]):
+        place, is_short = divmod(int(keys[order[start]]), 2)
         low, high = bucket_edges(spot, ratio, -1 - place if place < 0 else place, place < 0)
-        known = [size for size in s[start:end] if not math.isnan(size)]
-        weight = math.fsum(weights[start:end])
+        levels, size = p[start:end], math.fsum(s[start:end])
+        count = sum(told_of[start:end])
         # Where nothing is told of sizes, or all are nothing, the mean of the levels alone.
-        mean = math.fsum(weighted[start:end]) / weight if weight else math.fsum(p[start:end]) / (end - start)
+        weight = math.ldexp(size, -exponent)
+        mean = math.fsum(weighted[start:end]) / weight if weight else math.fsum(levels) / len(levels)
         rows.append(
             {
                 "price_low_usd": low,
                 "price_high_usd": high,
-                "price_usd": min(max(mean, p[start]), p[end - 1]),
-                "side": side,
-                "accounts": end - start,
-                "size_usd": math.fsum(known) if known else math.nan,
-                "untold": end - start - len(known),
+                "price_usd": min(max(mean, min(levels)), max(levels)),
+                "side": SIDES[is_short],
+                "accounts": len(levels),
+                "size_usd": size if count else math.nan,
+                "untold": len(levels) - count,
             }
         )
     table = as_buckets(rows)
@@ -184,12 +187,6 @@ def as_buckets(rows: Sequence[dict[str, object]]) -> pd.DataFrame:
 def told(sizes: pd.Series) -> float:
     """The sum of the sizes that are known, correctly rounded."""
     return math.fsum(sizes.dropna())
-
-
-def _weights(sizes: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Sizes over a power of two that keeps products with prices finite; 0 where nothing is told."""
-    known = np.nan_to_num(sizes, nan=0.0)
-    return np.ldexp(known, -math.frexp(known.max(initial=0.0))[1])
 
 
 def _cumulative(table: pd.DataFrame) -> pd.Series:
