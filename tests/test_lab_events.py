@@ -63,8 +63,12 @@ def hashes(lab: RunningNode, number: int) -> list[str]:
     return [block["hash"], *block["transactions"]]
 
 
-def only(table: pd.DataFrame, account: str) -> Any:
-    (row,) = table[table["account"] == account].itertuples()
+def rows_of(table: pd.DataFrame, account: str = "") -> list[Any]:
+    return list((table if account == "" else table[table["account"] == account]).itertuples())
+
+
+def only(table: pd.DataFrame, account: str = "") -> Any:
+    (row,) = rows_of(table, account)
     return row
 
 
@@ -201,7 +205,7 @@ def test_absorptions_add_up_to_their_events(lab_compound_v3: CometLab, tmp_path:
     with liquidated(lab, listing, send) as (table, outcomes):
         for owner, outcome in outcomes.items():
             rows = table[table["account"] == owner]
-            told = {row.seize_asset: (int(row.seized_raw), row.seized_usd) for row in rows.itertuples()}
+            told = {row.seize_asset: (int(row.seized_raw), row.seized_usd) for row in rows_of(rows)}
             seen = {symbol: (amount, value / 10**8) for symbol, (amount, value) in outcome.collateral.items()}
             assert told == seen
             assert sum(map(int, rows["repaid_raw"])) == outcome.base_paid_out
@@ -248,7 +252,7 @@ def test_solo_vaporizes_what_is_all_bad_debt(lab_dydx_solo: SoloLab, tmp_path: P
         first = lab.chain.height() + 1
         action = vaporize(0, 1, "DAI", "USDC", wei(10**30))
         lab.chain.send_all([operate(lab.solo.margin, DEPLOYER, (lab.liquidator, sunk.info), [action])])
-        (row,) = events(node, listing, first).itertuples()
+        row = only(events(node, listing, first))
         filter_ = {"address": lab.solo_margin, "fromBlock": hex(first)}
         (log,) = (one for one in lab.rpc("eth_getLogs", filter_) if one["logIndex"] == hex(row.log_index))
         words = words_of(log["data"])

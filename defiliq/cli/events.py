@@ -124,9 +124,8 @@ def _happened(listing: Listing, source: Source, span: Blocks, talk: Talk) -> pd.
         talk.say(f"Searching {listing.protocol} {listing.name} on {node.label}")
         with talk.progress("Searching") as tell:
 
-            def told(stage: str, done: int, total: int, found: int) -> None:
-                what = "blocks" if stage == "search" else "blocks with liquidations priced"
-                tell(done, total, f"{what}, {found} liquidations")
+            def told(done: int, total: int, found: int) -> None:
+                tell(done, total, f"blocks, {found} liquidations")
 
             table = find(node, listing, *span, on_progress=told)
     _say(table, talk)

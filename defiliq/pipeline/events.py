@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
 import pandas as pd
 
 from defiliq.chain.node import AnyNode
 from defiliq.errors import (
     BlockChanged,
-    DefiliqError,
     HistoryUnavailable,
     InputError,
     MissingPrice,
@@ -25,8 +24,8 @@ from defiliq.oracle.movers import Movers
 from defiliq.protocols import PROTOCOLS
 from defiliq.types import Block, Happening, Listing, Market
 
-OnEvents: TypeAlias = Callable[[Literal["search", "price"], int, int, int], None]
-"""Told how far it has come: what is done, of how many blocks, with so many liquidations."""
+OnProgress: TypeAlias = Callable[[int, int, int], None]
+"""Told how many of how many blocks are done, and how many liquidations were found."""
 
 
 def events(
@@ -35,7 +34,7 @@ def events(
     first: int = 0,
     last: int | str = "latest",
     *,
-    on_progress: OnEvents | None = None,
+    on_progress: OnProgress | None = None,
 ) -> pd.DataFrame:
     """Every liquidation in blocks `first` to `last`, both included, in the order of the chain.
 
@@ -48,18 +47,18 @@ def events(
     it did not), `unpriced` (rows without money) and `unpriced_because`.
     """
     span = _span(node, market, first, last)
-    found = _search(node, market, span, on_progress)
-    rows, unpriced = _valued(node, market, found, on_progress)
-    table = as_table(rows, EVENT_COLUMNS)
+    search = _Search(node, market, span, on_progress)
+    search.run()
+    table = as_table(search.rows, EVENT_COLUMNS)
     table.attrs |= {
         "first": span.first,
         "last": span.last.number,
         "first_at": span.first_at,
-        "covered": found.covered,
-        "covered_at": span.last.timestamp if not found.stopped else _latest(table, span.first_at),
-        "stopped": found.stopped,
+        "covered": search.covered,
+        "covered_at": _latest(table, span.first_at) if search.stopped else span.last.timestamp,
+        "stopped": search.stopped,
         "unpriced": int((table["seized_usd"].isna() | table["repaid_usd"].isna()).sum()),
-        "unpriced_because": unpriced,
+        "unpriced_because": search.unpriced,
     }
     return table
 
@@ -74,20 +73,6 @@ class _Span:
     last: Block
     head: Block
     """Where the market's contracts are looked up: the state that every node has."""
-
-
-@dataclass(slots=True)
-class _Found:
-    """What a search came to."""
-
-    events: list[Happening]
-    covered: int
-    stopped: str = ""
-
-    def stop(self, covered: int, error: DefiliqError) -> None:
-        """Keep what happened up to a block alone."""
-        self.events = [event for event in self.events if event.block <= covered]
-        self.covered, self.stopped = covered, str(error)
 
 
 def _span(node: AnyNode, market: Listing, first: int, last: int | str) -> _Span:
@@ -108,86 +93,82 @@ def _span(node: AnyNode, market: Listing, first: int, last: int | str) -> _Span:
     return _Span(begin, node.block(begin).timestamp, end, head)
 
 
+class _Search:
+    """One search: each range is priced as soon as it is searched, so a node that dies takes nothing along."""
+
+    def __init__(self, node: AnyNode, listing: Listing, span: _Span, on_progress: OnProgress | None) -> None:
+        self._node, self._listing, self._span, self._on_progress = node, listing, span, on_progress
+        self.rows: list[dict[str, object]] = []
+        self.covered = span.first - 1
+        self.stopped = ""
+        self.unpriced = ""
+
+    def run(self) -> None:
+        """Search it all. Where the node fails half-way, what came before is kept; at once, the error is raised."""
+        span = self._span
+        protocol = PROTOCOLS[self._listing.protocol]
+        try:
+            protocol.search_events(
+                self._node, self._listing, span.head, span.first, span.last.number, self._keep
+            )
+            self._require(self._node.block(span.last.number), span.last.hash)
+        except BlockChanged as error:
+            # What was read may be of a chain that is gone, but for blocks that no longer change.
+            self._stop(min(self.covered, self._node.block("finalized").number), error)
+        except NodeError as error:
+            self._stop(self.covered, error)
+
+    def _stop(self, covered: int, error: NodeError) -> None:
+        if covered < self._span.first:
+            raise error
+        self.rows = [row for row in self.rows if int(str(row["block_number"])) <= covered]
+        self.covered, self.stopped = covered, str(error)
+
+    def _keep(self, _: int, end: int, happened: Sequence[Happening]) -> None:
+        """Rows of a range that was searched, block by block."""
+        for number, part in groupby(happened, key=lambda event: event.block):
+            seen = list(part)
+            self.covered = number - 1
+            self.rows += self._rows(self._node.block(number), seen)
+            self._cover(number)
+        self._cover(end)
+
+    def _cover(self, number: int) -> None:
+        self.covered = number
+        if self._on_progress is not None:
+            first = self._span.first
+            self._on_progress(number - first + 1, self._span.last.number - first + 1, len(self.rows))
+
+    def _rows(self, block: Block, happened: Sequence[Happening]) -> list[dict[str, object]]:
+        for event in happened:
+            self._require(block, event.block_hash)
+        market, why = self._market_at(block)
+        self.unpriced = self.unpriced or why
+        if market is None:
+            return [unvalued_row(event, self._listing, block) for event in happened]
+        worths = PROTOCOLS[market.protocol].event_worth(happened, market)
+        movers = Movers(market)
+        return [
+            event_row(event, worth, market, *movers.of_liquidation(worth.seize_reserve, worth.repay_reserve))
+            for event, worth in zip(happened, worths, strict=True)
+        ]
+
+    def _market_at(self, block: Block) -> tuple[Market | None, str]:
+        """The market after a block, and what of it, or why all of it, is not known."""
+        missing: list[MissingPrice] = []
+        try:
+            protocol = PROTOCOLS[self._listing.protocol]
+            market = protocol.read_market(self._node, self._listing, block, missing.append)
+        except (HistoryUnavailable, ReadError) as error:
+            return None, str(error)
+        return market, str(missing[0]) if missing else ""
+
+    def _require(self, block: Block, wanted: str) -> None:
+        """The block must still be the one that was read, or that logs came from."""
+        if block.hash != wanted:
+            raise BlockChanged(block.number, wanted, block.hash)
+
+
 def _latest(table: pd.DataFrame, otherwise: int) -> int:
     """When the last thing that is known happened."""
     return int(table["block_timestamp"].max()) if len(table) else otherwise
-
-
-def _search(node: AnyNode, market: Listing, span: _Span, on_progress: OnEvents | None) -> _Found:
-    """Everything that the logs tell. A search that stops half-way keeps what it found."""
-    begin, last = span.first, span.last
-    found = _Found([], begin - 1)
-
-    def keep(_: int, end: int, happened: Sequence[Happening]) -> None:
-        found.events += happened
-        found.covered = end
-        if on_progress is not None:
-            on_progress("search", end - begin + 1, last.number - begin + 1, len(found.events))
-
-    try:
-        PROTOCOLS[market.protocol].search_events(node, market, span.head, begin, last.number, keep)
-        _require_same(node, last)
-    except BlockChanged:
-        raise
-    except NodeError as error:
-        if found.covered < begin:
-            raise
-        found.stop(found.covered, error)
-    return found
-
-
-def _require_same(node: AnyNode, block: Block) -> None:
-    seen = node.block(block.number)
-    if seen.hash != block.hash:
-        raise BlockChanged(block.number, block.hash, seen.hash)
-
-
-def _valued(
-    node: AnyNode, listing: Listing, found: _Found, on_progress: OnEvents | None
-) -> tuple[list[dict[str, object]], str]:
-    """Rows of all that was found, and why some have no money; `found` shrinks where the node gives out."""
-    rows: list[dict[str, object]] = []
-    unpriced = ""
-    blocks = [(number, list(part)) for number, part in groupby(found.events, key=lambda one: one.block)]
-    for done, (number, happened) in enumerate(blocks, 1):
-        try:
-            block = node.block(number)
-            _require_hash(block, happened)
-            market, why = _market_at(node, listing, block)
-        except NodeError as error:
-            found.stop(number - 1, error)
-            break
-        unpriced = unpriced or why
-        if market is None:
-            rows += [unvalued_row(event, listing, block) for event in happened]
-        else:
-            rows += _rows(market, happened)
-        if on_progress is not None:
-            on_progress("price", done, len(blocks), len(rows))
-    return rows, unpriced
-
-
-def _require_hash(block: Block, happened: Sequence[Happening]) -> None:
-    """The block must still be the one that the logs came from."""
-    for event in happened:
-        if event.block_hash != block.hash:
-            raise BlockChanged(block.number, event.block_hash, block.hash)
-
-
-def _market_at(node: AnyNode, listing: Listing, block: Block) -> tuple[Market | None, str]:
-    """The market after a block, and what of it, or why all of it, is not known."""
-    missing: list[MissingPrice] = []
-    try:
-        market = PROTOCOLS[listing.protocol].read_market(node, listing, block, missing.append)
-    except (HistoryUnavailable, ReadError) as error:
-        return None, str(error)
-    return market, str(missing[0]) if missing else ""
-
-
-def _rows(market: Market, happened: Sequence[Happening]) -> list[dict[str, object]]:
-    worths = PROTOCOLS[market.protocol].event_worth(happened, market)
-    movers = Movers(market)
-    return [
-        event_row(event, worth, market, *movers.of_liquidation(worth.seize_reserve, worth.repay_reserve))
-        for event, worth in zip(happened, worths, strict=True)
-    ]
