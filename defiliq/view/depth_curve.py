@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from defiliq.depth.venue import Depth
 
 SMALLEST_USD, LARGEST_USD = 1e4, 1e12
-FURTHEST_PCT = 50.0
+FURTHEST_PCT = 30.0
 """A curve ends where a trade moves the price so far, if the depth does not run dry before."""
 PER_DECADE = 12
 

@@ -4,15 +4,29 @@ from __future__ import annotations
 
 import math
 
-LONG, SHORT = "#0072b2", "#d55e00"
+LONG, SHORT = "#1b7fc4", "#d55e00"
 """Blue and vermillion: apart in hue and in lightness for every kind of colour blindness."""
 INK, FAINT, GREY, RULE = "#222222", "#666666", "#b5b5b5", "#e6e6e6"
 INITIAL, INDUCED, BAD_DEBT = "#7f8c99", "#cc79a7", "#d1263b"
 """What a shock does itself, what follows from that, and what is left unpaid."""
 DRIVERS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7")
 """Several prices in one picture."""
+MIDDLE = "#888888"
+"""Seen on white and on black."""
 SCALE = "inferno"
 """From black to yellow, its lightness rising steadily."""
+SCALE_STOPS = [
+    [0.0, "#000004"],
+    [0.125, "#210c4a"],
+    [0.25, "#57106e"],
+    [0.375, "#8a226a"],
+    [0.5, "#bc3754"],
+    [0.625, "#e45a31"],
+    [0.75, "#f98e09"],
+    [0.875, "#f9cb35"],
+    [1.0, "#fcffa4"],
+]
+"""The same scale, for whom its name says nothing."""
 SCALE_POWER = 0.5
 """Colours go with the square root of dollars, so that small levels are still seen."""
 _STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
@@ -21,7 +35,7 @@ _DECADES = ((1, 1.5, 2, 3, 5, 7), (1, 2, 5), (1, 3), (1,))
 
 def price_ticks(low: float, high: float, most: int = 9) -> list[float]:
     """Round prices on a logarithmic axis: evenly spaced ones in a narrow window, else some of each decade."""
-    if high / low < 5:
+    if high < 5 * low or low == 0:
         exponent = math.floor(math.log10((high - low) / most))
         step = next(k * 10**exponent for k in _STEPS if (high - low) / (k * 10**exponent) <= most)
         first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)

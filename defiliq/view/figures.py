@@ -1,0 +1,314 @@
+"""Interactive figures of a heat as plotly takes them: plain data and layout, without a theme.
+
+`plotly.graph_objects.Figure(figure)` shows one in a notebook. A page gives them its own colours of text,
+grid and paper (see `report_html`); traces have colours that are seen on white and on black.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from html import escape
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from defiliq.view.chart_frame import window
+from defiliq.view.charts import compact
+from defiliq.view.heat_rows import (
+    WITHIN_PCT,
+    HeatRow,
+    HeatRows,
+    amount_shown,
+    biggest_first,
+    distance_shown,
+    heat_rows,
+    level_words,
+    price_shown,
+)
+from defiliq.view.model_charts import SLOTS, piled_up
+from defiliq.view.palette import LONG, MIDDLE, SCALE_STOPS, SHORT, price_ticks
+from defiliq.view.rungs import OFF_SCALE
+from defiliq.view.terminal import clean, money_named
+
+if TYPE_CHECKING:
+    from defiliq.model.clusters import Cluster
+    from defiliq.model.heat import Heat
+
+Figure: TypeAlias = dict[str, Any]
+NAMED = 6
+_NAMED_SHARE = 0.05
+"""Of the largest cluster: smaller ones are not named."""
+_NAME_GAP = 0.05
+"""Names closer than this, as a share of the height, would touch: the smaller cluster has none then."""
+_TICKS = 5
+
+
+def heatmap_figure(heat: Heat, clusters: Sequence[Cluster], *, within_pct: float = WITHIN_PCT) -> Figure:
+    """Longs to the left and shorts to the right of each price, beside a strip of colour for their density."""
+    shown = heat_rows(heat, within_pct=within_pct, slots=SLOTS)
+    if not shown.rows:
+        return empty_figure("no level lies within this window")
+    low, high = window(shown.low_usd, shown.high_usd)
+    full = shown.full_usd
+    traces = [_bars(shown, heat, side, colour) for side, colour in (("long", LONG), ("short", SHORT))]
+    traces += [_strip(shown, heat, low, high), *_cluster_names(clusters, heat, low, high, full)]
+    money = money_ticks(full, 2)
+    layout = {
+        "height": 620,
+        "barmode": "overlay",
+        "bargap": 0,
+        "hovermode": "y",
+        "showlegend": True,
+        "legend": LEGEND,
+        "margin": MARGIN,
+        "yaxis": price_axis(low, high, heat.driver) | {"automargin": True},
+        "xaxis": {
+            "domain": [0, 0.84],
+            "range": [-1.12 * full, 1.12 * full],
+            "tickvals": [-value for value in money[:0:-1]] + money,
+            "ticktext": [compact(value) for value in (*money[:0:-1], *money)],
+            "title": {"text": f"{named(heat.base_symbol)} per {shown.step_pct:.3g}% of price"},
+            "zeroline": True,
+        },
+        "xaxis2": {
+            "domain": [0.88, 1],
+            "range": [0, 1],
+            "showticklabels": False,
+            "title": {"text": "density"},
+        },
+        "shapes": [spot_line(heat, "y")],
+        "annotations": [spot_name(heat, "y")],
+    }
+    return {"data": traces, "layout": layout}
+
+
+def ladder_figure(heat: Heat, *, within_pct: float = WITHIN_PCT) -> Figure:
+    """What has been liquidated once the price is there, from spot outward on both sides."""
+    shown = heat_rows(heat, within_pct=within_pct)
+    if not shown.rows:
+        return empty_figure("no level lies within this window")
+    low, high = window(shown.low_usd, shown.high_usd)
+    traces: list[dict[str, Any]] = []
+    for side, colour in (("long", LONG), ("short", SHORT)):
+        prices, sums = piled_up(heat, side, low, high)
+        said = [_piled_words(price, total, side, heat) for price, total in zip(prices, sums, strict=True)]
+        traces.append(
+            {
+                "type": "scatter",
+                "mode": "lines",
+                "name": side,
+                "x": prices,
+                "y": sums,
+                "line": {"shape": "hv", "color": colour, "width": 2},
+                "fill": "tozeroy",
+                "fillcolor": f"{colour}33",
+                "text": said,
+                "hoverinfo": "text",
+            }
+        )
+    layout = {
+        "height": 420,
+        "hovermode": "closest",
+        "hoverdistance": 40,
+        "showlegend": True,
+        "legend": LEGEND,
+        "margin": MARGIN,
+        "xaxis": price_axis(low, high, heat.driver, _TICKS),
+        "yaxis": money_axis("liquidated on the way", heat.base_symbol, max(max(t["y"]) for t in traces)),
+        "shapes": [spot_line(heat, "x")],
+        "annotations": [spot_name(heat, "x")],
+    }
+    return {"data": traces, "layout": layout}
+
+
+LEGEND = {"orientation": "h", "x": 0, "y": 1.0, "yanchor": "bottom", "itemsizing": "constant"}
+MARGIN = {"l": 12, "r": 12, "t": 44, "b": 56}
+
+
+def empty_figure(words: str) -> Figure:
+    """A figure that says why it shows nothing."""
+    note = {"text": words, "x": 0.5, "y": 0.5, "xref": "paper", "yref": "paper", "showarrow": False}
+    hidden = {"visible": False}
+    return {
+        "data": [],
+        "layout": {"height": 160, "annotations": [note], "xaxis": hidden, "yaxis": hidden, "margin": MARGIN},
+    }
+
+
+def named(text: object) -> str:
+    """Text from a chain for a figure, where some HTML would be read as such."""
+    return escape(clean(text))
+
+
+def price_axis(low: float, high: float, driver: str, most: int = 9) -> dict[str, Any]:
+    """A logarithmic axis with round prices."""
+    ticks = price_ticks(low, high, most)
+    return {
+        "type": "log",
+        "range": [math.log10(low), math.log10(high)],
+        "tickvals": ticks,
+        "ticktext": [price_shown(tick, driver) for tick in ticks],
+        "title": {"text": f"{named(driver)}, logarithmic"},
+    }
+
+
+def money_axis(label: str, base_symbol: str, most: float) -> dict[str, Any]:
+    """An axis of money from nothing up, in three digits and a letter."""
+    ticks = money_ticks(most)
+    return {
+        "range": [0, 1.06 * most if most > 0 else 1],
+        "tickvals": ticks,
+        "ticktext": [compact(tick) for tick in ticks],
+        "title": {"text": f"{label} ({named(base_symbol)})"},
+        "automargin": True,
+    }
+
+
+def spot_line(heat: Heat, axis: str) -> dict[str, Any]:
+    """A dashed line across the figure at spot."""
+    across, along = ("x", "y") if axis == "y" else ("y", "x")
+    line = {"color": MIDDLE, "width": 1.5, "dash": "dash"}
+    spot = heat.spot_usd
+    return {
+        "type": "line",
+        "line": line,
+        f"{across}ref": "paper",
+        f"{across}0": 0,
+        f"{across}1": 1,
+        f"{along}ref": along,
+        f"{along}0": spot,
+        f"{along}1": spot,
+    }
+
+
+def spot_name(heat: Heat, axis: str) -> dict[str, Any]:
+    """What stands at the line of spot; on a logarithmic axis an annotation is placed by the logarithm."""
+    place = math.log10(heat.spot_usd)
+    text = f"spot {price_shown(heat.spot_usd, heat.driver)}"
+    if axis == "y":
+        where = {"xref": "paper", "x": 0, "xanchor": "left", "yref": "y", "y": place, "yanchor": "bottom"}
+    else:
+        where = {"yref": "paper", "y": 1, "yanchor": "top", "xref": "x", "x": place, "xanchor": "left"}
+    return {"text": text, "showarrow": False, **where}
+
+
+def money_ticks(most: float, count: int = 5) -> list[float]:
+    """Round amounts from nothing up."""
+    return price_ticks(0.0, most, count) if most > 0 else [0.0]
+
+
+def _bars(shown: HeatRows, heat: Heat, side: str, colour: str) -> dict[str, Any]:
+    """Bars as thick as their row and as long as its dollars; those beyond the scale are cut and say so."""
+    sign = -1 if side == "long" else 1
+    rows = [row for row in shown.rows if _side_of(row, side)[1]]
+    sizes = [_side_of(row, side)[0] for row in rows]
+    return {
+        "type": "bar",
+        "orientation": "h",
+        "name": side,
+        "marker": {"color": colour, "line": {"width": 0}},
+        "x": [sign * min(size, shown.full_usd) for size in sizes],
+        "y": [(row.low_usd + row.high_usd) / 2 for row in rows],
+        "width": [row.high_usd - row.low_usd for row in rows],
+        "text": [OFF_SCALE if size > shown.full_usd else "" for size in sizes],
+        "textposition": "inside",
+        "hovertext": [_row_words(row, side, heat) for row in rows],
+        "hoverinfo": "text",
+    }
+
+
+def _side_of(row: HeatRow, side: str) -> tuple[float, int]:
+    return (row.long_usd, row.long_accounts) if side == "long" else (row.short_usd, row.short_accounts)
+
+
+def _row_words(row: HeatRow, side: str, heat: Heat) -> str:
+    size, accounts = _side_of(row, side)
+    return escape(level_words(row.price_usd, side, size, accounts, heat))
+
+
+def _strip(shown: HeatRows, heat: Heat, low: float, high: float) -> dict[str, Any]:
+    """Density by colour, empty rows and all: the same dollars have the same colour at any price."""
+    width = math.log1p(shown.step_pct / 100)
+    held = {row.step: row for row in shown.rows}
+    steps = range(
+        math.floor(math.log(low / shown.spot_usd) / width),
+        1 + math.ceil(math.log(high / shown.spot_usd) / width),
+    )
+    density = [held[step].density_usd if step in held else 0.0 for step in steps[:-1]]
+    most = max(density)
+    ticks = money_ticks(most)
+    unit = money_named(heat.base_symbol)
+    said = [
+        f"{price_shown(shown.spot_usd * math.exp((step + 0.5) * width), heat.driver)}: "
+        f"{amount_shown(value)}{escape(unit)} per 1% of price"
+        for step, value in zip(steps, density, strict=False)
+    ]
+    return {
+        "type": "heatmap",
+        "name": "density",
+        "xaxis": "x2",
+        "yaxis": "y",
+        "x": [0, 1],
+        "y": [shown.spot_usd * math.exp(step * width) for step in steps],
+        "z": [[math.sqrt(value)] for value in density],
+        "zmin": 0,
+        "zmax": math.sqrt(most) if most > 0 else 1,
+        "colorscale": SCALE_STOPS,
+        "hovertext": [[text] for text in said],
+        "hoverinfo": "text",
+        "colorbar": {
+            "orientation": "h",
+            "y": -0.14,
+            "yanchor": "top",
+            "thickness": 12,
+            "len": 1,
+            "x": 0.5,
+            "tickvals": [math.sqrt(tick) for tick in ticks],
+            "ticktext": [compact(tick) for tick in ticks],
+            "title": {"text": f"density: {named(heat.base_symbol)} per 1% of price", "side": "bottom"},
+        },
+    }
+
+
+def _cluster_names(
+    clusters: Sequence[Cluster], heat: Heat, low: float, high: float, full: float
+) -> list[dict[str, Any]]:
+    """The largest clusters by price and size, on the side of the axis where their bars are not."""
+    placed: list[Cluster] = []
+    seen = [cluster for cluster in clusters if low <= cluster.price_usd <= high]
+    worth = [c for c in seen if c.magnitude_usd >= _NAMED_SHARE * max(each.magnitude_usd for each in seen)]
+    for cluster in biggest_first(worth, len(worth)):
+        apart = [
+            abs(math.log(cluster.price_usd / other.price_usd))
+            for other in placed
+            if other.type == cluster.type
+        ]
+        if len(placed) < NAMED and min(apart, default=1.0) >= min(1.0, _NAME_GAP * math.log(high / low)):
+            placed.append(cluster)
+    if not placed:
+        return []
+    places = [0.03 * full if cluster.type == "long" else -0.03 * full for cluster in placed]
+    return [
+        {
+            "type": "scatter",
+            "mode": "text",
+            "name": "clusters",
+            "showlegend": False,
+            "x": places,
+            "y": [cluster.price_usd for cluster in placed],
+            "text": [
+                f"{price_shown(cluster.price_usd, heat.driver)} {compact(cluster.magnitude_usd)}"
+                for cluster in placed
+            ],
+            "textposition": [
+                "middle right" if cluster.type == "long" else "middle left" for cluster in placed
+            ],
+            "hoverinfo": "skip",
+        }
+    ]
+
+
+def _piled_words(price: float, total: float, side: str, heat: Heat) -> str:
+    """A point of the ladder in one line."""
+    distance = distance_shown(100 * (price / heat.spot_usd - 1))
+    sum_told = f"{amount_shown(total)}{money_named(heat.base_symbol)} in all"
+    return escape(f"{price_shown(price, heat.driver)} {side} {sum_told}, {distance}")

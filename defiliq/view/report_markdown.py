@@ -1,0 +1,42 @@
+"""A report as Markdown."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from defiliq.view.report_sections import Grid, Section, sections_of, title_of
+
+if TYPE_CHECKING:
+    from defiliq.model.analysis import Analysis
+
+_SPECIAL = re.compile(r"([\\`*_\[\]<|~&@]|(?<=:)/|(?<=[wW]{3})\.)")
+"""What begins markup, an address that readers make a link of, or a mention."""
+
+
+def report_markdown(analysis: Analysis) -> str:
+    """The whole report; the same analysis gives the same text."""
+    parts = [f"## {escaped(title_of(analysis))}", *(_section(section) for section in sections_of(analysis))]
+    return "\n\n".join(parts) + "\n"
+
+
+def escaped(text: str) -> str:
+    """Text that Markdown reads as nothing but text, in a table too, whatever a chain calls its tokens."""
+    return _SPECIAL.sub(r"\\\1", " ".join(text.split()))
+
+
+def _section(section: Section) -> str:
+    parts = [f"### {escaped(section.heading)}"]
+    if section.items:
+        lines = (f"- **{escaped(item.label)}**: {escaped(item.text)}" for item in section.items)
+        parts.append("\n".join(lines))
+    if section.grid is not None:
+        parts.append(_grid(section.grid))
+    if section.notes:
+        parts.append("\n".join(f"- {escaped(note)}" for note in section.notes))
+    return "\n\n".join(parts)
+
+
+def _grid(grid: Grid) -> str:
+    rows = [f"| {' | '.join(escaped(cell) for cell in row)} |" for row in (grid.columns, *grid.rows)]
+    return "\n".join([rows[0], "|" + " --- |" * len(grid.columns), *rows[1:]])
