@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
 import pandas as pd
 
 from defiliq.book import Book
 from defiliq.depth.venue import Depth
+from defiliq.engine.liquidate import ColumnBook
 from defiliq.errors import InputError, SeveralDrivers, UnknownDriver
 from defiliq.model.cascade import BookStage, Cascade, LawBook, OracleRule, RungStage, Stage, simulate
 from defiliq.model.cascade import sweep as sweep_shocks
@@ -51,24 +53,9 @@ def cascade(
     )
 
 
-def stages(
-    of: Sequence[Book[Any]] | Sequence[pd.DataFrame], names: Sequence[str], *, in_columns: bool = False
-) -> list[Stage]:
-    """Books or ladders as they stand at spot; those that have none of the drivers are left out.
-
-    `in_columns`: books are liquidated in float columns where their protocol has them, else by the law.
-    """
-    made: list[Stage] = []
-    for one in of:
-        if isinstance(one, pd.DataFrame):
-            if one["driver"].isin(names).any():
-                made.append(RungStage(one, names))
-            continue
-        moving = [driver for driver in (_driver(one.market, name) for name in names) if driver is not None]
-        if moving:
-            _require_apart(moving)
-            made.append(BookStage(one.market, moving, _ledger(one, in_columns=in_columns)))
-    return made
+def stages(of: Sequence[Book[Any]] | Sequence[pd.DataFrame], names: Sequence[str]) -> list[Stage]:
+    """Books, by their law, or ladders, as they stand at spot; those with none of the drivers are left out."""
+    return [make() for make in _makers(of, names, in_columns=False)]
 
 
 def sweep(
@@ -83,9 +70,9 @@ def sweep(
 ) -> pd.DataFrame:
     """One cascade per shock of a driver, each from spot: SWEEP_COLUMNS. Books are liquidated in columns."""
     names = driver_names(of, {**depths, driver: None})
-    moving = tuple(dict.fromkeys(names.values()))
+    makers = _makers(of, tuple(dict.fromkeys(names.values())), in_columns=True)
     return sweep_shocks(
-        lambda: stages(of, moving, in_columns=True),
+        lambda: [make() for make in makers],
         names[driver],
         shocks_pct,
         {names[name]: depth for name, depth in depths.items()},
@@ -110,8 +97,36 @@ def driver_names(
     return names
 
 
-def _ledger(book: Book[Any], *, in_columns: bool) -> Ledger:
-    return LawBook(book, law_of(book))
+def _makers(
+    of: Sequence[Book[Any]] | Sequence[pd.DataFrame], names: Sequence[str], *, in_columns: bool
+) -> list[Callable[[], Stage]]:
+    """What makes each market anew as it stands at spot; what can be prepared once, is."""
+    makers: list[Callable[[], Stage]] = []
+    for one in of:
+        if isinstance(one, pd.DataFrame):
+            if one["driver"].isin(names).any():
+                makers.append(partial(RungStage, one, names))
+            continue
+        moving = [driver for driver in (_driver(one.market, name) for name in names) if driver is not None]
+        if moving:
+            _require_apart(moving)
+            ledger = _column_ledger(one) if in_columns else None
+            makers.append(
+                partial(
+                    _book_stage, one, moving, partial(LawBook, one, law_of(one)) if ledger is None else ledger
+                )
+            )
+    return makers
+
+
+def _book_stage(book: Book[Any], moving: Sequence[Driver], ledger: Callable[[], Ledger]) -> Stage:
+    return BookStage(book.market, moving, ledger())
+
+
+def _column_ledger(book: Book[Any]) -> Callable[[], Ledger] | None:
+    """A copy of the book's columns each time; None where its protocol has none."""
+    columns = ColumnBook.of(book, PROTOCOLS[book.market.protocol].call_terms)
+    return None if columns is None else columns.copy
 
 
 def law_of(book: Book[Any]) -> Law:
