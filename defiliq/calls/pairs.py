@@ -55,15 +55,16 @@ def best_pairs(
     """The call on each account's best pair of those whose reason is WENT, applied to its legs.
 
     Best as the laws say: the most seized less repaid at oracle prices, then the larger seizure, then the
-    order of reserves. An account without such a pair has the reason of its first, or `no_pair` without any.
-    Bad debt is for the rule to add.
+    order of reserves. An account without such a pair has the last reason of its pairs, or `no_pair` without
+    any. Bad debt is for the rule to add.
     """
     calls = Calls.none(standing, no_pair)
     if not len(pairs.account):
         return calls
-    first = np.flatnonzero(np.diff(pairs.account, prepend=-1))
-    account = pairs.account.take(first)
-    calls.reason[account] = reason.take(first)
+    is_first = np.ones(len(pairs.account), dtype=np.bool_)
+    np.not_equal(pairs.account[1:], pairs.account[:-1], out=is_first[1:])
+    first = np.flatnonzero(is_first)
+    calls.reason[pairs.account.take(first)] = np.maximum.reduceat(reason, first)
     seized_base = np.floor((moved.taken - moved.fee) * standing.worth.take(pairs.seize))
     bonus_base = seized_base - np.ceil(moved.repaid * standing.worth.take(pairs.repay))
     chosen = _best(first, np.where(reason == WENT, bonus_base, -np.inf), seized_base)

@@ -8,7 +8,7 @@ fall the other way.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -22,7 +22,7 @@ NO_LEG = -1
 WENT = 0
 """The reason of a call that goes through."""
 BARE = 1
-"""The reason of no call on an account that has nothing to hand over: nothing that prices do changes that."""
+"""The reason of no call on an account that has nothing to hand over."""
 _LAST_DIGITS = 1.0 + 2.0**-50
 """A quotient of doubles can end just short of the integer that it is; nothing else comes so near to one."""
 
@@ -128,13 +128,17 @@ class Standing:
             terms=terms,
             rows=rows,
             first=first,
-            account=np.repeat(np.arange(len(rows)), np.diff(first)),
+            account=np.repeat(np.arange(len(rows)), first[1:] - first[:-1]),
             legs=legs,
             worth=price / terms.unit.take(legs),
             supplied=now.supplied.take(legs),
             owed=now.owed.take(legs),
             always=now.always.take(rows),
         )
+
+    def left_by(self, calls: Calls) -> Standing:
+        """The same accounts right after some calls."""
+        return replace(self, supplied=calls.supplied_left, owed=calls.owed_left, always=calls.always)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -215,12 +219,20 @@ class CallRule(Protocol):
         """What `Calls.reason` counts through, in the law's words: '' at WENT, then that of BARE."""
         ...
 
+    @property
+    def lasting(self) -> int:
+        """How many of the reasons no price changes: BARE and those that follow it."""
+        ...
+
     def breaks(self, standing: Standing) -> Bools:
         """(n,) whether each account may be liquidated at all."""
         ...
 
     def calls(self, standing: Standing) -> Calls:
-        """The call that pays best on each account, all of which break."""
+        """The call that pays best on each account, all of which break.
+
+        A lasting reason stands only where every call is refused for such.
+        """
         ...
 
 
@@ -228,7 +240,8 @@ def legs_of(first_leg: NDArray[np.int64], rows: Ints) -> tuple[Ints, Ints]:
     """(m,) the legs of some accounts, in order; (n + 1,) where each account's begin among them."""
     starts = first_leg.take(rows)
     counts = first_leg.take(rows + 1) - starts
-    first = np.concatenate(([0], np.cumsum(counts)))
+    first = np.zeros(len(rows) + 1, dtype=np.intp)
+    np.cumsum(counts, out=first[1:])
     legs = np.repeat(starts - first[:-1], counts) + np.arange(first[-1])
     return legs, first
 

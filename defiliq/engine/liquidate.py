@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from defiliq.book import Book
-from defiliq.calls import BARE, WENT, Calls, CallTerms, Standing
+from defiliq.calls import WENT, Calls, CallTerms, Standing
 from defiliq.engine.sums import steady_sums
 from defiliq.engine.taken import Taken
 from defiliq.errors import ConservationBroken
@@ -26,17 +26,21 @@ MOST_CALLS: Final = 4096
 """So many calls on one account at one price; only a chain that cuts them small needs more than a few."""
 _SLACK_BASE_UNITS: Final = 3.0
 _SLACK_SHARE: Final = 1e-9
+_COLUMNS: Final = 3
+"""Sums per reserve: seized, fees, repaid."""
+_BASES: Final = 4
+"""Sums in base currency: seized, repaid, bonus, bad debt."""
 
 
 class ColumnBook:
     """The accounts of a book that owe something, as columns that liquidations change."""
 
     def __init__(self, terms: CallTerms, reserves: int) -> None:
-        """Every account of `terms` has a leg; `reserves` is how many the market has."""
+        """`reserves` is how many the market has."""
         self.terms, self._reserves = terms, reserves
         self.balances = terms.balances.copy()
-        self._bare = np.zeros(len(terms), dtype=np.bool_)
-        self._starts = terms.first_leg[:-1]
+        self._closed = np.zeros(len(terms), dtype=np.int8)
+        self._account_of_leg = np.repeat(np.arange(len(terms)), np.diff(terms.first_leg))
         self._least = terms.least_weight / terms.unit
         self._due = terms.burden / terms.unit
         self._net = terms.supplied * self._least - terms.owed * self._due
@@ -49,44 +53,54 @@ class ColumnBook:
     def copy(self) -> Self:
         """The same accounts once more, to be liquidated apart from these."""
         other = object.__new__(type(self))
-        other.terms, other._reserves, other._starts = self.terms, self._reserves, self._starts
+        other.terms, other._reserves, other._account_of_leg = self.terms, self._reserves, self._account_of_leg
         other._least, other._due = self._least, self._due
-        other.balances, other._net, other._bare = self.balances.copy(), self._net.copy(), self._bare.copy()
+        other.balances, other._net, other._closed = (
+            self.balances.copy(),
+            self._net.copy(),
+            self._closed.copy(),
+        )
         return other
 
     def settle(self, prices: Sequence[int]) -> Taken:
         """Liquidate at these oracle prices, one per feed, until nothing more goes through."""
         price = np.array([float(price) for price in prices]).take(self.terms.feeds)
-        tally = _Tally(self.terms, self._reserves)
-        rows, touched = self._suspects(price), np.zeros(len(self.terms), dtype=np.bool_)
+        rule, tally = self.terms.rule, _Tally(self.terms, self._reserves)
+        touched = np.zeros(len(self.terms), dtype=np.bool_)
+        rows = self._suspects(price, tally)
+        standing = Standing.of(self.terms, rows, price, self.balances)
         for _ in range(MOST_CALLS):
-            standing = self._broken(rows, price)
-            rows = standing.rows
+            breaks = rule.breaks(standing)
+            rows = standing.rows[breaks]
             if not len(rows):
                 break
-            calls = self.terms.rule.calls(standing)
-            went = calls.reason == WENT
-            self._bare[rows[calls.reason == BARE]] = True
+            if len(rows) < len(standing):
+                standing = Standing.of(self.terms, rows, price, self.balances)
+            calls = rule.calls(standing)
             tally.put(standing, calls)
             self._apply(standing, calls)
-            rows = rows[went]
-            touched[rows] = True
-        tally.refused[f"more than {MOST_CALLS} calls at one price"] += len(rows)
-        tally.refused[self.terms.rule.reasons[BARE]] = int(np.count_nonzero(self._bare))
+            went = calls.reason == WENT
+            touched[rows[went]] = True
+            standing = (
+                standing.left_by(calls)
+                if went.all()
+                else Standing.of(self.terms, rows[went], price, self.balances)
+            )
+        else:
+            tally.refused[f"more than {MOST_CALLS} calls at one price"] += len(standing)
         return tally.taken(int(np.count_nonzero(touched)))
 
-    def _suspects(self, price: Floats) -> Ints:
-        """The accounts that may break: not those whose weighted sum is safe, or that have nothing left."""
-        if not len(self.terms):
-            return np.zeros(0, dtype=np.intp)
-        margin = np.add.reduceat(self._net * price, self._starts)
-        return np.flatnonzero(((margin < 0) | self.balances.always) & ~self._bare)
+    def _suspects(self, price: Floats, tally: _Tally) -> Ints:
+        """The accounts that may break: not those whose weighted sum is safe.
 
-    def _broken(self, rows: Ints, price: Floats) -> Standing:
-        """Those of some accounts that the rule lets be liquidated."""
-        standing = Standing.of(self.terms, rows, price, self.balances)
-        breaks = self.terms.rule.breaks(standing)
-        return standing if breaks.all() else Standing.of(self.terms, rows[breaks], price, self.balances)
+        Those that no price makes callable are only counted.
+        """
+        margin = np.bincount(self._account_of_leg, self._net * price, minlength=len(self.terms))
+        suspects = np.flatnonzero((margin < 0) | self.balances.always)
+        closed = self._closed.take(suspects)
+        tally.refuse(closed)
+        opened: Ints = suspects[closed == WENT]
+        return opened
 
     def _apply(self, standing: Standing, calls: Calls) -> None:
         """Write down what calls left."""
@@ -95,6 +109,8 @@ class ColumnBook:
         backed, due = calls.supplied_left * self._least.take(legs), calls.owed_left * self._due.take(legs)
         self._net[legs] = backed - due
         always[standing.rows] = calls.always
+        is_lasting = (calls.reason != WENT) & (calls.reason <= self.terms.rule.lasting)
+        self._closed[standing.rows[is_lasting]] = calls.reason[is_lasting]
 
 
 class _Tally:
@@ -104,37 +120,42 @@ class _Tally:
         self.terms, self.reserves = terms, reserves
         self.calls = 0
         self.refused: Counter[str] = Counter()
-        self._legs: list[tuple[Ints, Floats, Floats, Floats]] = []
-        self._bases: list[tuple[Floats, ...]] = []
+        self._values: list[Floats] = []
+        self._groups: list[Ints] = []
 
     def put(self, standing: Standing, calls: Calls) -> None:
         """Add the calls on some accounts."""
-        went = calls.reason == WENT
         _require_conserved(standing, calls)
-        self.calls += int(np.count_nonzero(went))
-        for reason, count in enumerate(np.bincount(calls.reason).tolist()):
-            if reason not in (WENT, BARE) and count:
-                self.refused[self.terms.rule.reasons[reason]] += count
-        reserve = self.terms.reserves.take(standing.legs)
-        self._legs.append((reserve, calls.seized, calls.fees, calls.repaid))
+        self.calls += int(np.count_nonzero(calls.reason == WENT))
+        self.refuse(calls.reason)
+        for k, tokens in enumerate((calls.seized, calls.fees, calls.repaid)):
+            moved = np.flatnonzero(tokens)
+            reserve = self.terms.reserves.take(standing.legs.take(moved))
+            self._add(tokens.take(moved), reserve + k * self.reserves)
         bases = calls.seized_base, calls.repaid_base, calls.bonus_base, calls.bad_debt_base
-        self._bases.append(tuple(base[went] for base in bases))
+        for k, base in enumerate(bases):
+            some = base[base != 0]
+            self._add(some, np.full(len(some), _COLUMNS * self.reserves + k))
+
+    def _add(self, values: Floats, groups: Ints) -> None:
+        self._values.append(values)
+        self._groups.append(groups)
+
+    def refuse(self, reasons: NDArray[np.int8]) -> None:
+        """Count the accounts that stay as they are, by reason."""
+        for reason, count in enumerate(np.bincount(reasons).tolist()):
+            if reason != WENT and count:
+                self.refused[self.terms.rule.reasons[reason]] += count
 
     def taken(self, accounts: int) -> Taken:
         """The sums, which do not hang on the order of accounts."""
-        reserve = np.concatenate([np.zeros(0, dtype=np.intp), *(part[0] for part in self._legs)])
-        tokens = [
-            steady_sums(
-                np.concatenate([np.zeros(0), *(part[k] for part in self._legs)]), reserve, self.reserves
-            )
-            for k in (1, 2, 3)
-        ]
-        bases = [np.concatenate([np.zeros(0), *(part[k] for part in self._bases)]) for k in range(4)]
-        seized_base, repaid_base, bonus_base, bad_debt_base = (
-            float(steady_sums(base, np.zeros(len(base), dtype=np.intp), 1)[0]) for base in bases
-        )
-        seized, fees, repaid = (found.tolist() for found in tokens)
-        refused = {reason: count for reason, count in sorted(self.refused.items()) if count}
+        count = _COLUMNS * self.reserves
+        sums = [0.0] * (count + _BASES)
+        if self._values:
+            values, groups = np.concatenate(self._values), np.concatenate(self._groups)
+            sums = steady_sums(values, groups, count + _BASES).tolist()
+        seized, fees, repaid = (sums[k * self.reserves : (k + 1) * self.reserves] for k in range(_COLUMNS))
+        seized_base, repaid_base, bonus_base, bad_debt_base = sums[count:]
         return Taken(
             accounts,
             self.calls,
@@ -145,7 +166,7 @@ class _Tally:
             repaid_base,
             bonus_base,
             bad_debt_base,
-            refused,
+            dict(sorted(self.refused.items())),
         )
 
 

@@ -52,15 +52,16 @@ REASONS: Final = (
     "no collateral is enabled",
     "ReserveInactive",
     "ReservePaused",
-    "PriceOracleSentinel",
     "LiquidationGracePeriod",
     "CollateralCannotBeLiquidated",
     "no liquidation bonus",
+    "a debt outside its category, at the category's price",
+    "PriceOracleSentinel",
     "MustNotLeaveDust",
     "InvalidBurnAmount",
-    "a debt outside its category, at the category's price",
 )
-INACTIVE, PAUSED, SENTINEL, GRACE, NO_THRESHOLD, NO_BONUS, DUST, NO_BURN, OUTSIDE = range(2, 11)
+INACTIVE, PAUSED, GRACE, NO_THRESHOLD, NO_BONUS, OUTSIDE, SENTINEL, DUST, NO_BURN = range(2, 11)
+LASTING: Final = OUTSIDE
 _CUT = 1e-7
 """An average threshold this little below a whole basis point is that one: doubles fell short of it."""
 
@@ -91,10 +92,11 @@ class CloseFactor(Protocol):
         """(p,) token base units of each pair's debt."""
         ...
 
-    def without_dust(
-        self, most: Floats, pairs: Pairs, standing: Standing, call: Callable[[Floats], Moved]
-    ) -> Floats:
-        """(p,) the same, or less where that would leave too little; 0 where no call leaves enough."""
+    def without_dust(self, most: Floats, moved: Moved, pairs: Pairs, standing: Standing) -> Floats | None:
+        """(p,) less than `most` where what that moves would leave too little; 0 where no call leaves enough.
+
+        None where nothing leaves too little.
+        """
         ...
 
 
@@ -109,11 +111,9 @@ class HalfOfOneDebt:
         is_deep = (values.factor <= CLOSE_FACTOR_HF_THRESHOLD / WAD).take(pairs.account)
         return np.where(is_deep, owed, np.floor(owed * (DEFAULT_CLOSE_FACTOR_BPS / BPS) + 0.5))
 
-    def without_dust(
-        self, most: Floats, pairs: Pairs, standing: Standing, call: Callable[[Floats], Moved]
-    ) -> Floats:
+    def without_dust(self, most: Floats, moved: Moved, pairs: Pairs, standing: Standing) -> Floats | None:
         """Whatever is left is left."""
-        return most
+        return None
 
 
 class HalfOfWholeDebt:
@@ -133,14 +133,11 @@ class HalfOfWholeDebt:
         )
         return np.where(is_bounded, whole(half_base / standing.worth.take(pairs.repay)), owed)
 
-    def without_dust(
-        self, most: Floats, pairs: Pairs, standing: Standing, call: Callable[[Floats], Moved]
-    ) -> Floats:
+    def without_dust(self, most: Floats, moved: Moved, pairs: Pairs, standing: Standing) -> Floats | None:
         """A call leaves nothing of one leg, or MIN_LEFTOVER_BASE of both; the less it takes, the more.
 
         What a call takes of the collateral grows with what it repays, in one proportion but for roundings.
         """
-        moved = call(most)
         owed, supplied = standing.owed.take(pairs.repay), standing.supplied.take(pairs.seize)
         owed_worth, supplied_worth = standing.worth.take(pairs.repay), standing.worth.take(pairs.seize)
         taken = moved.taken
@@ -150,7 +147,7 @@ class HalfOfWholeDebt:
             collateral_left * supplied_worth < MIN_LEFTOVER_BASE
         )
         if not is_dust.any():
-            return most
+            return None
         for_debt = whole(owed - MIN_LEFTOVER_BASE / owed_worth)
         per_repaid = np.divide(taken, most, out=np.full_like(taken, np.inf), where=taken > 0)
         for_collateral = whole((supplied - MIN_LEFTOVER_BASE / supplied_worth) / per_repaid)
@@ -184,6 +181,11 @@ class AaveCalls:
     def reasons(self) -> tuple[str, ...]:
         """As rules_take.py says them."""
         return REASONS
+
+    @property
+    def lasting(self) -> int:
+        """BARE to LASTING."""
+        return LASTING
 
     def breaks(self, standing: Standing) -> Bools:
         """(n,) whether the health factor is below 1; before v3.5 by the average threshold in whole bps."""
@@ -222,8 +224,10 @@ class AaveCalls:
             return self._moved(cover, supplied, worths, bonus, fee_share)
 
         most = self.close_factor.most(pairs, standing, values)
-        most = self.close_factor.without_dust(most, pairs, standing, call)
         moved = call(most)
+        less = self.close_factor.without_dust(most, moved, pairs, standing)
+        if less is not None:
+            most, moved = less, call(less)
         reason = np.where((reason == WENT) & (most <= 0), DUST, reason)
         clears = self._clears(values, pairs, standing, moved)
         reason = np.where(

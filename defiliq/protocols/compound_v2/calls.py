@@ -43,6 +43,7 @@ REASONS: Final = (
     "LIQUIDATE_SEIZE_TOO_MUCH",
 )
 PAUSED, NOT_LISTED, NOTHING_REPAYABLE, WORTHLESS, TOO_MUCH = range(2, 7)
+LASTING: Final = NOT_LISTED
 _UNIT: Final = float(WAD)
 
 
@@ -72,6 +73,11 @@ class CompoundCalls:
     def reasons(self) -> tuple[str, ...]:
         """As take.py says them, without names of assets."""
         return REASONS
+
+    @property
+    def lasting(self) -> int:
+        """BARE to LASTING."""
+        return LASTING
 
     def breaks(self, standing: Standing) -> Bools:
         """(n,) whether there is a shortfall, or a debt in a deprecated market."""

@@ -24,6 +24,7 @@ REASONS: Final = (
     "this Comet answers targetHealthFactor()",
 )
 PAUSED, IN_PARTS = 2, 3
+LASTING: Final = IN_PARTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,11 @@ class CometCalls:
     def reasons(self) -> tuple[str, ...]:
         """As take.py says them."""
         return REASONS
+
+    @property
+    def lasting(self) -> int:
+        """BARE to LASTING."""
+        return LASTING
 
     def breaks(self, standing: Standing) -> Bools:
         """(n,) whether weighted collateral is worth less than the debt."""

@@ -28,6 +28,7 @@ from defiliq.units import WAD
 
 REASONS: Final = ("", "nothing to hand over", "Borrow value too low")
 TOO_LITTLE_LEFT: Final = 2
+LASTING: Final = BARE
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,11 @@ class SoloCalls:
     def reasons(self) -> tuple[str, ...]:
         """As take.py says them."""
         return REASONS
+
+    @property
+    def lasting(self) -> int:
+        """BARE to LASTING."""
+        return LASTING
 
     def breaks(self, standing: Standing) -> Bools:
         """(n,) whether supplies fall short of debts and margin, or somebody began to liquidate who owes."""

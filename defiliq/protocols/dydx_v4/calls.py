@@ -23,6 +23,7 @@ REASONS: Final = (
     "GetFillablePrice",
 )
 CLOSED, NEGATIVE_PRICE = 2, 3
+LASTING: Final = CLOSED
 _MOST_SUBTICKS: Final = 2.0**64
 _UP: Final = 1.0 + 2.0**-50
 
@@ -80,6 +81,11 @@ class DydxCalls:
     def reasons(self) -> tuple[str, ...]:
         """As take.py says them."""
         return REASONS
+
+    @property
+    def lasting(self) -> int:
+        """BARE to LASTING."""
+        return LASTING
 
     def breaks(self, standing: Standing) -> Bools:
         """(n,) whether net collateral is below the maintenance margin, and there is one."""
