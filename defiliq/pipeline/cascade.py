@@ -124,9 +124,15 @@ def _book_stage(book: Book[Any], moving: Sequence[Driver], ledger: Callable[[], 
 
 
 def _column_ledger(book: Book[Any]) -> Callable[[], Ledger] | None:
-    """A copy of the book's columns each time; None where its protocol has none."""
+    """A copy of the book's columns each time; None where its protocol has none.
+
+    What breaks at spot is liquidated once and for all: no shock has a part in that.
+    """
     columns = ColumnBook.of(book, PROTOCOLS[book.market.protocol].call_terms)
-    return None if columns is None else columns.copy
+    if columns is None:
+        return None
+    columns.settle(book.market.prices)
+    return columns.copy
 
 
 def law_of(book: Book[Any]) -> Law:
