@@ -47,7 +47,7 @@ def imply(
     up: CascadeRisk,
 ) -> Implications:
     """The sentences of an analysis, whose `high` are the clusters of high priority."""
-    say = _Wording(heat.base_symbol)
+    say = _Wording(heat.base_symbol, heat.driver)
     near = min(high or clusters, key=lambda c: (abs(c.distance_pct), -c.magnitude_usd), default=None)
     stacked = max((down, up), key=lambda risk: (_RANK.index(risk.label), _is_nearer(risk, down, up)))
     key = stacked.stack[0] if stacked.stack else (clusters[0] if clusters else None)
@@ -130,18 +130,22 @@ def _where(cluster: Cluster) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Wording:
-    """Numbers as text, in one currency."""
+    """Numbers as text, in one currency, along one driver."""
 
     base_symbol: str
+    driver: str
 
     def money(self, value: float) -> str:
         """An amount in whole units, in cents below a thousand."""
         digits = f"{value:,.0f}" if abs(value) >= 1000 else f"{value:,.2f}"
-        return f"${digits}" if self.base_symbol == "USD" else f"{digits} {self.base_symbol}".strip()
+        return self._in_base(digits)
 
     def price(self, value: float) -> str:
-        """A price with as many digits as say something."""
+        """A price with as many digits as say something; a ratio of two assets is of no currency."""
         digits = f"{value:,.0f}" if value >= 10_000 else f"{value:,.2f}" if value >= 100 else f"{value:.6g}"
+        return self._in_base(digits) if self.driver.endswith(f"/{self.base_symbol}") else digits
+
+    def _in_base(self, digits: str) -> str:
         return f"${digits}" if self.base_symbol == "USD" else f"{digits} {self.base_symbol}".strip()
 
     def accounts(self, count: int) -> str:

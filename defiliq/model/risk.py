@@ -29,7 +29,7 @@ class CascadeRisk:
     smallest_gap_pct: float | None
     """Between two that follow each other, in percent of spot; None with fewer than two."""
     stack: tuple[Cluster, ...] = ()
-    """Those that stand less than 5% of spot from the one before or behind, from spot outwards."""
+    """Those around the smallest gap, each less than 5% of spot from the next; from spot outwards."""
 
     @property
     def stacked(self) -> int:
@@ -60,9 +60,8 @@ def cascade_risk(spot_usd: float, clusters: Sequence[Cluster], direction: Direct
     gaps = [abs(one.price_usd - other.price_usd) / spot_usd * 100 for one, other in pairwise(relevant)]
     if not gaps:
         return CascadeRisk(direction, "low", len(relevant), None)
-    close = [k for k, gap in enumerate(gaps) if gap < MODERATE_BELOW_PCT]
-    stack = tuple(relevant[k] for k in sorted({k for gap in close for k in (gap, gap + 1)}))
-    return CascadeRisk(direction, _label(min(gaps)), len(relevant), min(gaps), stack)
+    first, last = _close_around(gaps, gaps.index(min(gaps)))
+    return CascadeRisk(direction, _label(min(gaps)), len(relevant), min(gaps), tuple(relevant[first:last]))
 
 
 def strongest(spot_usd: float, clusters: Sequence[Cluster]) -> tuple[Cluster | None, Cluster | None]:
@@ -86,6 +85,18 @@ def asymmetry(spot_usd: float, clusters: Sequence[Cluster]) -> Asymmetry | None:
     if above is None or below.magnitude_usd > above.magnitude_usd * TIMES_STRONGER:
         return "downside_stronger"
     return "balanced"
+
+
+def _close_around(gaps: Sequence[float], smallest: int) -> tuple[int, int]:
+    """The first cluster, and the one after the last, that only close gaps part from the smallest one."""
+    if gaps[smallest] >= MODERATE_BELOW_PCT:
+        return 0, 0
+    first = last = smallest
+    while first > 0 and gaps[first - 1] < MODERATE_BELOW_PCT:
+        first -= 1
+    while last + 1 < len(gaps) and gaps[last + 1] < MODERATE_BELOW_PCT:
+        last += 1
+    return first, last + 2
 
 
 def _label(gap_pct: float) -> RiskLabel:

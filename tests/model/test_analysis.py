@@ -160,9 +160,14 @@ def test_what_is_liquidatable_already_is_said() -> None:
 
 
 def test_other_money_is_named() -> None:
-    table = ladder([(0.5, 1234.5)], spot=0.75, base_symbol="WETH")
-    said = analyse([table], ETH).implications
+    table = ladder([(0.5, 1234.5)], spot=0.75, base_symbol="WETH", driver="X/WETH")
+    said = analyse([table], "X/WETH").implications
     assert "1,234 WETH of long liquidations around 0.5 WETH." in said.risk_text
+
+
+def test_a_ratio_is_no_amount_of_money() -> None:
+    said = analyse([ladder([(0.98, 1500.0)], spot=1.0, driver="stETH/ETH")], "stETH/ETH").implications
+    assert "$1,500 of long liquidations around 0.98." in said.risk_text
 
 
 def test_nothing_at_all() -> None:

@@ -173,6 +173,22 @@ def test_the_stack_is_those_less_than_five_percent_from_a_neighbour() -> None:
 
 
 @pytest.mark.parametrize(
+    ("prices", "stack"),
+    [
+        ((99.0, 97.0, 80.0, 79.0, 75.0), [80.0, 79.0, 75.0]),  # around the smallest gap
+        ((99.0, 98.0, 80.0, 79.0), [99.0, 98.0]),  # of equal ones around the nearest to spot
+        ((99.0, 94.0, 93.0, 88.0), [94.0, 93.0]),  # exactly 5% is not close
+        ((99.0, 95.0, 94.0, 90.0), [99.0, 95.0, 94.0, 90.0]),
+    ],
+)
+def test_of_several_stacks_the_closest_counts(prices: tuple[float, ...], stack: list[float]) -> None:
+    risk = cascade_risk(100.0, [cluster(price, 1.0) for price in prices], "down")
+    assert [c.price_usd for c in risk.stack] == stack
+    mirrored = cascade_risk(100.0, [cluster(200.0 - price, 1.0) for price in prices], "up")
+    assert [200.0 - c.price_usd for c in mirrored.stack] == stack
+
+
+@pytest.mark.parametrize(
     ("above", "below", "found"),
     [
         ([20.0], [10.0], "balanced"),
@@ -195,6 +211,6 @@ def test_asymmetry_compares_the_strongest(above: list[float], below: list[float]
 
 
 def test_of_equally_strong_clusters_the_nearer_is_named() -> None:
-    up, _ = strongest(100.0, [cluster(120.0, 1.0), cluster(110.0, 1.0)])
-    assert up is not None
-    assert up.price_usd == 110.0
+    near = [cluster(110.0, 1.0), cluster(90.0, 1.0)]
+    for order in permutations([*near, cluster(120.0, 1.0), cluster(80.0, 1.0), cluster(100.0, 5.0)]):
+        assert [*strongest(100.0, order)] == near, "what stands at spot is on neither side"
