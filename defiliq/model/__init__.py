@@ -1,6 +1,15 @@
 """The model over the ladder: heat, clusters, magnets, cascades. Floats, and nothing that asks a node."""
 
-from defiliq.model.analysis import Analysis, Happened, KeyLevel, Priority, Settings, analyse, key_levels
+from defiliq.model.analysis import (
+    Analysis,
+    Happened,
+    KeyLevel,
+    Priority,
+    Settings,
+    analyse,
+    analyse_heat,
+    key_levels,
+)
 from defiliq.model.axis import SOURCE_COLUMNS, MarketKey, market_named
 from defiliq.model.clusters import Cluster, Impact, find_clusters
 from defiliq.model.contagion import (
@@ -60,6 +69,7 @@ __all__ = [
     "Settings",
     "Vacuum",
     "analyse",
+    "analyse_heat",
     "asymmetry",
     "build_contagion",
     "build_heat",

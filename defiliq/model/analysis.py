@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Literal, TypeAlias
 
@@ -132,10 +132,39 @@ def analyse(
 ) -> Analysis:
     """The whole model over some ladders along one driver: see `build_heat` for what they must be.
 
+    The rest is as in `analyse_heat`.
+    """
+    return analyse_heat(
+        build_heat(ladders, driver, step_pct=settings.step_pct, mixed_blocks=mixed_blocks, failed=failed),
+        settings,
+        impact=impact,
+        depth=depth,
+        events=events,
+        until_at=until_at,
+        events_coverage=events_coverage,
+        cascade=cascade,
+        sweep=sweep,
+    )
+
+
+def analyse_heat(
+    heat: Heat,
+    settings: Settings = Settings(),
+    *,
+    impact: Impact | None = None,
+    depth: str = "",
+    events: pd.DataFrame | None = None,
+    until_at: int | None = None,
+    events_coverage: str = "",
+    cascade: Cascade | None = None,
+    sweep: pd.DataFrame | None = None,
+) -> Analysis:
+    """The whole model over a heat, whose bucket width is the one that counts.
+
     `impact` is what trades do to the price, in a market depth called `depth`. `events` are liquidations that
     happened: those of the driver count, up to `until_at`, which is the newest block unless told otherwise.
     """
-    heat = build_heat(ladders, driver, step_pct=settings.step_pct, mixed_blocks=mixed_blocks, failed=failed)
+    settings, spot = replace(settings, step_pct=heat.step_pct), heat.spot_usd
     clusters = find_clusters(
         heat,
         within_pct=settings.within_pct,
@@ -144,11 +173,10 @@ def analyse(
         min_impact_pct=settings.min_impact_pct,
         impact=impact,
     )
-    spot = heat.spot_usd
     levels = key_levels(heat, clusters, settings.within_pct)
     above, below = strongest(spot, clusters)
     magnet = find_magnet(heat, clusters, settings.h)
-    down, up = (cascade_risk(spot, clusters, "down"), cascade_risk(spot, clusters, "up"))
+    down, up = cascade_risk(spot, clusters, "down"), cascade_risk(spot, clusters, "up")
     vacuums = find_vacuums(
         heat, clusters, most_inside=settings.most_inside, min_width_pct=settings.min_vacuum_pct
     )

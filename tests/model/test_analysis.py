@@ -8,7 +8,16 @@ from typing import Any
 import pytest
 
 from defiliq.errors import InputError
-from defiliq.model import DAY_S, Analysis, Settings, analyse, build_heat, find_clusters, key_levels
+from defiliq.model import (
+    DAY_S,
+    Analysis,
+    Settings,
+    analyse,
+    analyse_heat,
+    build_heat,
+    find_clusters,
+    key_levels,
+)
 from tests.model.happened import UNPRICED, happened, longs, shorts
 from tests.model.ladders import NOW, ladder, seed_ladder
 
@@ -168,6 +177,12 @@ def test_other_money_is_named() -> None:
 def test_a_ratio_is_no_amount_of_money() -> None:
     said = analyse([ladder([(0.98, 1500.0)], spot=1.0, driver="stETH/ETH")], "stETH/ETH").implications
     assert "$1,500 of long liquidations around 0.98." in said.risk_text
+
+
+def test_a_heat_is_analysed_with_its_own_bucket_width() -> None:
+    heat = build_heat([seed_ladder()], "BTC/USD", step_pct=0.02)
+    found = analyse_heat(heat, Settings(min_share_pct=11.0))
+    assert (found.settings, len(found.clusters)) == (Settings(step_pct=0.02, min_share_pct=11.0), 6)
 
 
 def test_nothing_at_all() -> None:
