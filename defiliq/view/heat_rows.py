@@ -25,6 +25,8 @@ BALANCED = 2.0
 """Neither side has more than so many times the other's dollars."""
 NEAR_PCT = 5.0
 """So far from spot reaches what is called the current price area."""
+_EDGE = 1e-9
+"""Edges of rows and of buckets are the same but for rounding."""
 _WIDENINGS = (
     *range(1, 6),
     *(digit * 10**k for k in range(7) for digit in (6, 8, 10, 12, 16, 20, 30, 40, 50)),
@@ -108,7 +110,7 @@ class HeatRows:
 def heat_rows(heat: Heat, *, within_pct: float = WITHIN_PCT, most: int = 400, slots: int = 10**9) -> HeatRows:
     """A heat's buckets as rows, joined in equal numbers until there are few enough of them.
 
-    At most `most` rows hold something, and the picture is at most `slots` rows high, empty ones counted.
+    At most `most` rows (at least 2) hold something, and the picture is at most `slots` rows high, empty ones counted.
     """
     table = heat.buckets.assign(
         middle=[
@@ -192,6 +194,8 @@ def amount_shown(value: float) -> str:
 
 def price_shown(price: float, driver: str) -> str:
     """A price as its driver quotes it: dollars have their sign, ratios and other currencies have none."""
+    if math.isnan(price):
+        return "unknown"
     digits = f"{price:,.0f}" if price >= 10_000 else f"{price:,.2f}" if price >= 100 else f"{price:.6g}"
     return f"{'$' if driver.endswith('USD') else ''}{digits.removesuffix('.00')}"
 
@@ -227,10 +231,9 @@ def level_words(price: float, side: str, size_usd: float, accounts: int, heat: H
 
 
 def cluster_rows(clusters: Iterable[Cluster], row: HeatRow) -> list[Cluster]:
-    """The clusters that reach into a row."""
-    return [
-        cluster for cluster in clusters if cluster.low_usd < row.high_usd and row.low_usd < cluster.high_usd
-    ]
+    """The clusters that reach into a row; one that ends where the row begins does not."""
+    low, high = row.low_usd * (1 + _EDGE), row.high_usd * (1 - _EDGE)
+    return [cluster for cluster in clusters if cluster.low_usd < high and low < cluster.high_usd]
 
 
 def market_lines(sources: pd.DataFrame, most: int = 4) -> list[str]:

@@ -67,9 +67,9 @@ def _sides() -> tuple[tuple[str, str], ...]:
 def _of_heat(analysis: Analysis) -> dict[str, Picture]:
     heat, within = analysis.heat, analysis.settings.within_pct
     legend = (
-        f"Asset: {clean(heat.driver)}. Upright: liquidation price, on a logarithmic scale, where the same "
+        f"Asset: {clean(heat.driver)}. Upright: liquidation price on a logarithmic scale, where the same "
         f"percentage is the same length. Bars: {clean(heat.base_symbol)} per row, all rows of the same "
-        "percentage. Colour of the strip: from black (nothing) to yellow (most), the same for the same amount "
+        "percentage. Colour of the strip: from black (nothing) to yellow (most), one colour for one amount "
         "at any price."
     )
     heatmap = heatmap_figure(heat, analysis.clusters, within_pct=within)

@@ -7,14 +7,18 @@ import random
 from collections.abc import Sequence
 from fractions import Fraction
 
+import networkx as nx
 import pandas as pd
 
 from defiliq.depth.curve import Curve, curve
 from defiliq.depth.impact import SquareRootImpact, square_root_impact
 from defiliq.depth.venue import Token
-from defiliq.ladder import LADDER_COLUMNS, as_table
+from defiliq.ladder import EVENT_COLUMNS, LADDER_COLUMNS, as_table
+from defiliq.model.analysis import Analysis, analyse
 from defiliq.model.cascade import Cascade, RungStage, simulate, sweep
+from defiliq.model.contagion import Place, build_contagion
 from defiliq.model.heat import Heat, build_heat
+from defiliq.model.impact import impact, price_after
 
 SEED_LEVELS = (
     *((56_800, 16e6), (56_750, 22.31e6), (56_620, 19.22e6), (56_490, 34.04e6)),
@@ -23,6 +27,7 @@ SEED_LEVELS = (
 """Price and dollars of the published example, below a spot of 57,000."""
 
 ORACLE_UNIT = 10**8
+BLOCK_AT = 1_764_000_000
 Level = tuple[float, float, str]
 
 
@@ -40,7 +45,7 @@ def ladder_of(
         "chain_id": 1,
         "block_number": 23_872_000,
         "block_hash": "0x" + "ab" * 32,
-        "block_timestamp": 1_764_000_000,
+        "block_timestamp": BLOCK_AT,
         "protocol": "aave-v3",
         "market": market,
         "version": "3.6",
@@ -61,7 +66,7 @@ def ladder_of(
         "seize_asset_address": "",
         "repay_asset_address": "",
         "notional_usd": math.nan,
-        "evaluated_at": 1_764_000_000,
+        "evaluated_at": BLOCK_AT,
         "base_symbol": base_symbol,
         "seized_usd": 0.0,
         "repaid_usd": 0.0,
@@ -132,3 +137,53 @@ def wide_sweep() -> pd.DataFrame:
     ladder = wide_ladder()
     shocks = [Fraction(pct) for pct in (-30, -25, -20, -15, -12, -10, -8, -5, -2, 2, 5, 8, 10, 12, 15, 20)]
     return sweep(lambda: [RungStage(ladder, ["ETH/USD"])], "ETH/USD", shocks, {"ETH/USD": thin_depth()})
+
+
+def events_of(liquidations: Sequence[tuple[int, str, float, float]], driver: str = "ETH/USD") -> pd.DataFrame:
+    """Liquidations that happened: (seconds before the ladders' block, side, dollars, price)."""
+    head = dict.fromkeys(EVENT_COLUMNS, "") | {"seized_raw": "0", "repaid_raw": "0"}
+    rows: list[dict[str, object]] = []
+    for k, (ago, side, size, price) in enumerate(liquidations):
+        sizes = dict.fromkeys(("seized_usd", "repaid_usd"), size)
+        rows.append(
+            head
+            | {"chain_id": 1, "block_number": 23_872_000 - k, "block_hash": f"0x{k:064x}", "log_index": k}
+            | {"block_timestamp": BLOCK_AT - ago, "protocol": "aave-v3", "market": "Ethereum"}
+            | {"transaction": f"0x{k + 7:064x}", "account": f"0x{k + 1:040x}", "side": side, "driver": driver}
+            | {
+                "price_usd": price,
+                "bonus_usd": 0.0,
+                "bad_debt_usd": 0.0,
+                "fee_usd": 0.0,
+                "base_symbol": "USD",
+            }
+            | sizes
+        )
+    return as_table(rows, EVENT_COLUMNS)
+
+
+def full_analysis(market: str = "Ethereum") -> Analysis:
+    """An analysis that has something to say everywhere."""
+    depth = thin_depth(20_000_000)
+    happened = [
+        (3600, "long", 150e6, 3050.0),
+        (7200, "short", 120e6, 2900.0),
+        (90_000, "long", 300e6, 3300.0),
+    ]
+    return analyse(
+        [wide_ladder(market=market)],
+        "ETH/USD",
+        impact=impact(depth, 3000.0),
+        depth=depth.name,
+        events=events_of(happened),
+        events_coverage="blocks 23,860,000 to 23,872,000",
+        cascade=wide_cascade(),
+        sweep=wide_sweep(),
+    )
+
+
+def contagion_of(analysis: Analysis) -> nx.DiGraph[Place]:
+    """Which of its clusters push the price into which, in a thin market."""
+    after = price_after(thin_depth(20_000_000), 3000.0)
+    driver = analysis.heat.driver
+    return build_contagion([analysis.heat], {driver: analysis.clusters}, {driver: after})
