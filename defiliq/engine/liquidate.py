@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from copy import copy
+from dataclasses import dataclass
 from typing import Any, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from defiliq.book import Book
-from defiliq.calls import WENT, Calls, CallTerms, Standing
+from defiliq.calls import WENT, Balances, Calls, CallTerms, Standing
 from defiliq.engine.sums import steady_sums
 from defiliq.engine.taken import Taken
 from defiliq.errors import ConservationBroken
@@ -32,18 +34,34 @@ _BASES: Final = 4
 """Sums in base currency: seized, repaid, bonus, bad debt."""
 
 
+@dataclass(slots=True)
+class _State:
+    """What liquidations change."""
+
+    balances: Balances
+    net: Floats
+    """(L,) weighted supply less burdened debt per price integer: what the screen sums up."""
+    closed: NDArray[np.int8]
+    """(N,) the lasting reason why an account is never called; WENT where there is none."""
+
+    def copy(self) -> _State:
+        """The same apart from this."""
+        return _State(self.balances.copy(), self.net.copy(), self.closed.copy())
+
+
 class ColumnBook:
     """The accounts of a book that owe something, as columns that liquidations change."""
 
     def __init__(self, terms: CallTerms, reserves: int) -> None:
         """`reserves` is how many the market has."""
         self.terms, self._reserves = terms, reserves
-        self.balances = terms.balances.copy()
-        self._closed = np.zeros(len(terms), dtype=np.int8)
         self._account_of_leg = np.repeat(np.arange(len(terms)), np.diff(terms.first_leg))
-        self._least = terms.least_weight / terms.unit
-        self._due = terms.burden / terms.unit
-        self._net = terms.supplied * self._least - terms.owed * self._due
+        self._least, self._due = terms.least_weight / terms.unit, terms.burden / terms.unit
+        net = terms.supplied * self._least - terms.owed * self._due
+        self._state = _State(terms.balances.copy(), net, np.zeros(len(terms), dtype=np.int8))
+        self._is_new = True
+        self._begun: dict[tuple[int, ...], tuple[_State, Taken]] = {}
+        """What the first prices of the book and all its copies led to: most often spot, for every one."""
 
     @classmethod
     def of(cls, book: Book[Any], call_terms: Callable[[Book[Any]], CallTerms]) -> Self:
@@ -52,40 +70,41 @@ class ColumnBook:
 
     def copy(self) -> Self:
         """The same accounts once more, to be liquidated apart from these."""
-        other = object.__new__(type(self))
-        other.terms, other._reserves, other._account_of_leg = self.terms, self._reserves, self._account_of_leg
-        other._least, other._due = self._least, self._due
-        other.balances, other._net, other._closed = (
-            self.balances.copy(),
-            self._net.copy(),
-            self._closed.copy(),
-        )
+        other = copy(self)
+        other._state = self._state.copy()
         return other
 
     def settle(self, prices: Sequence[int]) -> Taken:
         """Liquidate at these oracle prices, one per feed, until nothing more goes through."""
-        price = np.array([float(price) for price in prices]).take(self.terms.feeds)
-        rule, tally = self.terms.rule, _Tally(self.terms, self._reserves)
-        touched = np.zeros(len(self.terms), dtype=np.bool_)
-        rows = self._suspects(price, tally)
-        standing = Standing.of(self.terms, rows, price, self.balances)
+        key, is_new = tuple(prices), self._is_new
+        self._is_new = False
+        if is_new and key in self._begun:
+            state, taken = self._begun[key]
+            self._state = state.copy()
+            return taken
+        taken = self._settle(np.array([float(price) for price in prices]).take(self.terms.feeds))
+        if is_new and not self._begun:
+            self._begun[key] = self._state.copy(), taken
+        return taken
+
+    def _settle(self, price: Floats) -> Taken:
+        """The same with a price per leg."""
+        terms, rule, balances = self.terms, self.terms.rule, self._state.balances
+        tally, touched = _Tally(terms, self._reserves), np.zeros(len(terms), dtype=np.bool_)
+        standing = Standing.of(terms, self._suspects(price, tally), price, balances)
         for _ in range(MOST_CALLS):
-            breaks = rule.breaks(standing)
-            rows = standing.rows[breaks]
+            rows = standing.rows[rule.breaks(standing)]
             if not len(rows):
                 break
             if len(rows) < len(standing):
-                standing = Standing.of(self.terms, rows, price, self.balances)
+                standing = Standing.of(terms, rows, price, balances)
             calls = rule.calls(standing)
             tally.put(standing, calls)
             self._apply(standing, calls)
-            went = calls.reason == WENT
-            touched[rows[went]] = True
-            standing = (
-                standing.left_by(calls)
-                if went.all()
-                else Standing.of(self.terms, rows[went], price, self.balances)
-            )
+            rows = rows[calls.reason == WENT]
+            touched[rows] = True
+            is_all = len(rows) == len(standing)
+            standing = standing.left_by(calls) if is_all else Standing.of(terms, rows, price, balances)
         else:
             tally.refused[f"more than {MOST_CALLS} calls at one price"] += len(standing)
         return tally.taken(int(np.count_nonzero(touched)))
@@ -95,22 +114,22 @@ class ColumnBook:
 
         Those that no price makes callable are only counted.
         """
-        margin = np.bincount(self._account_of_leg, self._net * price, minlength=len(self.terms))
-        suspects = np.flatnonzero((margin < 0) | self.balances.always)
-        closed = self._closed.take(suspects)
+        margin = np.bincount(self._account_of_leg, self._state.net * price, minlength=len(self.terms))
+        suspects = np.flatnonzero((margin < 0) | self._state.balances.always)
+        closed = self._state.closed.take(suspects)
         tally.refuse(closed)
         opened: Ints = suspects[closed == WENT]
         return opened
 
     def _apply(self, standing: Standing, calls: Calls) -> None:
         """Write down what calls left."""
-        legs, (supplied, owed, always) = standing.legs, self.balances
+        legs, (supplied, owed, always) = standing.legs, self._state.balances
         supplied[legs], owed[legs] = calls.supplied_left, calls.owed_left
         backed, due = calls.supplied_left * self._least.take(legs), calls.owed_left * self._due.take(legs)
-        self._net[legs] = backed - due
+        self._state.net[legs] = backed - due
         always[standing.rows] = calls.always
         is_lasting = (calls.reason != WENT) & (calls.reason <= self.terms.rule.lasting)
-        self._closed[standing.rows[is_lasting]] = calls.reason[is_lasting]
+        self._state.closed[standing.rows[is_lasting]] = calls.reason[is_lasting]
 
 
 class _Tally:
