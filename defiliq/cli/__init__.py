@@ -9,12 +9,17 @@ from collections.abc import Sequence
 import click
 
 from defiliq import __version__
+from defiliq.cli.cascade import cascade
+from defiliq.cli.clusters import clusters, magnet
+from defiliq.cli.depth import depth
 from defiliq.cli.events import events
 from defiliq.cli.feeds import feeds
+from defiliq.cli.heatmap import heatmap
 from defiliq.cli.ladder import ladder
 from defiliq.cli.markets import markets
 from defiliq.cli.position import position
 from defiliq.cli.positions import positions
+from defiliq.cli.report import report
 from defiliq.cli.scan import scan, snapshot
 from defiliq.cli.stress import stress
 from defiliq.cli.verify import verify
@@ -33,7 +38,11 @@ def defiliq() -> None:
     """
 
 
-for _command in (markets, scan, snapshot, position, positions, ladder, feeds, stress, verify, events):
+_COMMANDS = (
+    *(markets, scan, snapshot, position, positions, ladder, feeds, stress, verify),
+    *(clusters, magnet, heatmap, cascade, depth, events, report),
+)
+for _command in _COMMANDS:
     defiliq.add_command(_command)
 
 

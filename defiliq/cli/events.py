@@ -83,7 +83,7 @@ def events(
     from defiliq.ladder import joined
 
     talk = Talk(quiet=source.quiet)
-    tables = [_happened(listing, source, span, talk) for listing in listings(source)]
+    tables = [happened(listing, source, span, talk) for listing in listings(source)]
     table = joined(tables)
     since = min(one.attrs["first_at"] for one in tables) - 1
     until = max(one.attrs["covered_at"] for one in tables)
@@ -114,7 +114,7 @@ def parse_blocks(text: str) -> Blocks:
     return ends
 
 
-def _happened(listing: Listing, source: Source, span: Blocks, talk: Talk) -> pd.DataFrame:
+def happened(listing: Listing, source: Source, span: Blocks, talk: Talk) -> pd.DataFrame:
     """One market's liquidations, and a line on what was searched."""
     from defiliq.cli.sources import node_for
     from defiliq.pipeline.events import events as find
@@ -134,7 +134,7 @@ def _happened(listing: Listing, source: Source, span: Blocks, talk: Talk) -> pd.
 
 def _say(table: pd.DataFrame, talk: Talk) -> None:
     about = table.attrs
-    talk.say(f"{len(table)} liquidations in blocks {about['first']} to {about['covered']}")
+    talk.say(f"liquidations in blocks {about['first']} to {about['covered']}: {len(table)}")
     if about["stopped"]:
         talk.warn(
             f"INCOMPLETE: the search stopped after block {about['covered']} of {about['last']}: "

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import networkx as nx
 import pandas as pd
 
 from defiliq.ladder import IDENTITY
 from defiliq.model.clusters import Cluster
+from defiliq.model.contagion import Place
 from defiliq.model.heat import HEAT_COLUMNS, Heat
 from defiliq.model.magnet import Magnet, Vacuum
 from defiliq.model.risk import CascadeRisk
@@ -30,6 +32,12 @@ VACUUM_COLUMNS = (
         "holds_spot",
         "base_symbol",
     ),
+)
+CONTAGION_COLUMNS = (
+    *IDENTITY,
+    *("from_driver", "from_side", "from_price_usd", "from_size_usd"),
+    *("to_driver", "to_side", "to_price_usd", "to_size_usd"),
+    *("volume_usd", "share_pct", "runs_dry", "base_symbol"),
 )
 MAGNET_COLUMNS = (
     *_WHERE,
@@ -65,6 +73,25 @@ def heat_table(heat: Heat) -> pd.DataFrame:
     """One row per price bucket, from the lowest price to the highest."""
     head = where(heat)
     return heat.buckets.assign(**head)[[*_WHERE, *HEAT_COLUMNS, "base_symbol"]]
+
+
+def contagion_table(heat: Heat, graph: nx.DiGraph[Place]) -> pd.DataFrame:
+    """One row per edge: which cluster's trades reach which other, and how much of it."""
+    head = where(heat)
+    rows = [
+        head
+        | {f"from_{name}": value for name, value in source._asdict().items()}
+        | {f"to_{name}": value for name, value in target._asdict().items()}
+        | {
+            "from_size_usd": graph.nodes[source]["size_usd"],
+            "to_size_usd": graph.nodes[target]["size_usd"],
+            "volume_usd": edge["volume_usd"],
+            "share_pct": 100 * edge["share"],
+            "runs_dry": edge["runs_dry"],
+        }
+        for source, target, edge in sorted(graph.edges(data=True), key=lambda edge: edge[:2])
+    ]
+    return pd.DataFrame(rows, columns=list(CONTAGION_COLUMNS))
 
 
 def vacuum_table(heat: Heat, vacuums: Sequence[Vacuum]) -> pd.DataFrame:

@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from defiliq.model.contagion import critical_clusters, strongest_paths
 from defiliq.view.terminal import clean, in_words, print_lines, print_rows
 
+if TYPE_CHECKING:
+    import networkx as nx
+
+    from defiliq.model.contagion import Place
+    from defiliq.model.heat import Heat
+
+SHOWN, PATHS = 20, 3
+"""So many edges, and so many paths and critical clusters, are shown."""
 _CLUSTERS = (
     *("price_usd", "distance_pct", "type", "magnitude_usd", "share_pct", "impact_pct", "accounts"),
     *("low_usd", "high_usd"),
@@ -23,6 +33,36 @@ def print_clusters(table: pd.DataFrame) -> None:
         return
     columns = [name for name in _CLUSTERS if name != "impact_pct" or table[name].notna().any()]
     print_rows(_priced(table), f"clusters along {_along(table)}", columns)
+
+
+def print_contagion(graph: nx.DiGraph[Place], heat: Heat, table: pd.DataFrame) -> None:
+    """Edges, the strongest first, and the clusters that most hangs on."""
+    if table.empty:
+        print_lines(["no cluster's trades reach another cluster"])
+        return
+    shown = table.sort_values("volume_usd", ascending=False, kind="stable").head(SHOWN)
+    ends = {
+        end: [_place(row[f"{end}_driver"], row[f"{end}_price_usd"]) for _, row in shown.iterrows()]
+        for end in ("from", "to")
+    }
+    left = len(table) - len(shown)
+    title = "what a cluster's trades reach" + (f" ({left} weaker ones are not shown)" if left else "")
+    print_rows(shown.assign(**ends), title, ("from", "to", "volume_usd", "share_pct", "runs_dry"))
+    print_lines([""])
+    for path in strongest_paths(graph, PATHS):
+        ways = " > ".join(_place(place.driver, place.price_usd) for place in path.places)
+        print_lines([f"strong path  {ways}: {in_words(path.volume_usd, heat.base_symbol)} all the way"])
+    for each in critical_clusters(graph)[:PATHS]:
+        if each.reached:
+            size, downstream = (
+                in_words(usd, heat.base_symbol) for usd in (each.size_usd, each.downstream_usd)
+            )
+            at = _place(each.place.driver, each.place.price_usd)
+            print_lines([f"critical     {at}: {size}, which reaches {each.reached} others and {downstream}"])
+
+
+def _place(driver: str, price: float) -> str:
+    return f"{clean(driver)} {_price(price)}"
 
 
 def print_vacuums(table: pd.DataFrame) -> None:

@@ -1,0 +1,129 @@
+"""`defiliq heatmap`: how much breaks at which price, now and over time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from defiliq.cli.clusters import Threshold, clusters_of, say_untold, threshold_options
+from defiliq.cli.depth_options import Depths, depth_options
+from defiliq.cli.ladders import Lens, lens_options, opened_ladders
+from defiliq.cli.options import Source, format_option, output_option, source_options
+from defiliq.cli.printing import (
+    INCOMPLETE,
+    SHAPES,
+    TABLES,
+    default_shape,
+    print_table,
+    require_format,
+    require_use,
+    write_output,
+)
+from defiliq.cli.talk import Talk
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from defiliq.model.clusters import Cluster
+    from defiliq.model.heat import Heat
+
+PICTURES = ".png .svg"
+
+
+@click.command(short_help="How much breaks at which price; also over time.")
+@source_options
+@lens_options
+@threshold_options
+@depth_options
+@click.option("--curve", is_flag=True, help="Draw what piles up from spot outward, instead of bars.")
+@click.option(
+    "--over-time",
+    "folder",
+    type=click.Path(exists=True, file_okay=False),
+    metavar="DIR",
+    help="Time by price, from all snapshots or ladder files in a folder.",
+)
+@output_option(f"{TABLES}, or a picture: {PICTURES}")
+@format_option(SHAPES)
+@click.pass_context
+def heatmap(
+    ctx: click.Context,
+    source: Source,
+    lens: Lens,
+    threshold: Threshold,
+    depths: Depths,
+    curve: bool,
+    folder: str | None,
+    output: str | None,
+    shape: str | None,
+) -> None:
+    """How much is liquidated at which price of one driver: longs below spot, shorts above.
+
+    Bars on a terminal, price buckets as data, a picture with -o FILE.png or .svg. Nothing is smoothed.
+    """
+    require_format(output, f"{TABLES} {PICTURES}")
+    require_use(ctx, "curve", is_used=_is_picture(output) and folder is None, needed="a picture: -o FILE.png")
+    talk = Talk(quiet=source.quiet)
+    if folder is not None:
+        if _over_time(folder, source, lens, threshold, output, shape, talk):
+            ctx.exit(INCOMPLETE)
+        return
+    with opened_ladders(source, lens, talk) as ladders:
+        heat = ladders.heat()
+        found = clusters_of(ladders, heat, threshold, depths)
+        incomplete = ladders.incomplete or bool(heat.untold)
+    say_untold(heat, talk)
+    _show(heat, found, threshold.within_pct, output, shape, talk, curve=curve)
+    if incomplete:
+        ctx.exit(INCOMPLETE)
+
+
+def _is_picture(output: str | None) -> bool:
+    return output is not None and Path(output).suffix.lower() in PICTURES.split()
+
+
+def _show(
+    heat: Heat,
+    found: Sequence[Cluster],
+    within_pct: float,
+    output: str | None,
+    shape: str | None,
+    talk: Talk,
+    *,
+    curve: bool,
+) -> None:
+    """A picture, rows in a file, bars on a terminal, or rows on stdout."""
+    from defiliq.model.tables import heat_table
+
+    if output is not None and _is_picture(output):
+        from defiliq.view.charts import write_picture
+        from defiliq.view.model_charts import draw_heatmap, draw_ladder
+
+        if curve:
+            figure = draw_ladder(heat, within_pct=within_pct)
+        else:
+            figure = draw_heatmap(heat, found, within_pct=within_pct)
+        talk.say(f"Wrote {write_picture(figure, output)}")
+    elif output is not None:
+        write_output(heat_table(heat), output, talk)
+    if default_shape(shape) == "table" and (output is None or shape is not None):
+        from defiliq.view.heatmap_terminal import print_heatmap
+
+        print_heatmap(heat, found, within_pct)
+    elif output is None or shape is not None:
+        print_table(heat_table(heat), default_shape(shape))
+
+
+def _over_time(
+    folder: str,
+    source: Source,
+    lens: Lens,
+    threshold: Threshold,
+    output: str | None,
+    shape: str | None,
+    talk: Talk,
+) -> bool:
+    """Time by price; whether something could not be read."""
+    raise NotImplementedError

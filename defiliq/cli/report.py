@@ -1,0 +1,202 @@
+"""`defiliq report`: the whole model over one driver, as Markdown or as one interactive page."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from defiliq.cli.cascade import named_shocks, oracle_rule
+from defiliq.cli.clusters import Threshold, contagion_of, require_depth, say_untold, threshold_options
+from defiliq.cli.depth_options import Depths, depth_options
+from defiliq.cli.events import parse_blocks
+from defiliq.cli.ladder import parse_percent
+from defiliq.cli.ladders import Ladders, Lens, lens_options, opened_ladders
+from defiliq.cli.options import Source, output_option, source_options
+from defiliq.cli.printing import INCOMPLETE, require_format, require_use, write_text
+from defiliq.cli.talk import Talk
+
+if TYPE_CHECKING:
+    import networkx as nx
+    import pandas as pd
+
+    from defiliq.depth.venue import Depth
+    from defiliq.model.analysis import Analysis
+    from defiliq.model.cascade import Cascade, OracleRule
+    from defiliq.model.contagion import Place
+
+PAGES = ".md .html"
+SWEPT_PCT = (*range(-50, 0, 2), *range(2, 52, 2))
+"""The shocks of a report's sweep."""
+
+
+@click.command(short_help="The whole model over one driver, for reading.")
+@source_options
+@lens_options
+@threshold_options
+@depth_options
+@click.option(
+    "--shock",
+    "shocks",
+    multiple=True,
+    metavar="MOVE",
+    help="Simulate a cascade, too: -10% of the driver, or DRIVER=-10%. It needs a depth.",
+)
+@click.option("--sweep", is_flag=True, help="Simulate shocks from -50% to +50%, too. It needs a depth.")
+@click.option("--deviation", metavar="PCT", help="Oracles follow once they are so far off, such as 0.5%.")
+@click.option(
+    "--events",
+    "event_files",
+    multiple=True,
+    metavar="FILE",
+    help="Liquidations that happened, as `defiliq events -o` writes them.",
+)
+@click.option("--blocks", metavar="A:B", help="Read them from the node instead, as `defiliq events` does.")
+@click.option(
+    "--large-usd",
+    type=click.FloatRange(0),
+    default=100e6,
+    show_default=True,
+    metavar="X",
+    help="From which liquidation on a price becomes support or resistance.",
+)
+@output_option(PAGES)
+@click.pass_context
+def report(
+    ctx: click.Context,
+    source: Source,
+    lens: Lens,
+    threshold: Threshold,
+    depths: Depths,
+    shocks: tuple[str, ...],
+    sweep: bool,
+    deviation: str | None,
+    event_files: tuple[str, ...],
+    blocks: str | None,
+    large_usd: float,
+    output: str | None,
+) -> None:
+    """Key levels, magnets, cascade risk, support and resistance of one driver, with coverage and provenance.
+
+    Markdown on stdout or in a .md file; with -o FILE.html one self-contained page with interactive figures.
+    """
+    require_format(output, PAGES)
+    require_use(ctx, "deviation", is_used=bool(shocks) or sweep, needed="--shock or --sweep")
+    require_use(ctx, "large_usd", is_used=bool(event_files) or blocks is not None, needed="--events")
+    if event_files and blocks is not None:
+        raise click.UsageError("Events come from --events or from --blocks, not from both.")
+    if blocks is not None and source.snapshot:
+        raise click.UsageError("--blocks asks a node, and --from needs none. Use --events FILE.")
+    rule = oracle_rule(deviation, None)
+    talk = Talk(quiet=source.quiet)
+    with opened_ladders(source, lens, talk) as ladders:
+        happened, missing = _events(source, event_files, blocks, talk)
+        cascade = _cascade(ladders, depths, shocks, rule) if shocks else None
+        swept = _sweep(ladders, depths, rule, talk) if sweep else None
+        found = _analysis(ladders, threshold, depths, large_usd, happened, cascade, swept)
+        depth = depths.of(ladders).get(ladders.driver)
+        graph = None
+        if depth is not None:
+            graph = contagion_of(ladders, found.heat, found.clusters, threshold, depths)
+    say_untold(found.heat, talk)
+    _show(found, graph, depth, output, talk)
+    if ladders.incomplete or found.heat.untold or missing:
+        ctx.exit(INCOMPLETE)
+
+
+def _events(
+    source: Source, files: tuple[str, ...], blocks: str | None, talk: Talk
+) -> tuple[pd.DataFrame | None, bool]:
+    """Liquidations that happened, where somebody asks for them, and whether some are missing."""
+    from defiliq.ladder import joined
+
+    if files:
+        from defiliq.pipeline.table_files import load_events
+
+        return joined([load_events(path) for path in files]), False
+    if blocks is None:
+        return None, False
+    from defiliq.cli.events import happened
+    from defiliq.cli.sources import listings
+
+    tables = [happened(listing, source, parse_blocks(blocks), talk) for listing in listings(source)]
+    return joined(tables), any(table.attrs["stopped"] or table.attrs["unpriced"] for table in tables)
+
+
+def _cascade(ladders: Ladders, depths: Depths, shocks: tuple[str, ...], rule: OracleRule | None) -> Cascade:
+    from defiliq.pipeline.cascade import cascade
+
+    require_depth(ladders, depths)
+    return cascade(ladders.of, named_shocks(shocks, ladders.driver), depths.of(ladders), rule=rule)
+
+
+def _sweep(ladders: Ladders, depths: Depths, rule: OracleRule | None, talk: Talk) -> pd.DataFrame:
+    from defiliq.pipeline.cascade import sweep
+
+    require_depth(ladders, depths)
+    with talk.progress("Sweeping") as tell:
+        return sweep(
+            ladders.of,
+            ladders.driver,
+            [Fraction(pct) for pct in SWEPT_PCT],
+            depths.of(ladders),
+            rule=rule,
+            on_progress=lambda done, total: tell(done, total, "shocks"),
+        )
+
+
+def _analysis(
+    ladders: Ladders,
+    threshold: Threshold,
+    depths: Depths,
+    large_usd: float,
+    happened: pd.DataFrame | None,
+    cascade: Cascade | None,
+    swept: pd.DataFrame | None,
+) -> Analysis:
+    from defiliq.model.analysis import Settings, analyse
+    from defiliq.model.axis import rungs_on, sources_of, spot_of
+    from defiliq.model.impact import impact
+
+    depth = depths.of(ladders).get(ladders.driver)
+    rungs = rungs_on(ladders.tables, ladders.driver, mixed_blocks=ladders.lens.mixed_blocks)
+    spot = spot_of(sources_of(rungs, ladders.failed))
+    return analyse(
+        ladders.tables,
+        ladders.driver,
+        Settings(
+            step_pct=parse_percent(ladders.lens.step),
+            within_pct=threshold.within_pct,
+            min_share_pct=threshold.min_share_pct,
+            min_impact_pct=threshold.min_impact_pct,
+            large_usd=large_usd,
+        ),
+        mixed_blocks=ladders.lens.mixed_blocks,
+        failed=ladders.failed,
+        impact=None if depth is None else impact(depth, spot),
+        depth="" if depth is None else depth.name,
+        events=happened,
+        cascade=cascade,
+        sweep=swept,
+    )
+
+
+def _show(
+    found: Analysis, contagion: nx.DiGraph[Place] | None, depth: Depth | None, output: str | None, talk: Talk
+) -> None:
+    if output is None or Path(output).suffix.lower() == ".md":
+        from defiliq.view.report_markdown import report_markdown
+
+        text = report_markdown(found)
+        if output is None:
+            click.echo(text, nl=False)
+        else:
+            write_text(text, output, talk)
+        return
+    from defiliq.view.depth_curve import depth_curve
+    from defiliq.view.report_html import write_report_html
+
+    sides = () if depth is None else depth_curve(depth, found.heat.spot_usd)
+    talk.say(f"Wrote {write_report_html(found, output, depth=sides, contagion=contagion)}")

@@ -1,0 +1,68 @@
+"""Contagion over books and ladders: clusters of every driver with a depth, and who pushes whom."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import networkx as nx
+import pandas as pd
+
+from defiliq.book import Book
+from defiliq.depth.venue import Depth
+from defiliq.model.clusters import Cluster
+from defiliq.model.contagion import Flow, Place, build_contagion
+from defiliq.model.flows import cluster_flows
+from defiliq.model.heat import Heat
+from defiliq.model.impact import price_after
+from defiliq.oracle.drivers import drivers
+from defiliq.pipeline.judge import ladder
+
+
+def contagion(
+    heat: Heat,
+    found: Sequence[Cluster],
+    tables: Sequence[pd.DataFrame],
+    books: Sequence[Book[Any]],
+    depths: Mapping[str, Depth],
+    look: Callable[[Sequence[pd.DataFrame], str], tuple[Heat, Sequence[Cluster]]],
+    *,
+    mixed_blocks: bool = False,
+) -> nx.DiGraph[Place]:
+    """The graph of the clusters on every driver with a depth.
+
+    `heat` and its clusters are of the driver that `tables` are along; on each other driver the books are
+    solved anew and `look` makes their heat and clusters. Ladders alone do not say on which driver an asset
+    hangs: without books, a cluster trades along its own driver only.
+    """
+    heats, clusters, rungs = {heat.driver: heat}, {heat.driver: tuple(found)}, {heat.driver: list(tables)}
+    for name in sorted(set(depths) - {heat.driver}):
+        solved = [ladder(book, name) for book in books if _has(book, name)]
+        if any(len(table) for table in solved):
+            heats[name], others = look(solved, name)
+            clusters[name], rungs[name] = tuple(others), solved
+    flows: dict[Place, Sequence[Flow]] | None = None
+    if books:
+        driver_of = _driver_of(books, tuple(heats))
+        flows = {}
+        for name, one in heats.items():
+            flows |= cluster_flows(rungs[name], one, clusters[name], driver_of, mixed_blocks=mixed_blocks)
+    after = {name: price_after(depths[name], one.spot_usd) for name, one in heats.items() if name in depths}
+    return build_contagion(tuple(heats.values()), clusters, after, flows)
+
+
+def _has(book: Book[Any], name: str) -> bool:
+    return any(driver.name == name for driver in drivers(book.market))
+
+
+def _driver_of(books: Sequence[Book[Any]], names: Sequence[str]) -> dict[str, str]:
+    """Symbol to the first of some drivers that moves its price, on the first market that lists it."""
+    found: dict[str, str] = {}
+    for book in books:
+        moving = [driver for driver in drivers(book.market) if driver.name in names]
+        moving.sort(key=lambda driver: names.index(driver.name))
+        for reserve in book.market.reserves:
+            name = next((driver.name for driver in moving if reserve.feed in driver.feeds), None)
+            if name is not None:
+                found.setdefault(reserve.symbol, name)
+    return found
