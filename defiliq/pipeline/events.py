@@ -104,7 +104,7 @@ class _Search:
         self.unpriced = ""
 
     def run(self) -> None:
-        """Search it all. Where the node fails half-way, what came before is kept; at once, the error is raised."""
+        """Search it all. Where the node fails half-way, what came before is kept; at once, it is raised."""
         span = self._span
         protocol = PROTOCOLS[self._listing.protocol]
         try:

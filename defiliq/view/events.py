@@ -48,7 +48,7 @@ def summary_lines(table: pd.DataFrame, whole: Metrics, day: Metrics | None) -> l
     if table.empty:
         return ["no liquidations"]
     base = base_symbol_of(table)
-    lines = [f"{len(table):,} liquidations of {table['account'].nunique():,} accounts"]
+    lines = [f"{counted(len(table), 'liquidation')} of {counted(table['account'].nunique(), 'account')}"]
     if whole.liquidations > whole.untold:
         lines[0] += f", {in_words(whole.total_usd, base)}"
         lines.append(
@@ -81,6 +81,11 @@ def _largest(whole: Metrics, base: str) -> str:
         f"largest {in_words(whole.largest_usd, base)}{whale}: {clean(row['account'])} "
         f"on {clean(row['driver'])} in block {row['block_number']}"
     )
+
+
+def counted(count: int, what: str) -> str:
+    """So many of something: 1 account, 2 accounts."""
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def base_symbol_of(table: pd.DataFrame) -> str:
