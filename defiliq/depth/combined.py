@@ -32,6 +32,16 @@ class Venue(Depth, Protocol):
         """What is left of an input after the fee."""
         ...
 
+    @property
+    def bid(self) -> Fraction | None:
+        """The price of the next unit that is sold, before fees; None where nobody buys any more."""
+        ...
+
+    @property
+    def ask(self) -> Fraction | None:
+        """The price of the next unit that is bought, before fees; None where nobody sells any more."""
+        ...
+
     def sold_down_to(self, price: Fraction) -> int:
         """The base that can be sold before the price, before fees, falls below `price`."""
         ...
@@ -71,6 +81,18 @@ class Combined:
             return payer.price
         product = _pays(payer) * _asks(seller)
         return Fraction(isqrt((product.numerator << 2 * ROOT_BITS) // product.denominator), 1 << ROOT_BITS)
+
+    @property
+    def bid(self) -> Fraction | None:
+        """What the best pool pays, with the fee of the cheapest put back."""
+        found = [pool.bid * pool.keeps for pool in self.pools if pool.bid is not None]
+        return max(found) / self.keeps if found else None
+
+    @property
+    def ask(self) -> Fraction | None:
+        """What the best pool asks, without the fee of the cheapest."""
+        found = [pool.ask / pool.keeps for pool in self.pools if pool.ask is not None]
+        return min(found) * self.keeps if found else None
 
     @property
     def keeps(self) -> Fraction:
@@ -154,13 +176,15 @@ def combined(pools: Sequence[Venue]) -> Venue:
 
 
 def _pays(pool: Venue) -> Fraction:
-    """What a seller gets at the margin."""
-    return pool.price * pool.keeps
+    """What a seller gets for the next unit; where nobody buys any more, what the price stands at."""
+    bid = pool.bid
+    return (pool.price if bid is None else bid) * pool.keeps
 
 
 def _asks(pool: Venue) -> Fraction:
-    """What a buyer gives at the margin."""
-    return pool.price / pool.keeps
+    """What a buyer gives for the next unit; where nobody sells any more, what the price stands at."""
+    ask = pool.ask
+    return (pool.price if ask is None else ask) / pool.keeps
 
 
 def _shares(

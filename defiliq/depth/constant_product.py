@@ -44,6 +44,16 @@ class PoolV2:
         """What is left of an input after the fee."""
         return Fraction(PPM - self.fee_pips, PPM)
 
+    @property
+    def bid(self) -> Fraction:
+        """The price of the next unit that is sold: there is liquidity everywhere."""
+        return self.price
+
+    @property
+    def ask(self) -> Fraction:
+        """The price of the next unit that is bought."""
+        return self.price
+
     def sell(self, amount: int) -> tuple[Fill, Self]:
         """Give base for quote by getAmountOut, as far as the reserve of base can grow."""
         given = min(amount, MAX_RESERVE - self.base_reserve)
@@ -98,6 +108,16 @@ class PoolV2:
         root = isqrt((self.fee_pips * quote) ** 2 + product)
         left = (root - self.fee_pips * quote) * price.denominator // (2 * kept * price.numerator)
         return min(max(base - 1 - left, 0), base - 1)
+
+    def turned(self) -> Self:
+        """The same pool, with the other token sold."""
+        return replace(
+            self,
+            base=self.quote,
+            quote=self.base,
+            base_reserve=self.quote_reserve,
+            quote_reserve=self.base_reserve,
+        )
 
     def _cost(self, got: int) -> int:
         return amount_in(got, self.quote_reserve, self.base_reserve, self.fee_pips)

@@ -12,7 +12,7 @@ from fractions import Fraction
 from math import isqrt
 from typing import Final, Self
 
-from defiliq.depth.naming import percent, short
+from defiliq.depth.naming import is_dollar, percent, short
 from defiliq.depth.position import Positional
 from defiliq.depth.venue import Token
 from defiliq.units import PPM
@@ -41,7 +41,8 @@ class SquareRootImpact(Positional):
     def name(self) -> str:
         """The law and its two parameters."""
         volume = Fraction(self.daily_quote, 10**self.quote.decimals)
-        return f"square-root impact, {short(volume)} a day, {percent(self.volatility_ppm)}"
+        unit = "" if is_dollar(self.quote.symbol) else f" {self.quote.symbol}"
+        return f"square-root impact, {short(volume)}{unit} a day, {percent(self.volatility_ppm)}"
 
     def at_price(self, price: Fraction) -> Self:
         """The same position around another price; a price at the end of the scale starts anew."""

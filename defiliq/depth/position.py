@@ -32,6 +32,16 @@ class Positional(ABC):
         """All of an input: there is no fee."""
         return Fraction(1)
 
+    @property
+    def bid(self) -> Fraction | None:
+        """The price of the next unit that is sold; None at the end of the curve."""
+        return None if self.net == self._lowest() else self.price
+
+    @property
+    def ask(self) -> Fraction | None:
+        """The price of the next unit that is bought; None at the end of the curve."""
+        return None if self.net == self._highest() else self.price
+
     def sell(self, amount: int) -> tuple[Fill, Self]:
         """Give base for the area under the curve, rounded down."""
         lowest = self._lowest()

@@ -51,6 +51,16 @@ class Route:
         """What both fees leave."""
         return self.first.keeps * self.second.keeps
 
+    @property
+    def bid(self) -> Fraction | None:
+        """The price of the next unit that is sold through both legs."""
+        return _product(self.first.bid, self.second.bid)
+
+    @property
+    def ask(self) -> Fraction | None:
+        """The price of the next unit that is bought through both legs."""
+        return _product(self.first.ask, self.second.ask)
+
     def sell(self, amount: int) -> tuple[Fill, Self]:
         """Sell base, then all that came of it; only so much base that the second leg takes it all."""
         fill, rest, after = self._sold(amount)
@@ -102,6 +112,10 @@ class Route:
         back, second = self.second.buy(there.given)
         fill = Fill(back.given, there.got, there.left)
         return fill, back.left, replace(self, first=first, second=second)
+
+
+def _product(first: Fraction | None, second: Fraction | None) -> Fraction | None:
+    return None if first is None or second is None else first * second
 
 
 def route(first: Venue, second: Venue) -> Route:

@@ -67,13 +67,22 @@ class PoolV3:
     @property
     def price(self) -> Fraction:
         """Quote for base, from sqrtPriceX96 alone."""
-        squared = self.sqrt_price_x96**2
-        return Fraction(squared, Q192) if self.base_is_token0 else Fraction(Q192, squared)
+        return self._price_of(self.sqrt_price_x96)
 
     @property
     def keeps(self) -> Fraction:
         """What is left of an input after the fee."""
         return Fraction(PPM - self.fee_pips, PPM)
+
+    @property
+    def bid(self) -> Fraction | None:
+        """The price of the next unit that is sold: lower than the price where no liquidity is below it."""
+        return self._next_price(self.base_is_token0)
+
+    @property
+    def ask(self) -> Fraction | None:
+        """The price of the next unit that is bought."""
+        return self._next_price(not self.base_is_token0)
 
     def sell(self, amount: int) -> tuple[Fill, Self]:
         """Swap with exact input of base, down to the end of all liquidity where need be."""
@@ -110,6 +119,10 @@ class PoolV3:
     def bought_up_to(self, price: Fraction) -> int:
         """The base that can be bought before the price rises above `price`."""
         return self._traded_to(price, not self.base_is_token0, MAX_INT256)[1]
+
+    def turned(self) -> Self:
+        """The same pool, with the other token sold."""
+        return replace(self, base=self.quote, quote=self.base, base_is_token0=not self.base_is_token0)
 
     def swap(self, zero_for_one: bool, specified: int, limit_x96: int) -> tuple[Swap, Self]:
         """The amounts and the pool after UniswapV3Pool.swap, whose arguments these are.
@@ -149,6 +162,23 @@ class PoolV3:
         amounts = (done, calculated) if zero_for_one is exact_in else (calculated, done)
         after = replace(self, sqrt_price_x96=price, tick=tick, liquidity=liquidity)
         return Swap(*amounts, crossed), after
+
+    def _price_of(self, sqrt_price_x96: int) -> Fraction:
+        squared = sqrt_price_x96**2
+        return Fraction(squared, Q192) if self.base_is_token0 else Fraction(Q192, squared)
+
+    def _next_price(self, zero_for_one: bool) -> Fraction | None:
+        """Where the next liquidity in a direction begins; None where there is none."""
+        price, tick, liquidity = self.sqrt_price_x96, self.tick, self.liquidity
+        while True:
+            place, next_tick = self._next_tick(tick, zero_for_one, 0)
+            if liquidity != 0 and (place is None or sqrt_ratio_at_tick(next_tick) != price):
+                return self._price_of(price)
+            if place is None:
+                return None
+            net = self.liquidity_net[place]
+            liquidity += -net if zero_for_one else net
+            price, tick = sqrt_ratio_at_tick(next_tick), next_tick - 1 if zero_for_one else next_tick
 
     def _next_tick(self, tick: int, zero_for_one: bool, liquidity: int) -> tuple[int | None, int]:
         """Where the next step may go to, and its place among the initialized ticks, if it is one of them.

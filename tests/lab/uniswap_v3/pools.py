@@ -18,6 +18,8 @@ from tests.lab.uniswap_v3.specs import PAIR_RESERVES, POOLS, TOKENS, PoolSpec, P
 PLENTY = 2**200
 """Of every token for the trader: swaps down to the last price want more than anyone has."""
 NOBODY = "0x" + "00" * 19 + "01"
+UNIT = 1_000_000
+"""A moderate liquidity: of a position worth a million of token0 over the whole range."""
 MINTS_EACH = 20
 """Positions per transaction."""
 
@@ -110,7 +112,7 @@ def _pool(chain: Chain, there: Uniswap, spec: PoolSpec, seed: int) -> Contract:
         chain, there, [there.tokens[symbol].address for symbol in symbols], spec.fee_pips, root
     )
     tick = chain.call(pool, "slot0")[1]
-    unit = isqrt(10**first.decimals * 10**second.decimals * first.cents // second.cents) * 100
+    unit = isqrt(10**first.decimals * 10**second.decimals * first.cents // second.cents) * UNIT
     add_liquidity(chain, there, pool, draw_positions(spec, tick, unit, seed))
     return pool
 

@@ -1,0 +1,135 @@
+"""Depth as people name it: pools of a node, a pair, a file, or the square-root law."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import NamedTuple
+
+from defiliq.chain.evm import EvmNode
+from defiliq.chain.node import Node
+from defiliq.depth.combined import Venue, combined
+from defiliq.depth.curve import load_curve
+from defiliq.depth.factories import ADDRESS, token_address
+from defiliq.depth.files import load_pools
+from defiliq.depth.impact import DEFAULT_VOLATILITY_PPM, square_root_impact
+from defiliq.depth.read import Pool, find_pools, read_pools
+from defiliq.depth.venue import Token
+from defiliq.errors import InputError
+from defiliq.types import Block
+
+CURVE_DECIMALS = 18
+_AMOUNT = re.compile(r"(?P<number>[0-9]{1,30}(?:\.[0-9]{1,30})?)(?P<size>[kKmMbBtT]?)")
+_VOLATILITY = re.compile(r"(?P<number>[0-9]{1,4}(?:\.[0-9]{1,6})?)%?")
+_SIZES = {"": 1, "k": 10**3, "m": 10**6, "b": 10**9, "t": 10**12}
+
+
+class Law(NamedTuple):
+    """The two parameters of the square-root law."""
+
+    daily_volume: Fraction
+    """In the quote currency."""
+    volatility_ppm: int
+
+    def at(self, base: str, quote: str, price: Fraction) -> Venue:
+        """The law for a pair at a price, both as people write them."""
+        sold, paid = Token(base, CURVE_DECIMALS), Token(quote, CURVE_DECIMALS)
+        volume = int(self.daily_volume * 10**CURVE_DECIMALS)
+        try:
+            return square_root_impact(sold, paid, price, volume, self.volatility_ppm)
+        except ValueError as error:
+            raise InputError(f"no square-root impact for {base}/{quote}: {error}.") from None
+
+
+def read_law(text: str) -> Law:
+    """VOLUME[,VOLATILITY%], such as 1.2B,4%; the volatility is a day's."""
+    volume, comma, volatility = text.partition(",")
+    found = _VOLATILITY.fullmatch(volatility.strip()) if comma else None
+    if comma and found is None:
+        raise InputError(f"{volatility.strip()!r} is no volatility. Write a day's in percent: 1.2B,4%.")
+    amount = read_amount(volume)
+    ppm = DEFAULT_VOLATILITY_PPM if found is None else int(Fraction(found["number"]) * 10**4)
+    if amount == 0 or ppm == 0:
+        raise InputError(f"{text!r} is no square-root impact: both numbers must be above 0.")
+    return Law(amount, ppm)
+
+
+def read_amount(text: str) -> Fraction:
+    """An amount as people write it: 1500, 0.25, 1.2B, 350M, 20k."""
+    found = _AMOUNT.fullmatch(text.strip())
+    if found is None:
+        raise InputError(f"{text.strip()[:40]!r} is no amount. Write a number such as 1500, 0.25 or 1.2M.")
+    return Fraction(found["number"]) * _SIZES[found["size"].lower()]
+
+
+def pools_at(
+    node: Node, addresses: Sequence[str], at: Block, base: str | None = None, *, like: str = ""
+) -> tuple[Pool, ...]:
+    """Some pools of one pair, all with `base` sold.
+
+    Left out, it is the first pool's token that is called `like` or wraps it, else the one that is no dollar.
+    """
+    for address in addresses:
+        if not ADDRESS.fullmatch(address):
+            raise InputError(f"{address[:60]!r} is no address of a pool.")
+    pools = read_pools(node, addresses, at)
+    _check(node, at)
+    return turned_to(pools, _likely(pools[0], like) if base is None else base)
+
+
+def turned_to(pools: Sequence[Pool], base: str) -> tuple[Pool, ...]:
+    """The pools with a token sold that is named by symbol or address; InputError where one has it not."""
+    return tuple(_turned_to(pool, base.strip().casefold()) for pool in pools)
+
+
+def _likely(pool: Pool, like: str) -> str:
+    """The address of the token that somebody means who says ETH where WETH is traded."""
+    names = {like.strip().casefold(), f"w{like.strip().casefold()}"}
+    fits = [token for token in (pool.base, pool.quote) if token.symbol.casefold() in names]
+    return fits[0].address if len(fits) == 1 else pool.base.address
+
+
+def _turned_to(pool: Pool, base: str) -> Pool:
+    for way in (pool, pool.turned()):
+        if base in (way.base.symbol.casefold(), way.base.address.casefold()):
+            return way
+    raise InputError(f"{pool.name} trades {pool.base.symbol} and {pool.quote.symbol}, not {base}.")
+
+
+def pools_of_pair(node: Node, pair: str, at: Block) -> tuple[Pool, ...]:
+    """All pools of BASE/QUOTE that the known factories have; InputError where there are none."""
+    base, slash, quote = pair.partition("/")
+    if not slash or not base.strip() or not quote.strip():
+        raise InputError(f"{pair!r} is no pair. Write BASE/QUOTE, such as WETH/USDC or two addresses.")
+    sold, paid = (token_address(side.strip(), at.chain_id) for side in (base, quote))
+    found = find_pools(node, sold, paid, at)
+    if not found:
+        raise InputError(f"no known factory has a pool of {pair} with liquidity at block {at.number}.")
+    pools = read_pools(node, found, at, base=sold)
+    _check(node, at)
+    return pools
+
+
+def load_depth(path: str | Path, base: str | None = None, *, like: str = "") -> Venue:
+    """A file of pools, or a curve as CSV; `base` and `like` as for `pools_at`. A curve names no tokens."""
+    if Path(path).suffix.lower() == ".csv":
+        sold = Token(base if base is not None else like if like else "base", CURVE_DECIMALS)
+        return load_curve(path, sold, Token("quote", CURVE_DECIMALS))
+    _, pools = load_pools(path)
+    return together(turned_to(pools, _likely(pools[0], like) if base is None else base))
+
+
+def together(pools: Sequence[Pool]) -> Venue:
+    """Pools of one pair as one depth."""
+    try:
+        return combined(pools)
+    except ValueError as error:
+        raise InputError(f"these pools cannot be combined: {error}.") from None
+
+
+def _check(node: Node, at: Block) -> None:
+    """That the block is still the one that was read, where a node is one."""
+    if isinstance(node, EvmNode):
+        node.check_block(at)
