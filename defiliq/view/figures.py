@@ -20,6 +20,7 @@ from defiliq.view.heat_rows import (
     amount_shown,
     biggest_first,
     distance_shown,
+    few_slots,
     heat_rows,
     level_words,
     price_shown,
@@ -44,7 +45,7 @@ _TICKS = 5
 
 def heatmap_figure(heat: Heat, clusters: Sequence[Cluster], *, within_pct: float = WITHIN_PCT) -> Figure:
     """Longs to the left and shorts to the right of each price, beside a strip of colour for their density."""
-    shown = heat_rows(heat, within_pct=within_pct, slots=SLOTS)
+    shown = heat_rows(heat, within_pct=within_pct, fits=few_slots(SLOTS))
     if not shown.rows:
         return empty_figure("no level lies within this window")
     low, high = window(shown.low_usd, shown.high_usd)

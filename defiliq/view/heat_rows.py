@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -107,10 +107,12 @@ class HeatRows:
         return full_scale([size for row in self.rows for size in (row.long_usd, row.short_usd)])
 
 
-def heat_rows(heat: Heat, *, within_pct: float = WITHIN_PCT, most: int = 400, slots: int = 10**9) -> HeatRows:
-    """A heat's buckets as rows, joined in equal numbers until there are few enough of them.
+def heat_rows(
+    heat: Heat, *, within_pct: float = WITHIN_PCT, fits: Callable[[Sequence[int]], bool] = lambda _: True
+) -> HeatRows:
+    """A heat's buckets as rows, joined in equal numbers until the rows' steps, which rise, fit.
 
-    At most `most` rows (at least 2) hold something, and the picture is at most `slots` rows high, empty ones counted.
+    A row at least each side of spot stays, whether that fits or not.
     """
     table = heat.buckets.assign(
         middle=[
@@ -124,7 +126,7 @@ def heat_rows(heat: Heat, *, within_pct: float = WITHIN_PCT, most: int = 400, sl
     width = math.log1p(heat.step_pct / 100)
     inside = table.drop([*above.index, *below.index])
     steps = [math.floor(math.log(price / spot) / width) for price in inside["middle"]]
-    joined = next(n for n in _WIDENINGS if _fits([step // n for step in steps], most, slots))
+    joined = next((n for n in _WIDENINGS if fits(_joined(steps, n))), _WIDENINGS[-1])
     groups = inside.assign(step=[step // joined for step in steps]).groupby("step", sort=True)
     rows = tuple(_row(part, spot, width * joined, int(str(step))) for step, part in groups)
     return HeatRows(
@@ -138,8 +140,13 @@ def heat_rows(heat: Heat, *, within_pct: float = WITHIN_PCT, most: int = 400, sl
     )
 
 
-def _fits(steps: Sequence[int], most: int, slots: int) -> bool:
-    return len(set(steps)) <= most and max(steps, default=0) - min(steps, default=0) < slots
+def few_slots(most: int) -> Callable[[Sequence[int]], bool]:
+    """Whether rows, with the empty ones between them, are at most so many."""
+    return lambda steps: not steps or steps[-1] - steps[0] < most
+
+
+def _joined(steps: Sequence[int], count: int) -> list[int]:
+    return sorted({step // count for step in steps})
 
 
 def _told(buckets: pd.DataFrame) -> float:

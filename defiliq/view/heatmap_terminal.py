@@ -53,7 +53,7 @@ def heatmap_lines(
     heat: Heat, clusters: Sequence[Cluster], *, width: int = WIDTH, within_pct: float = WITHIN_PCT
 ) -> list[Text]:
     """The lines of a heatmap, none longer than `width`: headline, levels from the highest down, legend."""
-    shown = _fitting(heat, within_pct)
+    shown = heat_rows(heat, within_pct=within_pct, fits=_fits)
     bars = (width - 2 - _PRICE - _SIZE - _WORDS - 4) // 2
     price = f"{clean(heat.driver)} liquidation heatmap, spot {price_shown(heat.spot_usd, heat.driver)}"
     lines = [Text(price, style="bold"), *(Text(line) for line in market_lines(heat.sources)), Text()]
@@ -62,20 +62,11 @@ def heatmap_lines(
     return [_cut(line, width) for line in lines]
 
 
-def _fitting(heat: Heat, within_pct: float) -> HeatRows:
-    """Rows so wide that they and what is said of the gaps between them fill at most ROWS lines."""
-    most = ROWS
-    shown = heat_rows(heat, within_pct=within_pct, most=most)
-    while most > 1 and _line_count(shown) > ROWS:
-        most -= 1
-        shown = heat_rows(heat, within_pct=within_pct, most=most)
-    return shown
-
-
-def _line_count(shown: HeatRows) -> int:
-    steps = sorted({row.step for row in shown.rows} | {-1, 0})
-    gaps = (high - low - 1 for low, high in pairwise(steps))
-    return len(steps) + sum(1 if gap >= FOLDED else gap for gap in gaps)
+def _fits(steps: Sequence[int]) -> bool:
+    """Whether rows and what is said of the gaps between them are few enough lines."""
+    shown = sorted({*steps, -1, 0})
+    gaps = (high - low - 1 for low, high in pairwise(shown))
+    return len(shown) + sum(1 if gap >= FOLDED else gap for gap in gaps) <= ROWS
 
 
 def _level_lines(heat: Heat, shown: HeatRows, clusters: Sequence[Cluster], bars: int) -> list[Text]:

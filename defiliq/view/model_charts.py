@@ -14,6 +14,7 @@ from defiliq.view.heat_rows import (
     amount_shown,
     biggest_first,
     counted,
+    few_slots,
     heat_rows,
     money_shown,
     outside_words,
@@ -42,7 +43,7 @@ _NAME_GAP = 0.032
 
 def draw_heatmap(heat: Heat, clusters: Sequence[Cluster], *, within_pct: float = WITHIN_PCT) -> Figure:
     """Longs to the left and shorts to the right of each price, and their density as a strip of colour."""
-    shown = heat_rows(heat, within_pct=within_pct, slots=SLOTS)
+    shown = heat_rows(heat, within_pct=within_pct, fits=few_slots(SLOTS))
     notes = [f"Each row is {shown.step_pct:.3g}% of price.", *outside_words(heat, shown)]
     caption = caption_of(f"Liquidation heatmap, {_headed(heat)}", heat.sources, notes)
     with framed(caption, (10, 9)) as figure:
