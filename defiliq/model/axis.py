@@ -14,6 +14,9 @@ from defiliq.ladder import IDENTITY, as_table, joined
 MOST_APART_S = 15 * 60
 """Blocks of different chains that are further apart than this show different worlds."""
 
+MOST_TIMES_APART = 1.5
+"""Spots of one driver that are further apart at one time are of different things, or in different units."""
+
 SOURCE_COLUMNS = (
     *IDENTITY,
     *("evaluated_at", "base_symbol", "driver", "spot_usd", "rungs", "already", "never", "untold", "failed"),
@@ -30,7 +33,7 @@ def rungs_on(ladders: Sequence[pd.DataFrame], driver: str, *, mixed_blocks: bool
     `size_usd` is what a rung takes off its holder: a perpetual's notional, else what is seized where the
     driver falls and what is repaid where it rises; NaN where nobody knows. Spelling is compared without case.
     Ladders that cannot share an axis are refused: without the driver, of different money, of different blocks
-    of a chain or blocks too far apart (unless `mixed_blocks`), and those that count an account twice.
+    of a chain, of blocks or spots too far apart (unless `mixed_blocks`), and those with an account twice.
     """
     filled = [ladder for ladder in ladders if len(ladder)]
     if not filled:
@@ -38,11 +41,12 @@ def rungs_on(ladders: Sequence[pd.DataFrame], driver: str, *, mixed_blocks: bool
     table = joined(filled).astype({"chain_id": "str"})
     chosen = table[table["driver"].str.casefold() == driver.strip().casefold()]
     _refuse_without_driver(table, chosen, driver)
-    _refuse_different_money(chosen)
-    if not mixed_blocks:
-        _refuse_mixed_blocks(chosen)
     sized = chosen.assign(size_usd=_sizes(chosen))
     _refuse_senseless(sized)
+    _refuse_different_money(sized)
+    if not mixed_blocks:
+        _refuse_mixed_blocks(sized)
+        _refuse_other_prices(sized)
     _refuse_twice(sized)
     return sized.sort_values([*IDENTITY, "side", "price_usd", "account"], ignore_index=True)
 
@@ -131,6 +135,15 @@ def _refuse_mixed_blocks(rungs: pd.DataFrame) -> None:
 def _mixed(one: pd.Series, other: pd.Series, seen: str) -> InputError:
     both = " and ".join(f"{market_named(row)} at block {row['block_number']}" for row in (one, other))
     return InputError(f"{both} {seen}. Read them at one time, or ask for mixed blocks.")
+
+
+def _refuse_other_prices(rungs: pd.DataFrame) -> None:
+    """What is called the same must be about the same price at one time."""
+    spots = rungs.sort_values(["spot_usd", *_MARKET]).iloc[[0, -1]]
+    low, high = spots["spot_usd"].tolist()
+    if high > MOST_TIMES_APART * low:
+        both = " and ".join(f"{market_named(row)} at {row['spot_usd']:.6g}" for _, row in spots.iterrows())
+        raise InputError(f"{rungs['driver'].iloc[0]} is not one price: {both}. Leave one of them out.")
 
 
 def _refuse_senseless(rungs: pd.DataFrame) -> None:

@@ -8,7 +8,6 @@ from heapq import heappop, heappush
 from typing import NamedTuple
 
 import networkx as nx
-import pandas as pd
 
 from defiliq.errors import InputError
 from defiliq.model.clusters import Cluster
@@ -76,21 +75,21 @@ def build_contagion(
             f"contagion needs one heat per driver: {', '.join(unknown) or 'one is given twice'}."
         )
     found = {Place(name, each.type, each.price_usd): each for name in clusters for each in clusters[name]}
-    nodes = {place: found[place] for place in sorted(found)}
+    nodes = {place: _Node(found[place], by_driver[place.driver]) for place in sorted(found)}
     graph: nx.DiGraph[Place] = nx.DiGraph()
-    for place, cluster in nodes.items():
-        _add_node(graph, place, cluster)
-    for place, cluster in nodes.items():
-        own = Flow(place.driver, place.side, cluster.magnitude_usd)
+    for place, node in nodes.items():
+        graph.add_node(place, **node.about)
+    for place, node in nodes.items():
+        own = Flow(place.driver, place.side, node.cluster.magnitude_usd)
         traded = (own,) if flows is None else flows.get(place, ())
         for flow in sorted(traded):
             if flow.driver not in by_driver:
                 graph.nodes[place]["elsewhere_usd"] += flow.usd
             elif flow.driver in price_after and flow.usd > 0:
-                heat = by_driver[flow.driver]
-                start = cluster.near_usd if flow.driver == place.driver else heat.spot_usd
+                spot = by_driver[flow.driver].spot_usd
+                start = node.cluster.near_usd if flow.driver == place.driver else spot
                 after = price_after[flow.driver](start, flow.usd, flow.side)
-                _add_edges(graph, place, nodes, flow, after, heat)
+                _add_edges(graph, place, nodes, flow, after)
     return graph
 
 
@@ -132,57 +131,59 @@ def critical_clusters(graph: nx.DiGraph[Place]) -> tuple[Critical, ...]:
     return tuple(sorted(found, key=lambda each: (-each.downstream_usd, -each.size_usd, each.place)))
 
 
-def _add_node(graph: nx.DiGraph[Place], place: Place, cluster: Cluster) -> None:
-    graph.add_node(
-        place,
-        size_usd=cluster.magnitude_usd,
-        low_usd=cluster.low_usd,
-        high_usd=cluster.high_usd,
-        accounts=cluster.accounts,
-        distance_pct=cluster.distance_pct,
-        elsewhere_usd=0.0,
-    )
+class _Node:
+    """A cluster with the buckets that it is made of."""
+
+    def __init__(self, cluster: Cluster, heat: Heat) -> None:
+        buckets = heat.side(cluster.type)
+        is_inside = buckets["price_low_usd"] >= cluster.low_usd
+        is_inside &= buckets["price_high_usd"] <= cluster.high_usd
+        inside = buckets[is_inside & buckets["size_usd"].notna()]
+        self.cluster = cluster
+        self.buckets = list(zip(inside["price_usd"].tolist(), inside["size_usd"].tolist(), strict=True))
+
+    @property
+    def about(self) -> dict[str, float]:
+        """What the graph tells of it."""
+        cluster = self.cluster
+        return {
+            "size_usd": cluster.magnitude_usd,
+            "low_usd": cluster.low_usd,
+            "high_usd": cluster.high_usd,
+            "accounts": cluster.accounts,
+            "distance_pct": cluster.distance_pct,
+            "elsewhere_usd": 0.0,
+        }
+
+    def reached(self, after: float) -> float:
+        """What breaks of it on the way to a price; all of it where nobody knows how far that is."""
+        is_long = self.cluster.type == "long"
+        return math.fsum(
+            size
+            for price, size in self.buckets
+            if math.isnan(after) or (price >= after if is_long else price <= after)
+        )
 
 
 def _add_edges(
-    graph: nx.DiGraph[Place],
-    source: Place,
-    nodes: Mapping[Place, Cluster],
-    flow: Flow,
-    after: float,
-    heat: Heat,
+    graph: nx.DiGraph[Place], source: Place, nodes: Mapping[Place, _Node], flow: Flow, after: float
 ) -> None:
     """Edges to the clusters that a flow reaches, which leaves its driver's price at `after`."""
-    buckets = heat.side(flow.side)
-    prices = buckets["price_usd"]
-    if math.isnan(after):
-        reached = buckets
-    else:
-        reached = buckets[prices >= after if flow.side == "long" else prices <= after]
-    for place, cluster in nodes.items():
+    for place, node in nodes.items():
         if (place.driver, place.side) != (flow.driver, flow.side) or not _is_beyond(source, place, nodes):
             continue
-        volume = _inside(reached, cluster)
+        volume = node.reached(after)
         if volume > 0:
-            share = volume / cluster.magnitude_usd
+            share = volume / node.cluster.magnitude_usd
             graph.add_edge(source, place, volume_usd=volume, share=share, runs_dry=math.isnan(after))
 
 
-def _is_beyond(source: Place, target: Place, nodes: Mapping[Place, Cluster]) -> bool:
+def _is_beyond(source: Place, target: Place, nodes: Mapping[Place, _Node]) -> bool:
     """Whether the price comes to one cluster after the other; each other side or driver is still whole."""
     if (source.driver, source.side) != (target.driver, target.side):
         return True
-    if source.side == "long":
-        return nodes[target].high_usd <= nodes[source].low_usd
-    return nodes[target].low_usd >= nodes[source].high_usd
-
-
-def _inside(buckets: pd.DataFrame, cluster: Cluster) -> float:
-    """What the buckets of one side that belong to a cluster hold."""
-    is_inside = (buckets["price_low_usd"] >= cluster.low_usd) & (
-        buckets["price_high_usd"] <= cluster.high_usd
-    )
-    return math.fsum(buckets["size_usd"][is_inside].dropna())
+    one, other = nodes[source].cluster, nodes[target].cluster
+    return other.high_usd <= one.low_usd if source.side == "long" else other.low_usd >= one.high_usd
 
 
 def _widest(graph: nx.DiGraph[Place], start: Place) -> list[ContagionPath]:

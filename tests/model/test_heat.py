@@ -231,6 +231,14 @@ def test_an_account_counts_once() -> None:
     assert build_heat([table, other_side], ETH).buckets["accounts"].tolist() == [1, 1]
 
 
+def test_one_name_for_two_prices_is_refused() -> None:
+    near, far = (ladder([(90.0, 1.0)], spot=spot, chain_id=10) for spot in (150.0, 150.1))
+    assert len(build_heat([ladder([(90.0, 1.0)]), near], ETH).sources) == 2
+    said = refused([far, ladder([(90.0, 1.0)])])
+    assert "not one price: aave-v3 Core on chain 1 at 100 and aave-v3 Core on chain 10 at 150.1" in said
+    assert len(build_heat([ladder([(90.0, 1.0)]), far], ETH, mixed_blocks=True).sources) == 2
+
+
 @pytest.mark.parametrize(
     "change",
     [

@@ -115,6 +115,12 @@ def test_a_vacuum_holds_at_most_a_quarter_of_its_smaller_flank(inside: float, co
     assert [vacuum.inside_usd for vacuum in found] == [inside] * count
 
 
+def test_a_stretch_of_one_percent_is_wide_enough() -> None:
+    heat = heat_of((95.0, 10.0), (93.0, 10.0))
+    (found,) = find_vacuums(heat, find_clusters(heat))
+    assert 1.0 < found.width_pct < 2.0
+
+
 def test_narrow_stretches_and_touching_clusters_are_no_vacuum() -> None:
     heat = heat_of((95.0, 10.0), (94.0, 10.0))
     assert find_vacuums(heat, find_clusters(heat)) == ()
