@@ -81,8 +81,10 @@ def print_sweep(table: pd.DataFrame, falls: float | None, rises: float | None, d
     """Shocks and what each led to, and from where on more is induced than caused."""
     print_rows(_shown(table), f"shocks of {clean(driver)}", _SWEEP)
     for name, found in (("fall", falls), ("rise", rises)):
-        said = "no" if found is None else f"a {found:+g}%"
-        print_lines([f"{said} {name} of those tried is the smallest that induces more than it causes"])
+        if found is None:
+            print_lines([f"no {name} of those tried induces more than it causes"])
+        else:
+            print_lines([f"from a {name} of {abs(found):g}% on, more is induced than caused"])
     print_lines([f"published branching ratios are {PUBLISHED_BRANCHING}"])
 
 
@@ -91,7 +93,8 @@ def _ending(cascade: Cascade, base: str) -> str:
         return f"the depth ran dry, {in_words(cascade.unfilled_usd, base)} could not be traded"
     if cascade.ended == "round limit":
         return "at the limit of rounds; more may follow"
-    return f"quiet after {cascade.last_round} rounds"
+    rounds = cascade.last_round
+    return f"quiet after {rounds} round{'' if rounds == 1 else 's'}"
 
 
 def _said(cascade: Cascade) -> list[str]:

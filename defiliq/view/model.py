@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from defiliq.model.contagion import critical_clusters, strongest_paths
+from defiliq.view.heat_rows import counted
 from defiliq.view.terminal import clean, in_words, print_lines, print_rows
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ _CLUSTERS = (
     *("low_usd", "high_usd"),
 )
 _VACUUMS = ("low_usd", "high_usd", "width_pct", "inside_usd", "below_usd", "above_usd", "holds_spot")
+_SHARES = ("share_pct", "impact_pct", "width_pct")
 _PRICES = ("price_usd", "low_usd", "high_usd", "below_usd", "above_usd")
 
 
@@ -47,7 +49,7 @@ def print_contagion(graph: nx.DiGraph[Place], heat: Heat, table: pd.DataFrame) -
     }
     left = len(table) - len(shown)
     title = "what a cluster's trades reach" + (f" ({left} weaker ones are not shown)" if left else "")
-    print_rows(shown.assign(**ends), title, ("from", "to", "volume_usd", "share_pct", "runs_dry"))
+    print_rows(_priced(shown.assign(**ends)), title, ("from", "to", "volume_usd", "share_pct", "runs_dry"))
     print_lines([""])
     for path in strongest_paths(graph, PATHS):
         ways = " > ".join(_place(place.driver, place.price_usd) for place in path.places)
@@ -58,7 +60,9 @@ def print_contagion(graph: nx.DiGraph[Place], heat: Heat, table: pd.DataFrame) -
                 in_words(usd, heat.base_symbol) for usd in (each.size_usd, each.downstream_usd)
             )
             at = _place(each.place.driver, each.place.price_usd)
-            print_lines([f"critical     {at}: {size}, which reaches {each.reached} others and {downstream}"])
+            print_lines(
+                [f"critical     {at}: {size}, reaches {counted(each.reached, 'cluster')}, {downstream}"]
+            )
 
 
 def _place(driver: str, price: float) -> str:
@@ -94,7 +98,9 @@ def print_magnet(table: pd.DataFrame) -> None:
         gap = row[f"{name}_gap_pct"]
         between = "" if math.isnan(gap) else f", {gap:.2f}% between the two that are closest"
         count = int(row[f"{name}_clusters"])
-        lines.append(f"{f'{name} risk':<18}{row[f'{name}_risk']}: {count} clusters{between}")
+        lines.append(
+            f"{f'{name} risk':<18}{row[f'{name}_risk']}: {count} cluster{'' if count == 1 else 's'}{between}"
+        )
     print_lines(lines)
 
 
@@ -108,6 +114,11 @@ def _price(price: float) -> str:
 
 
 def _priced(table: pd.DataFrame) -> pd.DataFrame:
-    """Prices as texts: they are the driver's, not money of the market."""
+    """Prices as texts, which are the driver's and not money of the market, and percentages without a sign."""
     shown = {name: [_price(price) for price in table[name]] for name in _PRICES if name in table}
-    return table.assign(**shown)
+    shares = {
+        name: ["" if math.isnan(pct) else f"{pct:.2f}%" for pct in table[name]]
+        for name in _SHARES
+        if name in table
+    }
+    return table.assign(**shown, **shares)

@@ -136,7 +136,7 @@ def _drawn(table: pd.DataFrame, names: Sequence[str], spell: Callable[[str], str
     price_base = "" if "driver" in table.columns and base != "$" else base
     for name in names:
         numeric = pd.api.types.is_numeric_dtype(table[name]) and table[name].dtype != bool
-        right = numeric or name in _AMOUNTS
+        right = numeric or name in _AMOUNTS or name.endswith(("_usd", "_pct"))
         shown.add_column(
             Text(heading(name, price_base if name.endswith(_PRICES) else base)),
             justify="right" if right else "left",
