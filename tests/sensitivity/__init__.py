@@ -1,1 +1,1 @@
-"""How much breaks where ETH falls: seeded accounts on real parameters, and what is published of such falls."""
+"""How much breaks where ETH falls: seeded accounts on real parameters, and what is published."""

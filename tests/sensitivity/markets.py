@@ -148,7 +148,9 @@ def dollar_comet() -> CometMarket:
     kept = [each for each in given["collaterals"] if each["symbol"] in graph.answered]
     # Its WBTC is priced by BTC / USD alone.
     feeds = [graph.driver("USDC")]
-    feeds += [graph.driver({"WETH": "ETH", "WBTC": "BTC"}.get(each["symbol"], each["symbol"])) for each in kept]
+    feeds += [
+        graph.driver({"WETH": "ETH", "WBTC": "BTC"}.get(each["symbol"], each["symbol"])) for each in kept
+    ]
     return _comet(given, kept, graph.quantities, feeds, 6, "USD")
 
 
@@ -172,7 +174,11 @@ def _comet(
     base_symbol: str,
 ) -> CometMarket:
     base, graph = given["base"], PriceGraph(tuple(quantities), tuple(feeds))
-    reserves = [CometReserve(id=0, asset=_spelled(base), symbol=base["symbol"], decimals=decimals, feed=0, offset=None)]
+    reserves = [
+        CometReserve(
+            id=0, asset=_spelled(base), symbol=base["symbol"], decimals=decimals, feed=0, offset=None
+        )
+    ]
     for k, each in enumerate(kept, start=1):
         factors = {name: each[name] for name in each if name.endswith("_wad")}
         reserves.append(

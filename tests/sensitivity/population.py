@@ -95,7 +95,9 @@ def aave_book(count: int = ACCOUNTS, seed: int = SEED) -> Book[Any]:
 
         debt = Leg(owed, 0, debt_base * market.reserves[owed].unit // market.price_of(owed), False)
         legs = _backing(market, held, debt_base * health_bps // BPS, threshold)
-        accounts.append(Account(address(number), mode, tuple(sorted([*legs, debt], key=lambda leg: leg.reserve))))
+        accounts.append(
+            Account(address(number), mode, tuple(sorted([*legs, debt], key=lambda leg: leg.reserve)))
+        )
     return Book.build(market, accounts)
 
 
@@ -159,7 +161,7 @@ def dydx_book(count: int = ACCOUNTS, seed: int = SEED) -> Book[Any]:
 def _quantums(market: Any, k: int, dollars: int) -> int:
     """A position of about so many dollars, in whole steps."""
     perpetual = market.reserves[k]
-    step = max(1, perpetual.step_base_quantums)
+    step: int = max(1, perpetual.step_base_quantums)
     per_step = _value(market, k, step * 10**6)
     return max(1, dollars * 10**12 // per_step) * step
 
