@@ -22,9 +22,20 @@ if TYPE_CHECKING:
     from defiliq.errors import DefiliqError as DefiliqError
     from defiliq.index import Index as Index
     from defiliq.ladder import bin_ladder as bin_ladder
+    from defiliq.model import analyse as analyse
+    from defiliq.model import build_contagion as build_contagion
+    from defiliq.model import build_heat as build_heat
+    from defiliq.model import cascade_risk as cascade_risk
+    from defiliq.model import find_clusters as find_clusters
+    from defiliq.model import find_magnet as find_magnet
+    from defiliq.model import find_vacuums as find_vacuums
+    from defiliq.model import liquidation_metrics as liquidation_metrics
+    from defiliq.model import support_resistance as support_resistance
     from defiliq.oracle.drivers import drivers as drivers
     from defiliq.oracle.drivers import find_driver as find_driver
     from defiliq.oracle.drivers import group_driver as group_driver
+    from defiliq.pipeline.cascade import cascade as cascade
+    from defiliq.pipeline.cascade import sweep as sweep
     from defiliq.pipeline.connecting import connect as connect
     from defiliq.pipeline.eta import eta as eta
     from defiliq.pipeline.events import events as events
@@ -53,6 +64,8 @@ if TYPE_CHECKING:
     from defiliq.pipeline.solving import solve_book as solve_book
     from defiliq.pipeline.stress import stress as stress
     from defiliq.pipeline.stress import stress_curve as stress_curve
+    from defiliq.pipeline.table_files import load_events as load_events
+    from defiliq.pipeline.table_files import load_ladder as load_ladder
     from defiliq.pipeline.verify import Verification as Verification
     from defiliq.pipeline.verify import verify as verify
     from defiliq.types import Listing as Listing
@@ -67,21 +80,32 @@ _HOME = {
     "Listing": "types",
     "Position": "pipeline.position",
     "Verification": "pipeline.verify",
+    "analyse": "model",
     "at_time": "pipeline.judge",
     "bin_ladder": "ladder",
+    "build_contagion": "model",
+    "build_heat": "model",
+    "cascade": "pipeline.cascade",
+    "cascade_risk": "model",
     "connect": "pipeline.connecting",
     "drivers": "oracle.drivers",
     "eta": "pipeline.eta",
     "events": "pipeline.events",
     "feeds": "pipeline.feeds",
     "feeds_by_driver": "pipeline.feeds",
+    "find_clusters": "model",
     "find_driver": "oracle.drivers",
+    "find_magnet": "model",
+    "find_vacuums": "model",
     "group_driver": "oracle.drivers",
     "health": "pipeline.judge",
     "ladder": "pipeline.judge",
-    "leverage_distribution": "pipeline.positions",
     "levels": "pipeline.judge",
+    "leverage_distribution": "pipeline.positions",
     "liquidatable": "pipeline.judge",
+    "liquidation_metrics": "model",
+    "load_events": "pipeline.table_files",
+    "load_ladder": "pipeline.table_files",
     "load_snapshot": "pipeline.snapshot",
     "market": "pipeline.listings",
     "market_from_file": "pipeline.listings",
@@ -100,6 +124,8 @@ _HOME = {
     "solve_book": "pipeline.solving",
     "stress": "pipeline.stress",
     "stress_curve": "pipeline.stress",
+    "support_resistance": "model",
+    "sweep": "pipeline.cascade",
     "verify": "pipeline.verify",
     "write_table": "view.files",
 }
@@ -112,21 +138,32 @@ __all__ = [
     "Listing",
     "Position",
     "Verification",
+    "analyse",
     "at_time",
     "bin_ladder",
+    "build_contagion",
+    "build_heat",
+    "cascade",
+    "cascade_risk",
     "connect",
     "drivers",
     "eta",
     "events",
     "feeds",
     "feeds_by_driver",
+    "find_clusters",
     "find_driver",
+    "find_magnet",
+    "find_vacuums",
     "group_driver",
     "health",
     "ladder",
     "levels",
     "leverage_distribution",
     "liquidatable",
+    "liquidation_metrics",
+    "load_events",
+    "load_ladder",
     "load_snapshot",
     "market",
     "market_from_file",
@@ -145,6 +182,8 @@ __all__ = [
     "solve_book",
     "stress",
     "stress_curve",
+    "support_resistance",
+    "sweep",
     "verify",
     "write_table",
 ]

@@ -84,7 +84,7 @@ def print_sweep(table: pd.DataFrame, falls: float | None, rises: float | None, d
         if found is None:
             print_lines([f"no {name} of those tried induces more than it causes"])
         else:
-            print_lines([f"from a {name} of {abs(found):g}% on, more is induced than caused"])
+            print_lines([f"the smallest {name} that induces more than it causes is {abs(found):g}%"])
     print_lines([f"published branching ratios are {PUBLISHED_BRANCHING}"])
 
 
