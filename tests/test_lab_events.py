@@ -104,7 +104,29 @@ def test_aave_calls(aave: Lab, tmp_path: Path) -> None:
             repaid = -(-outcome.repaid * aave.price(debt, row.block_number) // unit(aave, debt))
             assert (row.seized_usd, row.repaid_usd) == (seized / 10**8, repaid / 10**8)
             assert row.bonus_usd == (seized - repaid) / 10**8
+            fee = outcome.protocol_fee * aave.price(collateral, row.block_number) // unit(aave, collateral)
+            assert row.fee_usd == fee / 10**8
             assert (row.bad_debt_usd == 0) == (aave.version == "v3.6")  # v3.0 tells nothing of it
+
+        assert table["fee_usd"].max() > 0
+
+
+def test_aave_fees_where_liquidators_take_a_tokens(aave: Lab, tmp_path: Path) -> None:
+    fees: dict[str, tuple[str, int]] = {}
+
+    def send(account: Account, taken: Liquidation, market: Market) -> Any:
+        seized, repaid = (market.reserves[k].symbol for k in (sole(taken).reserve, taken.repay_reserve))
+        done = aave.liquidate(
+            account.owner, collateral=seized, debt=repaid, debt_to_cover=cover(taken), takes_a_token=True
+        )
+        fees[account.owner] = seized, done.protocol_fee
+        return done
+
+    with liquidated(aave, aave_listing(aave, tmp_path), send, 3) as (table, outcomes):
+        for owner in outcomes:
+            row, (symbol, fee) = only(table, owner), fees[owner]
+            assert row.fee_usd == fee * aave.price(symbol, row.block_number) // unit(aave, symbol) / 10**8
+        assert table["fee_usd"].max() > 0
 
 
 def unit(lab: Lab, symbol: str) -> int:

@@ -70,7 +70,8 @@ SYMBOL = "symbol()"
 SCALED_BALANCE_OF = "scaledBalanceOf(address)"
 SCALED_TOTAL_SUPPLY = "scaledTotalSupply()"
 SCALED_TOKEN = (SCALED_BALANCE_OF, SCALED_TOTAL_SUPPLY)
-ERC20 = (SYMBOL,)
+TRANSFER_EVENT = "Transfer(address,address,uint256)"
+ERC20 = (SYMBOL, TRANSFER_EVENT)
 
 PRINCIPAL_BALANCE_OF = "principalBalanceOf(address)"
 GET_USER_STABLE_RATE = "getUserStableRate(address)"

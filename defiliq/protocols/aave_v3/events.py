@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from defiliq.chain.node import LogFilter, Logs, Node
 from defiliq.protocols.aave_v3 import abi
+from defiliq.protocols.aave_v3.fees import Fees
 from defiliq.protocols.aave_v3.fetch import BALANCE_OF_DEBT_REVISION, fetch_contracts
 from defiliq.protocols.aave_v3.market import AaveMarket
 from defiliq.protocols.happened import Log, OnEvents, each_log, places, search_logs, worth_at
@@ -24,8 +25,13 @@ def search_events(
     after block `at`; it is a proxy, so it was the same before.
     """
     pool = fetch_contracts(node, listing, at).pool
+    fees = Fees(node, pool, at)
     topics = abi.keccak(abi.LIQUIDATION_EVENT), abi.keccak(abi.DEFICIT_EVENT)
-    search_logs(node, LogFilter((pool,), topics, traced=True), decode_events, first, last, on_events)
+
+    def decode(logs: Logs) -> list[Happening]:
+        return list(fees.told(decode_events(logs)))
+
+    search_logs(node, LogFilter((pool,), topics, traced=True), decode, first, last, on_events)
 
 
 def decode_events(logs: Logs) -> list[Happening]:
@@ -71,8 +77,7 @@ def _liquidation_call(log: Log) -> Happening:
 def event_worth(events: Sequence[Happening], market: AaveMarket) -> list[Worth]:
     """What liquidations of one block were worth at its prices, rounded as liquidation calls round.
 
-    The protocol's fee is not known: the event leaves it out. Before revision 7 nothing says what bad debt a
-    call left.
+    Before revision 7 nothing says what bad debt a call left.
     """
 
     def down(reserve: int, amount: int) -> int:
