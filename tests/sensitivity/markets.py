@@ -19,7 +19,7 @@ from defiliq.protocols.compound_v3.market import CometMarket, CometReserve
 from defiliq.protocols.dydx_v4.market import DydxMarket
 from defiliq.types import Block, Feed, checksum
 from defiliq.units import WAD
-from tests.builders import NOW, plain_market, plain_reserve
+from tests.builders import NOW, address, plain_market, plain_reserve
 from tests.dydx.population import population
 from tests.dydx.standin import dydx_standin
 from tests.protocols.compound_v3.states import comet
@@ -69,11 +69,15 @@ class Graph:
         self.quantities.append(quantity)
         return len(self.quantities) - 1
 
+    def _stand_in(self) -> str:
+        """An address for a contract that the data does not name."""
+        return address(0xF000 + len(self.quantities))
+
     def driver(self, name: str) -> int:
         """The aggregator that answers in dollars for ETH, BTC, USDC, ..."""
         if name not in self._inputs:
             answer = self.answered[SOURCE_OF.get(name, name)]
-            plain = Input(f"{name}/USD", "aggregator", name, answer, 8)
+            plain = Input(f"{name}/USD", "aggregator", self._stand_in(), answer, 8)
             if name in SOURCE_OF:
                 plain = replace(plain, heartbeat_s=HEARTBEAT_S, deviation_bps=DEVIATION_BPS)
             self._inputs[name] = self.add(plain)
@@ -88,7 +92,7 @@ class Graph:
         below = self.quantities[driver]
         assert isinstance(below, Input)
         rate = -(-self.answered[symbol] * WAD // below.value)
-        ratio = self.add(Input(f"{symbol}/{base} ratio", "ratio", symbol, rate, 18))
+        ratio = self.add(Input(f"{symbol}/{base} ratio", "ratio", self._stand_in(), rate, 18))
         return self.add(Fraction((driver, ratio), (), 1, WAD, symbol))
 
 
@@ -161,7 +165,9 @@ def ether_comet() -> CometMarket:
     quantities: list[Quantity] = [Fixed(PRICE_UNIT, "the base asset is the measure")]
     for each in given["collaterals"]:
         rate = answered[each["symbol"]] * PRICE_UNIT // answered["WETH"]
-        quantities.append(Input(f"{each['symbol']}/ETH ratio", "ratio", each["symbol"], rate, 8))
+        quantities.append(
+            Input(f"{each['symbol']}/ETH ratio", "ratio", address(0xF000 + len(quantities)), rate, 8)
+        )
     return _comet(given, given["collaterals"], quantities, range(len(quantities)), 18, "WETH")
 
 
