@@ -17,9 +17,10 @@ from defiliq.pipeline.cascade import sweep
 from defiliq.pipeline.judge import health, ladder, liquidatable
 from defiliq.pipeline.shocks import moved_market
 from defiliq.pipeline.stress import stress
+from defiliq.view.cascade import PUBLISHED_BRANCHING
 from tests.sensitivity.__main__ import PAGE, PICTURE
 from tests.sensitivity.markets import aave, answers, dollar_comet, dydx
-from tests.sensitivity.page import page
+from tests.sensitivity.page import PUBLISHED_RANGE, branching_words, page
 from tests.sensitivity.picture import draw, shares
 from tests.sensitivity.population import aave_book, dollar_comet_book
 from tests.sensitivity.study import (
@@ -179,6 +180,15 @@ def test_a_book_ten_times_as_large_needs_ten_times_the_volume() -> None:
     )
     assert few["induced_usd"] > 0
     assert few["branching_ratio"] == pytest.approx(many["branching_ratio"], rel=1e-9)
+
+
+def test_ratios_are_counted_against_the_published_ones(found: Study) -> None:
+    assert "{} to {}".format(*PUBLISHED_RANGE) == PUBLISHED_BRANCHING
+    low, high = PUBLISHED_RANGE
+    every = np.array([table["branching_ratio"] for table in found.sweeps[570].values()])
+    within = ((every >= low) & (every <= high)).sum()
+    assert f"{within} among them" in branching_words(found)
+    assert np.nanmax(every) < 1, "no fall of these starts a cascade that feeds itself"
 
 
 def test_the_page_and_its_picture_are_current(found: Study) -> None:

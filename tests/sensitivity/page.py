@@ -81,6 +81,8 @@ a depth: what is seized of assets that do not hang on it is not sold. A ratio is
 earlier sales, per dollar seized by the shock itself; empty where the shock breaks nothing.
 """
 WIDTH = 110
+PUBLISHED_RANGE = (0.03, 0.2)
+"""PUBLISHED_BRANCHING as numbers."""
 
 
 def page(found: Study) -> str:
@@ -101,6 +103,7 @@ def page(found: Study) -> str:
         "## Branching ratios",
         filled(DEPTHS.format(names=names)),
         branching(found),
+        filled(branching_words(found)),
         "## What may change these figures",
         *map(filled, CHANGES),
     ]
@@ -109,9 +112,8 @@ def page(found: Study) -> str:
 
 def filled(text: str) -> str:
     """A paragraph or an item of a list in lines that fit."""
-    return fill(
-        " ".join(text.split()), WIDTH, subsequent_indent="  " if text.strip().startswith("- ") else ""
-    )
+    indent = "  " if text.strip().startswith("- ") else ""
+    return fill(" ".join(text.split()), WIDTH, subsequent_indent=indent, break_on_hyphens=False)
 
 
 def at_published_fall(found: Study) -> str:
@@ -162,6 +164,23 @@ def branching(found: Study) -> str:
             told = ["" if math.isnan(ratio) else f"{ratio:.4f}" for ratio in ratios]
             rows.append((f"{millions:,}M", f"-{fall}%", *told, PUBLISHED_BRANCHING))
     return table(("volume a day", "shock", *names, "published"), rows)
+
+
+def branching_words(found: Study) -> str:
+    """How the ratios lie to the published ones, counted."""
+    low, high = PUBLISHED_RANGE
+    said = []
+    for millions, tables in found.sweeps.items():
+        every = [
+            ratio for one in tables.values() for ratio in one["branching_ratio"] if not math.isnan(ratio)
+        ]
+        below, above = sum(ratio < low for ratio in every), sum(ratio > high for ratio in every)
+        within = len(every) - below - above
+        said.append(
+            f"Of {len(every)} ratios at {millions:,}M a day {below} are below the published ones, {within} "
+            f"among them, {above} above; the largest is {max(every):.4f}."
+        )
+    return " ".join(said)
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
