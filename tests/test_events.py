@@ -178,15 +178,22 @@ def test_no_liquidations_have_the_same_columns_and_types() -> None:
 @pytest.mark.parametrize(
     ("first", "last", "seen"),
     [
-        (62, 61, "no blocks of Local from 62 to 61"),
-        (HEAD + 1, "latest", f"no blocks of Local from {HEAD + 1} to {HEAD}"),
+        (62, 61, "no blocks from 62 to 61"),
+        (HEAD + 1, "latest", f"no blocks from {HEAD + 1} to {HEAD}"),
         (0, HEAD + 1, f"the node has no block {HEAD + 1} yet: its newest is {HEAD}"),
-        (0, 49, "It begins at block 50"),
     ],
 )
 def test_ranges_that_are_none(first: int, last: int, seen: str) -> None:
     with pytest.raises(InputError, match=seen):
         defiliq.events(Chain([60]), LISTING, first, last)
+
+
+def test_before_the_market_begins_nothing_happened_and_nothing_is_asked() -> None:
+    chain = Chain([10, 60])
+    table = defiliq.events(chain, LISTING, 0, 49)
+    assert (len(table), chain.asked) == (0, [])
+    assert (table.attrs["covered"], table.attrs["stopped"]) == (49, "")
+    assert table.attrs["first_at"] == table.attrs["covered_at"] == GENESIS_AT + BLOCK_S * 49
 
 
 def test_another_chain_is_refused() -> None:

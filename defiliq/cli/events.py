@@ -134,6 +134,9 @@ def happened(listing: Listing, source: Source, span: Blocks, talk: Talk) -> pd.D
 
 def _say(table: pd.DataFrame, talk: Talk) -> None:
     about = table.attrs
+    if about["first"] > about["last"]:
+        talk.say(f"the market begins at block {about['first']}, after all of these")
+        return
     talk.say(f"liquidations in blocks {about['first']} to {about['covered']}: {len(table)}")
     if about["stopped"]:
         talk.warn(

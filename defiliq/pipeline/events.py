@@ -39,8 +39,10 @@ def events(
     """Every liquidation in blocks `first` to `last`, both included, in the order of the chain.
 
     A negative `first` counts from the end: -1000 are the last 1,000 blocks up to `last`. Money is at the
-    oracle's prices after the block of the liquidation; within it they may have been others. What nobody knows
-    is NaN: all money of a block whose state the node no longer has, fees and bad debt that no log tells.
+    oracle's prices after the block of the liquidation, within which they may have been others; only Compound
+    III writes down itself what it reckoned with. What nobody knows is NaN: all money of a block whose state
+    the node no longer has, fees and bad debt that no log tells. `side` and `driver` are by definition, see
+    `oracle.movers.Movers`.
 
     `attrs` of the table: `first`, `last` (the blocks asked for), `covered` (the last one that was searched),
     `first_at`, `covered_at` (their times; of the last row where the search stopped), `stopped` (why, '' where
@@ -68,8 +70,9 @@ class _Span:
     """The blocks that are asked for."""
 
     first: int
+    """Not before the market's own first block, which may be after the last."""
     first_at: int
-    """When that block was."""
+    """When the first block was; the last one where there is none."""
     last: Block
     head: Block
     """Where the market's contracts are looked up: the state that every node has."""
@@ -83,14 +86,12 @@ def _span(node: AnyNode, market: Listing, first: int, last: int | str) -> _Span:
         raise InputError(f"the node has no block {last} yet: its newest is {head.number}.")
     end = head if last == "latest" else node.block(last)
     begin = first if first >= 0 else end.number + 1 + first
+    if begin > end.number:
+        raise InputError(f"no blocks from {begin} to {end.number}. The node's newest is {head.number}.")
     oldest = max(market.from_block, 1 if PROTOCOLS[market.protocol].node_kind == "cosmos" else 0)
-    if begin > end.number or oldest > end.number:
-        raise InputError(
-            f"no blocks of {market.name} from {begin} to {end.number}. "
-            f"It begins at block {oldest}, and the node's newest is {head.number}."
-        )
     begin = max(begin, oldest)
-    return _Span(begin, node.block(begin).timestamp, end, head)
+    first_at = node.block(begin).timestamp if begin <= end.number else end.timestamp
+    return _Span(begin, first_at, end, head)
 
 
 class _Search:
@@ -99,7 +100,7 @@ class _Search:
     def __init__(self, node: AnyNode, listing: Listing, span: _Span, on_progress: OnProgress | None) -> None:
         self._node, self._listing, self._span, self._on_progress = node, listing, span, on_progress
         self.rows: list[dict[str, object]] = []
-        self.covered = span.first - 1
+        self.covered = min(span.first - 1, span.last.number)
         self.stopped = ""
         self.unpriced = ""
 
@@ -107,6 +108,8 @@ class _Search:
         """Search it all. Where the node fails half-way, what came before is kept; at once, it is raised."""
         span = self._span
         protocol = PROTOCOLS[self._listing.protocol]
+        if span.first > span.last.number:
+            return
         try:
             protocol.search_events(
                 self._node, self._listing, span.head, span.first, span.last.number, self._keep

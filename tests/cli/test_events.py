@@ -183,6 +183,16 @@ def test_a_node_without_old_states_leaves_money_out_and_says_so(
 
 
 @pytest.mark.lab
+def test_a_market_that_begins_later_is_said(run: Run, lab_v36: Lab, tmp_path: Path) -> None:
+    place = aave(lab_v36, tmp_path / "aave.json")
+    fields = json.loads(place.file.read_text())
+    place.file.write_text(json.dumps({**fields, "from_block": 50}))
+    code, out, err = run("events", *place.options, "--blocks", "5:49", "--format", "csv")
+    assert (code, out.count("\n")) == (0, 1)
+    assert "the market begins at block 50, after all of these" in err
+
+
+@pytest.mark.lab
 def test_a_recording_answers_like_the_node(run: Run, lab_v36: Lab, tmp_path: Path) -> None:
     place = aave(lab_v36, tmp_path / "aave.json")
     kept = tmp_path / "kept.json.gz"
@@ -198,7 +208,7 @@ def test_a_recording_answers_like_the_node(run: Run, lab_v36: Lab, tmp_path: Pat
 @pytest.mark.parametrize(
     ("blocks", "seen"),
     [
-        ("999999:", "no blocks of Local v3.6 from 999999 to "),
+        ("999999:", "no blocks from 999999 to "),
         ("1:999999", "the node has no block 999999 yet: its newest is "),
     ],
 )
