@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from defiliq.model.cascade import frontier
-from defiliq.view.chart_frame import Caption, add_axes, framed, money_axis, say_nothing
+from defiliq.view.chart_frame import Caption, add_axes, framed, money_axis, say_nothing, spelled
 from defiliq.view.charts import compact
 from defiliq.view.heat_rows import amount_shown, money_shown
 from defiliq.view.palette import BAD_DEBT, DRIVERS, FAINT, GREY, INDUCED, INITIAL, INK, LONG, RULE, SHORT
-from defiliq.view.terminal import clean
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -99,7 +98,7 @@ def draw_sweep(table: pd.DataFrame, caption: Caption, driver: str, base_symbol: 
         _draw_frontier(axes, rising)
         axes.set_ylim(bottom=0)
         axes.grid(visible=True, color=RULE, linewidth=0.8)
-        _percent(axes.xaxis, f"shock of {clean(driver)}")
+        _percent(axes.xaxis, f"shock of {spelled(driver)}")
         money_axis(axes.yaxis, "liquidated", base_symbol)
         _legend_above(axes)
     return figure
@@ -131,7 +130,7 @@ def round_names(rounds: pd.DataFrame) -> list[str]:
     """Each round's number and what began it."""
     firsts = rounds.drop_duplicates("round")
     return [
-        f"{number}\n{clean(cause)}" for number, cause in zip(firsts["round"], firsts["cause"], strict=True)
+        f"{number}\n{spelled(cause)}" for number, cause in zip(firsts["round"], firsts["cause"], strict=True)
     ]
 
 
@@ -150,9 +149,9 @@ def _draw_prices(axes: Axes, rounds: pd.DataFrame, found: Cascade) -> None:
             color=colour,
             linewidth=2,
             markersize=4,
-            label=f"{clean(name)} market",
+            label=f"{spelled(name)} market",
         )
-        kinked = axes.step(across, [0.0, *oracle], where="mid", color=colour, label=f"{clean(name)} oracle")
+        kinked = axes.step(across, [0.0, *oracle], where="mid", color=colour, label=f"{spelled(name)} oracle")
         kinked[0].set(linewidth=1.6, linestyle=_DASHED)
     if not named:
         axes.text(0.5, 0.5, "no price moved", ha="center", color=FAINT, transform=axes.transAxes)
@@ -246,13 +245,13 @@ def cascade_notes(found: Cascade, driver: str, base_symbol: str) -> list[str]:
     told = "undefined" if math.isnan(ratio) else f"{ratio:.3g}"
     said = [
         f"Initial {initial}, induced {induced} (branching ratio {told}).",
-        f"{clean(driver)} ends {found.change_pct(driver):+.2f}% from spot.",
+        f"{spelled(driver)} ends {found.change_pct(driver):+.2f}% from spot.",
         f"Bad debt {money_shown(found.bad_debt_usd, base_symbol)}.",
-        f"It ended: {clean(found.ended)}.",
+        f"It ended: {spelled(found.ended)}.",
     ]
     if found.unfilled_usd:
         said.append(f"Not taken by the depth: {money_shown(found.unfilled_usd, base_symbol)}.")
     return [
         *said,
-        *(f"Depth of {clean(name)}: {clean(depth)}." for name, depth in sorted(found.depth.items())),
+        *(f"Depth of {spelled(name)}: {spelled(depth)}." for name, depth in sorted(found.depth.items())),
     ]

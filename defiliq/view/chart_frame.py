@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from defiliq.view.charts import SETTINGS, compact, cut, require_matplotlib
+from defiliq.view.charts import SETTINGS, compact, cut, drawable, require_matplotlib
 from defiliq.view.heat_rows import market_lines, price_shown
 from defiliq.view.palette import FAINT, GREY, INK, RULE, price_ticks
 from defiliq.view.terminal import clean
@@ -101,7 +101,7 @@ def price_axis(axis: Axis, low: float, high: float, driver: str) -> None:
     axis.set_major_locator(FixedLocator(ticks))
     axis.set_major_formatter(FixedFormatter([price_shown(tick, driver) for tick in ticks]))
     axis.set_minor_locator(NullLocator())
-    axis.set_label_text(f"{clean(driver)}, logarithmic", color=INK)
+    axis.set_label_text(f"{spelled(driver)}, logarithmic", color=INK)
     axis.grid(visible=True, color=RULE, linewidth=0.8)
 
 
@@ -110,7 +110,12 @@ def money_axis(axis: Axis, label: str, base_symbol: str, *, absolute: bool = Fal
     from matplotlib.ticker import FuncFormatter
 
     axis.set_major_formatter(FuncFormatter(lambda value, _: compact(abs(value) if absolute else value)))
-    axis.set_label_text(f"{label} ({clean(base_symbol)})", color=INK)
+    axis.set_label_text(f"{label} ({spelled(base_symbol)})", color=INK)
+
+
+def spelled(text: object) -> str:
+    """Text from a chain as far as the picture's font has it."""
+    return drawable(clean(text))
 
 
 def say_nothing(axes: Axes, words: str) -> None:

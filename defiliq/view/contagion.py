@@ -7,12 +7,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from defiliq.view.chart_frame import Caption, add_axes, framed, say_nothing
+from defiliq.view.chart_frame import Caption, add_axes, framed, say_nothing, spelled
 from defiliq.view.charts import compact
 from defiliq.view.figures import LEGEND, MARGIN, Figure, empty_figure, named
 from defiliq.view.heat_rows import amount_shown, counted, distance_shown, price_shown
 from defiliq.view.palette import GREY, INK, LONG, MIDDLE, SHORT
-from defiliq.view.terminal import clean, money_named
+from defiliq.view.terminal import money_named
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -163,14 +163,14 @@ def draw_contagion(graph: nx.DiGraph[Place], caption: Caption, base_symbol: str)
             size = max(16.0, _LARGEST**2 * dot.size_usd / largest)
             axes.scatter([dot.across], [dot.height], s=size, color=dot.colour, edgecolors="white", zorder=3)
             _name(axes, dot)
-        axes.set_yticks([height for height, _ in shown.lines], [clean(driver) for _, driver in shown.lines])
+        axes.set_yticks([height for height, _ in shown.lines], [spelled(driver) for _, driver in shown.lines])
         axes.set_ylim(-0.6, shown.lines[-1][0] + 0.95)
         axes.set_xlim(
             min(0, *(dot.across for dot in shown.dots)) - 0.7,
             max(0, *(dot.across for dot in shown.dots)) + 0.7,
         )
         axes.set_xticks([0], ["spot"])
-        sizes = f"Sizes in {clean(base_symbol)}. {arcs_told(graph)}"
+        sizes = f"Sizes in {spelled(base_symbol)}. {arcs_told(graph)}"
         axes.set_xlabel(f"clusters in the order of price, evenly spaced. {sizes}", color=INK)
         axes.spines["bottom"].set_visible(False)
     return figure

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from html import escape
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from defiliq.view.chart_frame import window
@@ -228,20 +229,13 @@ def _row_words(row: HeatRow, side: str, heat: Heat) -> str:
 
 def _strip(shown: HeatRows, heat: Heat, low: float, high: float) -> dict[str, Any]:
     """Density by colour, empty rows and all: the same dollars have the same colour at any price."""
-    width = math.log1p(shown.step_pct / 100)
-    held = {row.step: row for row in shown.rows}
-    steps = range(
-        math.floor(math.log(low / shown.spot_usd) / width),
-        1 + math.ceil(math.log(high / shown.spot_usd) / width),
-    )
-    density = [held[step].density_usd if step in held else 0.0 for step in steps[:-1]]
+    edges, density = shown.strip(low, high)
     most = max(density)
     ticks = money_ticks(most)
-    unit = money_named(heat.base_symbol)
+    unit = named(money_named(heat.base_symbol))
     said = [
-        f"{price_shown(shown.spot_usd * math.exp((step + 0.5) * width), heat.driver)}: "
-        f"{amount_shown(value)}{escape(unit)} per 1% of price"
-        for step, value in zip(steps, density, strict=False)
+        f"{price_shown(math.sqrt(bottom * top), heat.driver)}: {amount_shown(value)}{unit} per 1% of price"
+        for (bottom, top), value in zip(pairwise(edges), density, strict=True)
     ]
     return {
         "type": "heatmap",
@@ -249,7 +243,7 @@ def _strip(shown: HeatRows, heat: Heat, low: float, high: float) -> dict[str, An
         "xaxis": "x2",
         "yaxis": "y",
         "x": [0, 1],
-        "y": [shown.spot_usd * math.exp(step * width) for step in steps],
+        "y": edges,
         "z": [[math.sqrt(value)] for value in density],
         "zmin": 0,
         "zmax": math.sqrt(most) if most > 0 else 1,

@@ -101,6 +101,15 @@ class HeatRows:
     above_accounts: int
     """What lies further out than the picture."""
 
+    def strip(self, low: float, high: float) -> tuple[list[float], list[float]]:
+        """(edges, density) of all rows between two prices and a little beyond, with the empty ones."""
+        width = math.log1p(self.step_pct / 100)
+        first, end = (math.log(price / self.spot_usd) / width for price in (low, high))
+        steps = range(math.floor(first), math.ceil(end) + 1)
+        held = {row.step: row.density_usd for row in self.rows}
+        edges = [self.spot_usd * math.exp(step * width) for step in steps]
+        return edges, [held.get(step, 0.0) for step in steps[:-1]]
+
     @property
     def full_usd(self) -> float:
         """The size of a full bar."""

@@ -6,7 +6,16 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
-from defiliq.view.chart_frame import add_axes, caption_of, framed, money_axis, price_axis, say_nothing, window
+from defiliq.view.chart_frame import (
+    add_axes,
+    caption_of,
+    framed,
+    money_axis,
+    price_axis,
+    say_nothing,
+    spelled,
+    window,
+)
 from defiliq.view.charts import compact, spread
 from defiliq.view.heat_rows import (
     WITHIN_PCT,
@@ -22,7 +31,6 @@ from defiliq.view.heat_rows import (
 )
 from defiliq.view.palette import FAINT, GREY, INK, LONG, RULE, SCALE, SCALE_POWER, SHORT
 from defiliq.view.rungs import OFF_SCALE
-from defiliq.view.terminal import clean
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -97,7 +105,7 @@ def piled_up(heat: Heat, side: str, low: float, high: float) -> tuple[list[float
 
 
 def _headed(heat: Heat) -> str:
-    return f"{clean(heat.driver)}, spot {price_shown(heat.spot_usd, heat.driver)}"
+    return f"{spelled(heat.driver)}, spot {price_shown(heat.spot_usd, heat.driver)}"
 
 
 def _draw_bars(axes: Axes, shown: HeatRows, heat: Heat) -> None:
@@ -131,24 +139,19 @@ def _draw_bars(axes: Axes, shown: HeatRows, heat: Heat) -> None:
 
 def _draw_strip(axes: Axes, scale: Axes, shown: HeatRows, heat: Heat) -> None:
     """Density from black to yellow; where nothing is, it is black. The same dollars have the same colour."""
-    from matplotlib import colormaps
-    from matplotlib.cm import ScalarMappable
     from matplotlib.colors import PowerNorm
     from matplotlib.ticker import FuncFormatter
 
-    most = max((row.density_usd for row in shown.rows), default=0.0)
-    norm = PowerNorm(SCALE_POWER, vmin=0, vmax=most if most > 0 else 1.0)
-    colours = colormaps[SCALE]
-    axes.set_facecolor(colours(0.0))
-    for row in shown.rows:
-        axes.axhspan(row.low_usd, row.high_usd, color=colours(float(norm(row.density_usd))), linewidth=0)
+    low, high = axes.get_ylim()
+    edges, density = shown.strip(low, high)
+    norm = PowerNorm(SCALE_POWER, vmin=0, vmax=max(*density, 1e-9))
+    colours = axes.pcolormesh([0, 1], edges, [[value] for value in density], norm=norm, cmap=SCALE)
+    axes.set_ylim(low, high)
     axes.axhline(heat.spot_usd, color="white", linewidth=1.2, linestyle=(0, (4, 2)))
     axes.tick_params(labelleft=False, left=False, bottom=False, labelbottom=False)
     axes.set_xlabel("density", color=INK)
-    bar = axes.figure.colorbar(
-        ScalarMappable(norm, colours), cax=scale, format=FuncFormatter(lambda value, _: compact(value))
-    )
-    bar.set_label(f"{clean(heat.base_symbol)} per 1% of price", color=INK)
+    bar = axes.figure.colorbar(colours, cax=scale, format=FuncFormatter(lambda value, _: compact(value)))
+    bar.set_label(f"{spelled(heat.base_symbol)} per 1% of price", color=INK)
     bar.outline.set_visible(False)
 
 

@@ -15,16 +15,16 @@ MIDDLE = "#888888"
 """Seen on white and on black."""
 SCALE = "inferno"
 """From black to yellow, its lightness rising steadily."""
-SCALE_STOPS = [
-    [0.0, "#000004"],
-    [0.125, "#210c4a"],
-    [0.25, "#57106e"],
-    [0.375, "#8a226a"],
-    [0.5, "#bc3754"],
-    [0.625, "#e45a31"],
-    [0.75, "#f98e09"],
-    [0.875, "#f9cb35"],
-    [1.0, "#fcffa4"],
+SCALE_STOPS: list[tuple[float, str]] = [
+    (0.0, "#000004"),
+    (0.125, "#210c4a"),
+    (0.25, "#57106e"),
+    (0.375, "#8a226a"),
+    (0.5, "#bc3754"),
+    (0.625, "#e45a31"),
+    (0.75, "#f98e09"),
+    (0.875, "#f9cb35"),
+    (1.0, "#fcffa4"),
 ]
 """The same scale, for whom its name says nothing."""
 SCALE_POWER = 0.5
