@@ -77,6 +77,8 @@ def test_a_light_bucket_divides_as_a_gap_does() -> None:
         ((30.0, 10.0, 5.0, 10.0, 30.0), [45.0, 40.0]),
         ((90.0, 40.0, 58.0, 40.0, 90.0), [130.0, 188.0]),  # far peaks count, not neighbours alone
         ((90.0, 10.0, 60.0, 10.0, 90.0), [100.0, 60.0, 100.0]),
+        ((50.0, 60.0, 35.0, 90.0), [110.0, 125.0]),  # the highest on each side counts
+        ((90.0, 35.0, 60.0, 50.0), [125.0, 110.0]),
         ((10.0,), [10.0]),
         ((10.0, 1.0), [11.0]),
     ],
@@ -144,6 +146,9 @@ def test_a_cluster_must_move_the_price_where_depth_is_known() -> None:
     assert edges["long"] == heat.buckets["price_high_usd"].iloc[1]
     assert edges["short"] == heat.buckets["price_low_usd"].iloc[2]
     assert all(math.isnan(c.impact_pct) for c in find_clusters(heat))
+    assert len(find_clusters(heat, impact=lambda *_: 0.1)) == 3, "a tenth of a percent by default"
+    assert find_clusters(heat, impact=lambda *_: 0.09) == ()
+    assert len(find_clusters(heat, impact=lambda *_: 0.0, min_impact_pct=0.0)) == 3
 
 
 @pytest.mark.parametrize(("moves", "stays"), [(math.nan, True), (-math.inf, True), (0.0, False)])

@@ -19,7 +19,7 @@ from defiliq.model import (
     find_vacuums,
     strongest,
 )
-from tests.model.ladders import cluster, ladder
+from tests.model.ladders import NOW, cluster, ladder
 
 
 def heat_of(*levels: tuple[float, float], spot: float = 100.0) -> Heat:
@@ -62,6 +62,28 @@ def test_one_side_alone_has_no_label(clusters: list[Cluster]) -> None:
 def test_a_cluster_at_spot_is_on_neither_side() -> None:
     found = find_magnet(EMPTY, [cluster(100.0, 9.0), cluster(110.0, 1.0)])
     assert (found.label, found.nearest_below) == (None, None)
+    assert found.nearest_above is not None
+    assert found.nearest_above.price_usd == 110.0
+
+
+def test_of_equally_near_clusters_the_larger_counts() -> None:
+    every = [
+        cluster(110.0, 9.0),
+        cluster(110.0, 1.0, "long"),
+        cluster(90.0, 2.0),
+        cluster(90.0, 8.0, "short"),
+    ]
+    for order in permutations(every):
+        found = find_magnet(EMPTY, order)
+        assert (found.nearest_above, found.nearest_below) == (every[0], every[3])
+
+
+def test_what_stands_at_the_shared_spot_does_not_pull() -> None:
+    newest = ladder([(80.0, 1.0)], spot=90.0, block_timestamp=NOW + 1, market="New")
+    there = [ladder([(90.0, 5.0)], spot=spot, chain_id=10, market=f"{spot}") for spot in (100.0, 85.0)]
+    found = find_magnet(build_heat([newest, *there], "ETH/USD"), (), h=1.0)
+    assert found.pull_up == 0.0
+    assert found.pull_down == pytest.approx(80 / 90)
 
 
 def test_the_pull_falls_off_with_the_logarithm_of_distance() -> None:
@@ -119,6 +141,32 @@ def test_a_stretch_of_one_percent_is_wide_enough() -> None:
     heat = heat_of((95.0, 10.0), (93.0, 10.0))
     (found,) = find_vacuums(heat, find_clusters(heat))
     assert 1.0 < found.width_pct < 2.0
+
+
+def test_a_light_bucket_beside_a_cluster_lies_in_the_vacuum() -> None:
+    """All of it: the buckets that touch the flanks too."""
+    ratio = 1.0025
+    levels = [(100 / ratio ** (k + 0.5), size) for k, size in ((0, 100.0), (1, 0.5), (8, 0.25), (9, 200.0))]
+    heat = heat_of(*levels)
+    (found,) = find_vacuums(heat, find_clusters(heat))
+    assert found.inside_usd == 0.75
+
+
+@pytest.mark.parametrize("price", [99.9, 100.1])
+def test_a_vacuum_that_begins_at_spot_holds_it(price: float) -> None:
+    heat = heat_of((price, 10.0), (200.0 - price + (10 if price < 100 else -10), 10.0))
+    (found,) = find_vacuums(heat, find_clusters(heat))
+    assert found.holds_spot
+    assert heat.spot_usd in (found.low_usd, found.high_usd)
+
+
+def test_a_stretch_of_exactly_the_least_width_counts() -> None:
+    flanks = [
+        cluster(90.5, 1.0, low_usd=90.0, high_usd=91.0),
+        cluster(92.5, 1.0, low_usd=92.0, high_usd=93.0),
+    ]
+    assert len(find_vacuums(EMPTY, flanks, min_width_pct=1.0)) == 1
+    assert find_vacuums(EMPTY, flanks, min_width_pct=1.001) == ()
 
 
 def test_narrow_stretches_and_touching_clusters_are_no_vacuum() -> None:
