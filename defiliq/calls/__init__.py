@@ -12,6 +12,7 @@ from defiliq.calls.terms import (
     Standing,
     is_short,
     legs_of,
+    raised,
     whole,
 )
 
@@ -30,5 +31,6 @@ __all__ = [
     "is_short",
     "legs_of",
     "pairs_of",
+    "raised",
     "whole",
 ]

@@ -23,13 +23,18 @@ WENT = 0
 """The reason of a call that goes through."""
 BARE = 1
 """The reason of no call on an account that has nothing to hand over."""
-_LAST_DIGITS = 1.0 + 2.0**-50
-"""A quotient of doubles can end just short of the integer that it is; nothing else comes so near to one."""
+_LAST_DIGITS = 2.0**-50
+"""A product of doubles can end just off the integer that it is; nothing else comes so near to one."""
 
 
 def whole(amount: Floats) -> Floats:
-    """Rounded down to whole token base units."""
-    return np.floor(amount * _LAST_DIGITS)
+    """Rounded down to whole units, but for a share of 2**-50."""
+    return np.floor(amount + np.minimum(amount * _LAST_DIGITS, 0.25))
+
+
+def raised(amount: Floats) -> Floats:
+    """Rounded up to whole units, but for a share of 2**-50."""
+    return np.ceil(amount - np.minimum(amount * _LAST_DIGITS, 0.25))
 
 
 class Balances(NamedTuple):

@@ -20,6 +20,7 @@ from defiliq.calls import (
     best_pairs,
     is_short,
     pairs_of,
+    raised,
     whole,
 )
 from defiliq.calls.terms import Bools, Floats, Ints
@@ -197,7 +198,7 @@ class AaveCalls:
     def _values(self, standing: Standing) -> Values:
         supplied = whole(standing.supplied * standing.worth)
         owed = standing.owed * standing.worth
-        owed = whole(owed) if self.revision < FIRST_DIRECTED_REVISION else np.ceil(owed / (1 + 2.0**-50))
+        owed = whole(owed) if self.revision < FIRST_DIRECTED_REVISION else raised(owed)
         collateral, debt = standing.sum(supplied), standing.sum(owed)
         weighted = standing.sum(supplied * self.threshold_bps.take(standing.legs))
         if self.revision < FIRST_UNAVERAGED_REVISION:
@@ -342,7 +343,7 @@ def _rounded(amount: Floats, revision: int, *, is_debt: bool) -> Floats:
     """Balances in whole token units, as the revision rounds them."""
     if revision < FIRST_DIRECTED_REVISION:
         return np.floor(amount + 0.5)
-    return np.ceil(amount / (1 + 2.0**-50)) if is_debt else whole(amount)
+    return raised(amount) if is_debt else whole(amount)
 
 
 def _bonus_bps(reserve: AaveReserve, emode: EMode | None) -> int:

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from defiliq.book import Book
-from defiliq.calls import Calls, CallTerms, Standing, is_short, whole
+from defiliq.calls import Calls, CallTerms, Standing, is_short, raised, whole
 from defiliq.calls.terms import Bools, Floats, Ints
 from defiliq.protocols.compound_v3.accrual import INDEX_SCALE
 from defiliq.protocols.compound_v3.market import CometMarket, CometReserve
@@ -93,7 +93,7 @@ class CometCalls:
         dear = np.where(is_sold, cheap, 1.0)
         amount = np.minimum(standing.supplied, np.maximum(0.0, self.spare.take(legs) + standing.supplied))
         bought = np.minimum(amount, whole((np.ceil((amount + 1) * dear / of_base) - 1) * of_base / dear))
-        paid = np.ceil(bought * dear / of_base / (1 + 2.0**-50))
+        paid = raised(bought * dear / of_base)
         gain = np.where(is_sold, whole(bought * worth) - whole(paid * of_base), 0.0)
         paid = np.where(gain > 0, paid, 0.0)
         gain = np.maximum(gain, 0.0)

@@ -20,6 +20,7 @@ from defiliq.calls import (
     best_pairs,
     is_short,
     pairs_of,
+    raised,
     whole,
 )
 from defiliq.calls.terms import Bools, Floats
@@ -67,12 +68,12 @@ class SoloCalls:
         dear = standing.worth.take(pairs.repay) * (1.0 + spread)
         cheap = standing.worth.take(pairs.seize)
         supplied, debt = standing.supplied.take(pairs.seize), standing.owed.take(pairs.repay)
-        covered = np.minimum(debt, np.ceil(supplied * cheap / dear))
+        covered = np.minimum(debt, raised(supplied * cheap / dear))
         asked = np.where(self._is_refused(covered, pairs, standing), self._allowed(pairs, standing), debt)
         asked = np.minimum(asked, debt)
         seized = whole(asked * dear / cheap)
         is_all = seized > supplied
-        repaid = np.where(is_all, np.ceil(supplied * cheap / dear / (1 + 2.0**-50)), asked)
+        repaid = np.where(is_all, raised(supplied * cheap / dear), asked)
         taken = np.where(is_all, supplied, seized)
         reason = np.where(asked <= 0, TOO_LITTLE_LEFT, WENT).astype(np.int8)
         calls = best_pairs(standing, pairs, Moved(taken, np.zeros_like(taken), repaid), reason, BARE)
@@ -126,7 +127,7 @@ def call_terms(book: Book[SoloMarket]) -> CallTerms:
         feeds=per_leg(lambda reserve: reserve.feed).astype(np.intp),
         unit=np.ones(book.legs),
         supplied=whole(book.collateral.to_float() * per_leg(lambda r: r.supply_index_now_wad / WAD)),
-        owed=np.ceil(owed / (1 + 2.0**-50)),
+        owed=raised(owed),
         weight=1 / premium,
         least_weight=1 / premium,
         burden=premium * (1 + market.margin_ratio_wad / WAD),

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from defiliq.book import Book
-from defiliq.calls import WENT, Calls, CallTerms, Standing, whole
+from defiliq.calls import WENT, Calls, CallTerms, Standing, raised, whole
 from defiliq.calls.terms import Bools, Floats, Ints
 from defiliq.protocols.dydx_v4.explain import is_open
 from defiliq.protocols.dydx_v4.market import DydxMarket, LiquidationsConfig, Perpetual
@@ -25,12 +25,6 @@ REASONS: Final = (
 CLOSED, NEGATIVE_PRICE = 2, 3
 LASTING: Final = CLOSED
 _MOST_SUBTICKS: Final = 2.0**64
-_UP: Final = 1.0 + 2.0**-50
-
-
-def _raised(amount: Floats) -> Floats:
-    """Rounded up to a whole number, which a double may have passed by its last digits."""
-    return np.ceil(amount / _UP)
 
 
 class Risks(NamedTuple):
@@ -100,7 +94,7 @@ class DydxCalls:
 
     def _margin(self, notional: Floats, legs: Ints) -> Floats:
         """Maintenance margin of notionals, rounded up twice."""
-        return _raised(_raised(notional * self.initial.take(legs)) * self.maintenance.take(legs))
+        return raised(raised(notional * self.initial.take(legs)) * self.maintenance.take(legs))
 
     def calls(self, standing: Standing) -> Calls:
         """The order for each account's largest position on an open book, filled at its own price."""
@@ -136,14 +130,14 @@ class DydxCalls:
         least = np.minimum(notional, float(config.min_position_notional_liquidated))
         part = whole(notional * (config.max_position_portion_liquidated_ppm / PPM))
         most = np.minimum(np.maximum(least, part), float(config.max_notional_liquidated))
-        in_steps = np.floor(whole(most / worth) / step * _UP) * step
+        in_steps = whole(whole(most / worth) / step) * step
         quantums = np.where((notional <= most) | (held <= step), held, np.clip(in_steps, step, held))
 
         short = (config.bankruptcy_adjustment_ppm / PPM) * (1.0 - (risks.net / risks.required).take(rows))
         spread = risks.margin.take(chosen) * (config.spread_to_maintenance_margin_ratio_ppm / PPM)
         price = (risks.notional.take(chosen) - np.clip(short, 0.0, 1.0) * spread) / size
         exact, tick = price / self.subtick.take(legs), self.tick.take(legs)
-        ticks = np.where(size > 0, _raised(exact / tick), whole(exact / tick))
+        ticks = np.where(size > 0, raised(exact / tick), whole(exact / tick))
         subticks = np.clip(ticks * tick, tick, _MOST_SUBTICKS - tick)
         return Order(size, quantums, np.where(price < 0, np.nan, subticks))
 
