@@ -9,7 +9,7 @@ from pathlib import Path
 from defiliq.view.charts import write_picture
 from tests.sensitivity.page import at_published_fall, branching, page
 from tests.sensitivity.picture import draw
-from tests.sensitivity.study import figures, recorded, study, write_figures
+from tests.sensitivity.study import differences, study, write_figures
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE, PICTURE = DOCS / "sensitivity.md", DOCS / "pictures" / "sensitivity.svg"
@@ -26,9 +26,11 @@ def main() -> int:
     found = study()
     sys.stdout.write(f"{at_published_fall(found)}\n\n{branching(found)}\n")
     if args.check:
-        same = PAGE.read_text(encoding="utf-8") == page(found) and recorded() == figures(found)
-        sys.stderr.write(f"{PAGE.name} is {'current' if same else 'not current'}\n")
-        return 0 if same else 1
+        stale = differences(found)
+        if PAGE.read_text(encoding="utf-8") != page(found):
+            stale.append(PAGE.name)
+        sys.stderr.write(f"not current: {', '.join(stale)}\n" if stale else "all is current\n")
+        return 1 if stale else 0
     PICTURE.parent.mkdir(exist_ok=True)
     write_picture(draw(found), PICTURE)
     PAGE.write_text(page(found), encoding="utf-8")

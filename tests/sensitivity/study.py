@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -133,6 +134,33 @@ def recorded() -> dict[str, Any]:
     """The figures as they were written last."""
     read: dict[str, Any] = json.loads(RECORDED.read_text(encoding="utf-8"))
     return read
+
+
+def differences(found: Study) -> list[str]:
+    """What is not as recorded: curves to the integer, cascades' dollars to a billionth."""
+    now, then = figures(found), recorded()
+    told = [f"curve of {name}" for name in _apart(now["curves"], then["curves"])]
+    for millions in sorted({*now["cascades"], *then["cascades"]}):
+        one, other = (each["cascades"].get(millions, {}) for each in (now, then))
+        told += [
+            f"cascades of {name} at {millions}M a day"
+            for name in sorted({*one, *other})
+            if not _are_close(one.get(name, []), other.get(name, []))
+        ]
+    return told
+
+
+def _apart(one: Mapping[str, object], other: Mapping[str, object]) -> list[str]:
+    return [name for name in sorted({*one, *other}) if one.get(name) != other.get(name)]
+
+
+def _are_close(one: Sequence[Sequence[float]], other: Sequence[Sequence[float]]) -> bool:
+    """Float sums may be added up in another order; nothing else may differ."""
+    return len(one) == len(other) and all(
+        math.isclose(a, b, rel_tol=1e-9)
+        for row, recorded_row in zip(one, other, strict=True)
+        for a, b in zip(row, recorded_row, strict=True)
+    )
 
 
 def write_figures(found: Study) -> None:
