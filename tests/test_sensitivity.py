@@ -144,12 +144,17 @@ def test_no_fall_of_ether_touches_a_market_that_counts_in_ether(found: Study) ->
 
 
 def test_cascades_begin_with_what_the_shock_alone_breaks(found: Study) -> None:
+    least = {
+        (name, fall): found.at(name, fall).liquidatable - _refused(found, name, fall)
+        for name in NAMES
+        for fall in SHOCKS
+    }
     for tables in found.sweeps.values():
         for name in NAMES:
             initial = tables[name]["initial_usd"].tolist()
             assert initial == sorted(initial)
             for fall, accounts in zip(SHOCKS, tables[name]["accounts"], strict=True):
-                assert accounts >= found.at(name, fall).liquidatable - _refused(found, name, fall)
+                assert accounts >= least[name, fall]
         together = tables["all together"]["initial_usd"]
         for place in range(len(SHOCKS)):
             parts = math.fsum(tables[name]["initial_usd"].iloc[place] for name in NAMES)
