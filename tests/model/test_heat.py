@@ -11,9 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import defiliq
 from defiliq.errors import InputError
 from defiliq.model import HEAT_COLUMNS, Heat, build_heat
+from tests.builders import book as lending_book
 from tests.model.ladders import NOW, SEED_LEVELS, SEED_SPOT, ladder, seed_ladder
+from tests.venue import venue_book
 
 ETH = "ETH/USD"
 
@@ -324,3 +327,18 @@ def test_the_published_levels_are_the_buckets_when_these_are_fine() -> None:
     assert rows(heat, "price_usd", "size_usd") == sorted(SEED_LEVELS)
     assert heat.spot_usd == SEED_SPOT
     assert heat.buckets["cumulative_usd"].iloc[0] == pytest.approx(153.7e6, rel=1e-15)
+
+
+def test_real_ladders_of_two_protocols_on_one_axis() -> None:
+    """A lending market whose bitcoin is called otherwise, and a venue of perpetuals."""
+    venue = defiliq.ladder(venue_book(), "BTC/USD")
+    lending = defiliq.ladder(lending_book(), "WBTC/USD")
+    assert "its drivers: wbtc/usd" in refused([venue, lending], "BTC/USD").casefold()
+    heat = build_heat([venue, lending.assign(driver="BTC/USD")], "BTC/USD")
+    assert rows(heat, "side", "accounts", "price_usd", "size_usd") == [
+        ("long", 1, 26_282.05128205, 18_287.49999999),
+        ("long", 1, 51_546.39175, 51_546.39175),
+        ("short", 1, 66_333.33334, 99_500.00001),
+    ]
+    assert heat.sources["protocol"].tolist() == ["aave-v3", "dydx-v4"]
+    assert (heat.spot_usd, heat.already_accounts) == (60_000.0, 2)
