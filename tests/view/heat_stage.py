@@ -6,6 +6,7 @@ import math
 import random
 from collections.abc import Sequence
 from fractions import Fraction
+from functools import cache
 
 import networkx as nx
 import pandas as pd
@@ -91,6 +92,7 @@ def seeds_heat(step_pct: float = 0.1) -> Heat:
     return build_heat([ladder_of(levels, 57_000.0, "BTC/USD")], "BTC/USD", step_pct=step_pct)
 
 
+@cache
 def wide_ladder(count: int = 3000, seed: int = 1, market: str = "Ethereum") -> pd.DataFrame:
     """Many levels on both sides with two heavy places below and one above, and some far out."""
     draw = random.Random(seed)
@@ -126,12 +128,14 @@ def shallow_depth() -> Curve:
     return curve("order book of a test", Token("WETH", 18), Token("USDC", 6), bids, asks)
 
 
+@cache
 def wide_cascade(shock_pct: int = -10) -> Cascade:
     """What a fall leads to on `wide_ladder` in a thin market."""
     stage = RungStage(wide_ladder(), ["ETH/USD"])
     return simulate([stage], {"ETH/USD": 1 + Fraction(shock_pct, 100)}, {"ETH/USD": thin_depth()})
 
 
+@cache
 def wide_sweep() -> pd.DataFrame:
     """Shocks from -30% to +20% on `wide_ladder` in a thin market."""
     ladder = wide_ladder()
@@ -162,6 +166,7 @@ def events_of(liquidations: Sequence[tuple[int, str, float, float]], driver: str
     return as_table(rows, EVENT_COLUMNS)
 
 
+@cache
 def full_analysis(market: str = "Ethereum") -> Analysis:
     """An analysis that has something to say everywhere."""
     depth = thin_depth(20_000_000)

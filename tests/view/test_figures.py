@@ -1,0 +1,115 @@
+"""Interactive figures of heats: what plotly accepts, and what they say of the data."""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+from typing import Any
+
+import plotly.graph_objects as go
+import pytest
+
+from defiliq.model.clusters import find_clusters
+from defiliq.model.heat import build_heat
+from defiliq.view.depth_curve import depth_curve
+from defiliq.view.figures import Figure, heatmap_figure, ladder_figure
+from defiliq.view.report_figures import pictures_of
+from tests.view.heat_stage import (
+    Level,
+    contagion_of,
+    full_analysis,
+    ladder_of,
+    seeds_heat,
+    thin_depth,
+    wide_heat,
+)
+
+
+def trace(figure: Figure, name: str) -> dict[str, Any]:
+    (found,) = [trace for trace in figure["data"] if trace["name"] == name]
+    return dict(found)
+
+
+def test_plotly_takes_every_figure() -> None:
+    analysis = full_analysis()
+    pictures = pictures_of(
+        analysis, depth=depth_curve(thin_depth(), 3000.0), contagion=contagion_of(analysis)
+    )
+    assert list(pictures) == ["heatmap", "ladder", "depth", "contagion", "cascade", "sweep"]
+    for picture in pictures.values():
+        assert go.Figure(picture.figure).data
+        assert picture.title
+        assert picture.caption
+
+
+def test_a_pointer_is_told_price_side_size_accounts_and_distance() -> None:
+    bars = trace(heatmap_figure(seeds_heat(), ()), "long")
+    assert "$56,490 long 34.04M, 1 account, -0.9%" in bars["hovertext"]
+    assert len(bars["x"]) == 7
+
+
+def test_the_same_dollars_are_as_long_as_high_and_of_one_colour_at_any_price() -> None:
+    levels: list[Level] = [(1601.0, 5e6, "long"), (2400.0, 5e6, "long"), (4321.0, 5e6, "short")]
+    figure = heatmap_figure(build_heat([ladder_of(levels, 3000.0)], "ETH/USD"), ())
+    long, short, strip = (trace(figure, name) for name in ("long", "short", "density"))
+    assert long["x"] == [-5e6, -5e6]
+    assert short["x"] == [5e6]
+    middles, widths = [*long["y"], *short["y"]], [*long["width"], *short["width"]]
+    ratios = [(y + w / 2) / (y - w / 2) for y, w in zip(middles, widths, strict=True)]
+    assert ratios == [pytest.approx(ratios[0])] * 3
+    full = [row[0] for row in strip["z"] if row[0]]
+    assert full == [pytest.approx(full[0])] * 3
+    assert len(strip["y"]) == len(strip["z"]) + 1
+    steps = [math.log(high / low) for low, high in pairwise(strip["y"])]
+    assert steps == [pytest.approx(steps[0])] * len(steps)
+    assert strip["zmin"] == 0
+    assert strip["zmax"] == pytest.approx(full[0])
+
+
+def test_all_rows_are_in_the_bars() -> None:
+    heat = wide_heat()
+    figure = heatmap_figure(heat, find_clusters(heat))
+    for side in ("long", "short"):
+        inside = heat.buckets[(heat.buckets["side"] == side) & (heat.buckets["distance_pct"].abs() < 50)]
+        total = abs(math.fsum(trace(figure, side)["x"]))
+        assert total == pytest.approx(math.fsum(inside["size_usd"]), rel=1e-3)
+
+
+def test_clusters_that_would_touch_are_not_both_named() -> None:
+    heat = wide_heat()
+    figure = heatmap_figure(heat, find_clusters(heat))
+    names = trace(figure, "clusters")
+    low, high = (10**edge for edge in figure["layout"]["yaxis"]["range"])
+    for positions in ("middle left", "middle right"):
+        prices = sorted(p for p, at in zip(names["y"], names["textposition"], strict=True) if at == positions)
+        gaps = [math.log(b / a) / math.log(high / low) for a, b in pairwise(prices)]
+        assert min(gaps, default=1) >= 0.05
+    assert "$3,303.03 18M" in names["text"]
+
+
+def test_the_ladder_ends_at_what_a_side_holds() -> None:
+    figure = ladder_figure(seeds_heat())
+    assert trace(figure, "long")["y"][-1] == pytest.approx(153.7e6)
+    assert trace(figure, "long")["text"][-2:] == [
+        "$56,100 long 153.70M in all, -1.6%",
+        "$55,984 long 153.70M in all, -1.8%",
+    ]
+    assert trace(figure, "short")["y"] == [0.0, 0.0]
+
+
+@pytest.mark.parametrize(
+    "heat", [build_heat([], "ETH/USD"), build_heat([ladder_of([(1.0, 1.0, "long")], 3000.0)], "ETH/USD")]
+)
+def test_nothing_to_show_is_said(heat: Heat) -> None:
+    for figure in (heatmap_figure(heat, ()), ladder_figure(heat)):
+        assert figure["data"] == []
+        assert figure["layout"]["annotations"][0]["text"] == "no level lies within this window"
+
+
+def test_names_from_a_chain_are_escaped() -> None:
+    driver = "<a href='javascript:1'>x</a>/USD"
+    heat = build_heat([ladder_of([(2000.0, 1.0, "long")], 3000.0, driver, base_symbol="<b>")], driver)
+    for figure in (heatmap_figure(heat, find_clusters(heat)), ladder_figure(heat)):
+        assert "<a" not in str(figure)
+        assert "<b>" not in str(figure)
+        assert "&lt;b&gt;" in str(figure)
