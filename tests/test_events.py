@@ -144,7 +144,7 @@ def test_all_is_found_whatever_ranges_the_node_takes() -> None:
 def test_progress_is_told_to_the_end() -> None:
     told: list[tuple[int, int, int]] = []
     defiliq.events(Chain([60, 99_999]), LISTING, on_progress=lambda *seen: told.append(seen))
-    assert told[0] == (11, HEAD - 49, 1)
+    assert told[0] == (2_000, HEAD - 49, 1)
     assert told[-1] == (HEAD - 49, HEAD - 49, 2)
     assert told == sorted(told)
 
@@ -213,6 +213,21 @@ def test_a_search_that_breaks_keeps_what_it_found() -> None:
 def test_a_search_that_finds_nothing_at_all_is_an_error() -> None:
     with pytest.raises(NodeUnreachable):
         defiliq.events(Chain([60], breaks_at=51), LISTING)
+
+
+@pytest.mark.parametrize("concurrency", [1, 3])
+def test_blocks_are_read_side_by_side_and_told_in_order(
+    state: dict[int, Exception], concurrency: int
+) -> None:
+    blocks = list(range(60, 160))
+    table = defiliq.events(Chain(blocks), LISTING, concurrency=concurrency)
+    assert numbers(table) == blocks
+    state[130] = NodeUnreachable("http://fake", "it went away")
+    state[150] = NodeUnreachable("http://fake", "it went away later")
+    table = defiliq.events(Chain(blocks), LISTING, concurrency=concurrency)
+    assert numbers(table) == list(range(60, 130))
+    assert table.attrs["covered"] == 129
+    assert "it went away." in table.attrs["stopped"]
 
 
 def test_a_node_that_dies_altogether_takes_nothing_along() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -73,6 +74,7 @@ class EvmNode:
         self._max_batch = max_batch
         self._concurrency = concurrency
         self._pool: ThreadPoolExecutor | None = None
+        self._lock = threading.Lock()
         self._chain_id: int | None = None
 
     def __enter__(self) -> Self:
@@ -287,9 +289,10 @@ class EvmNode:
         parts = [requests[start:end] for start, end in _parts(sizes, self._max_batch)]
         if len(parts) < 2 or self._concurrency < 2:
             return [reply for part in parts for reply in self._transport.send(part)]
-        if self._pool is None:
-            self._pool = ThreadPoolExecutor(self._concurrency, thread_name_prefix="defiliq-node")
-        futures = [self._pool.submit(self._transport.send, part) for part in parts]
+        with self._lock:  # whoever reads several blocks at a time asks from several threads
+            if self._pool is None:
+                self._pool = ThreadPoolExecutor(self._concurrency, thread_name_prefix="defiliq-node")
+            futures = [self._pool.submit(self._transport.send, part) for part in parts]
         try:
             return [reply for future in futures for reply in future.result()]
         finally:

@@ -127,7 +127,7 @@ def happened(listing: Listing, source: Source, span: Blocks, talk: Talk) -> pd.D
             def told(done: int, total: int, found: int) -> None:
                 tell(done, total, f"blocks, {found} liquidations")
 
-            table = find(node, listing, *span, on_progress=told)
+            table = find(node, listing, *span, concurrency=source.concurrency, on_progress=told)
     _say(table, talk)
     return table
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import groupby
 from typing import TypeAlias
@@ -24,6 +25,9 @@ from defiliq.oracle.movers import Movers
 from defiliq.protocols import PROTOCOLS
 from defiliq.types import Block, Happening, Listing, Market
 
+Valued: TypeAlias = tuple[list[dict[str, object]], str]
+"""Rows, and why some of them have no money."""
+
 OnProgress: TypeAlias = Callable[[int, int, int], None]
 """Told how many of how many blocks are done, and how many liquidations were found."""
 
@@ -34,6 +38,7 @@ def events(
     first: int = 0,
     last: int | str = "latest",
     *,
+    concurrency: int = 4,
     on_progress: OnProgress | None = None,
 ) -> pd.DataFrame:
     """Every liquidation in blocks `first` to `last`, both included, in the order of the chain.
@@ -44,12 +49,14 @@ def events(
     the node no longer has, fees and bad debt that no log tells. `side` and `driver` are by definition, see
     `oracle.movers.Movers`.
 
+    Of an EVM chain the prices of `concurrency` blocks are read at a time; the table is the same.
+
     `attrs` of the table: `first`, `last` (the blocks asked for), `covered` (the last one that was searched),
     `first_at`, `covered_at` (their times; of the last row where the search stopped), `stopped` (why, '' where
     it did not), `unpriced` (rows without money) and `unpriced_because`.
     """
     span = _span(node, market, first, last)
-    search = _Search(node, market, span, on_progress)
+    search = _Search(node, market, span, concurrency, on_progress)
     search.run()
     table = as_table(search.rows, EVENT_COLUMNS)
     table.attrs |= {
@@ -97,8 +104,17 @@ def _span(node: AnyNode, market: Listing, first: int, last: int | str) -> _Span:
 class _Search:
     """One search: each range is priced as soon as it is searched, so a node that dies takes nothing along."""
 
-    def __init__(self, node: AnyNode, listing: Listing, span: _Span, on_progress: OnProgress | None) -> None:
+    def __init__(
+        self,
+        node: AnyNode,
+        listing: Listing,
+        span: _Span,
+        concurrency: int,
+        on_progress: OnProgress | None,
+    ) -> None:
         self._node, self._listing, self._span, self._on_progress = node, listing, span, on_progress
+        self._protocol = PROTOCOLS[listing.protocol]
+        self._concurrency = concurrency if self._protocol.node_kind == "evm" else 1
         self.rows: list[dict[str, object]] = []
         self.covered = min(span.first - 1, span.last.number)
         self.stopped = ""
@@ -107,11 +123,10 @@ class _Search:
     def run(self) -> None:
         """Search it all. Where the node fails half-way, what came before is kept; at once, it is raised."""
         span = self._span
-        protocol = PROTOCOLS[self._listing.protocol]
         if span.first > span.last.number:
             return
         try:
-            protocol.search_events(
+            self._protocol.search_events(
                 self._node, self._listing, span.head, span.first, span.last.number, self._keep
             )
             self._require(self._node.block(span.last.number), span.last.hash)
@@ -129,39 +144,54 @@ class _Search:
 
     def _keep(self, _: int, end: int, happened: Sequence[Happening]) -> None:
         """Rows of a range that was searched, block by block."""
-        for number, part in groupby(happened, key=lambda event: event.block):
-            seen = list(part)
-            self.covered = number - 1
-            self.rows += self._rows(self._node.block(number), seen)
-            self._cover(number)
-        self._cover(end)
+        blocks = [list(part) for _, part in groupby(happened, key=lambda event: event.block)]
+        starts = [*(seen[0].block for seen in blocks), end + 1]
+        self.covered = starts[0] - 1
+        for following, (rows, why) in zip(starts[1:], self._valued(blocks), strict=True):
+            self.rows += rows
+            self.unpriced = self.unpriced or why
+            self._tell(following - 1)
+        if not blocks:
+            self._tell(end)
 
-    def _cover(self, number: int) -> None:
-        self.covered = number
+    def _valued(self, blocks: Sequence[Sequence[Happening]]) -> Iterator[Valued]:
+        """The rows of blocks, in order, and why some have no money; an error comes where its block stands."""
+        if len(blocks) < 2 or self._concurrency < 2:
+            yield from map(self._rows, blocks)
+            return
+        pool = ThreadPoolExecutor(self._concurrency, thread_name_prefix="defiliq-events")
+        try:
+            yield from pool.map(self._rows, blocks)
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def _tell(self, covered: int) -> None:
+        self.covered = covered
         if self._on_progress is not None:
             first = self._span.first
-            self._on_progress(number - first + 1, self._span.last.number - first + 1, len(self.rows))
+            self._on_progress(covered - first + 1, self._span.last.number - first + 1, len(self.rows))
 
-    def _rows(self, block: Block, happened: Sequence[Happening]) -> list[dict[str, object]]:
+    def _rows(self, happened: Sequence[Happening]) -> Valued:
+        """The rows of one block."""
+        block = self._node.block(happened[0].block)
         for event in happened:
             self._require(block, event.block_hash)
         market, why = self._market_at(block)
-        self.unpriced = self.unpriced or why
         if market is None:
-            return [unvalued_row(event, self._listing, block) for event in happened]
-        worths = PROTOCOLS[market.protocol].event_worth(happened, market)
+            return [unvalued_row(event, self._listing, block) for event in happened], why
+        worths = self._protocol.event_worth(happened, market)
         movers = Movers(market)
-        return [
+        rows = [
             event_row(event, worth, market, *movers.of_liquidation(worth.seize_reserve, worth.repay_reserve))
             for event, worth in zip(happened, worths, strict=True)
         ]
+        return rows, why
 
     def _market_at(self, block: Block) -> tuple[Market | None, str]:
         """The market after a block, and what of it, or why all of it, is not known."""
         missing: list[MissingPrice] = []
         try:
-            protocol = PROTOCOLS[self._listing.protocol]
-            market = protocol.read_market(self._node, self._listing, block, missing.append)
+            market = self._protocol.read_market(self._node, self._listing, block, missing.append)
         except (HistoryUnavailable, ReadError) as error:
             return None, str(error)
         return market, str(missing[0]) if missing else ""
