@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from defiliq.model.cascade import Cascade
 
 PUBLISHED_BRANCHING = "0.03 to 0.2"
-"""Branching ratios measured on real liquidations, as the project's specification quotes the literature."""
+"""Branching ratios measured on real liquidations, by phase of one cascade on one venue of perpetuals (Garcia
+Seuma, arXiv 2608.03616, a preprint). They count the liquidations that one begets; ours counts dollars."""
 _ROUNDS = (
     *(
         "round",

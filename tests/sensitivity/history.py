@@ -50,7 +50,7 @@ def write_history(folder: Path, hours: int = HOURS, accounts: int = 3_000) -> li
 
 
 def _at(whole: Book[Any], inputs: dict[int, int], hour: int, there: dict[str, Account]) -> Book[Any]:
-    """The accounts of an hour in its market: a block of its own, and no interest, whose rates are not known."""
+    """The accounts of an hour in its market: a block of its own, and no interest (rates are not known)."""
     moved = whole.market.at_inputs(inputs)
     at = moved.timestamp + HOUR_S * hour
     block = replace(
