@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import networkx as nx
 import pandas as pd
@@ -71,7 +72,7 @@ def cluster_table(heat: Heat, clusters: Sequence[Cluster]) -> pd.DataFrame:
 
 def heat_table(heat: Heat) -> pd.DataFrame:
     """One row per price bucket, from the lowest price to the highest."""
-    head = where(heat)
+    head: dict[str, Any] = where(heat)
     return heat.buckets.assign(**head)[[*_WHERE, *HEAT_COLUMNS, "base_symbol"]]
 
 
