@@ -27,3 +27,8 @@ GLOBAL_STATE: Final = "globalState()"
 
 SYMBOL: Final = "symbol()"
 DECIMALS: Final = "decimals()"
+
+POOL: Final = (TOKEN0, TOKEN1, FACTORY, SLOT0, LIQUIDITY, FEE, TICK_SPACING, TICK_BITMAP, TICKS)
+"""UniswapV3Pool"""
+PAIR: Final = (TOKEN0, TOKEN1, FACTORY, GET_RESERVES)
+"""UniswapV2Pair"""

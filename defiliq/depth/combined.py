@@ -22,6 +22,9 @@ from defiliq.depth.venue import Depth, Fill, Token
 SEARCH_STEPS: Final = 48
 """Halvings of the range of prices. The loss goes with the square of what is left of it."""
 ROOT_BITS: Final = 128
+HALF: Final = Fraction(1, 2)
+BEYOND: Final = Fraction(1, 1 << 30)
+"""How far beyond the price that one pool alone is left at the search begins, so that roundings are in it."""
 
 
 class Venue(Depth, Protocol):
@@ -86,12 +89,12 @@ class Combined:
     def bid(self) -> Fraction | None:
         """What the best pool pays, with the fee of the cheapest put back."""
         found = [pool.bid * pool.keeps for pool in self.pools if pool.bid is not None]
-        return max(found) / self.keeps if found else None
+        return Fraction(max(found), self.keeps) if found else None
 
     @property
     def ask(self) -> Fraction | None:
         """What the best pool asks, without the fee of the cheapest."""
-        found = [pool.ask / pool.keeps for pool in self.pools if pool.ask is not None]
+        found = [Fraction(pool.ask, pool.keeps) for pool in self.pools if pool.ask is not None]
         return min(found) * self.keeps if found else None
 
     @property
@@ -108,8 +111,8 @@ class Combined:
             amount,
             [fill.given for fill, _ in alone],
             max(_pays(pool) for pool in self.pools),
-            max(enough) if enough else min(level for _, level in ends) / 2,
-            lambda level: [pool.sold_down_to(level / pool.keeps) for pool in self.pools],
+            max(enough) * (1 - BEYOND) if enough else HALF * min(level for _, level in ends),
+            lambda level: [pool.sold_down_to(Fraction(level, pool.keeps)) for pool in self.pools],
         )
         parts = [pool.sell(share) for pool, share in zip(self.pools, shares, strict=True)]
         split = Fill(
@@ -131,7 +134,7 @@ class Combined:
             amount,
             [fill.got for fill, _ in alone],
             min(_asks(pool) for pool in self.pools),
-            min(enough) if enough else max(level for _, level in ends) * 2,
+            min(enough) * (1 + BEYOND) if enough else max(level for _, level in ends) * 2,
             lambda level: [pool.bought_up_to(level * pool.keeps) for pool in self.pools],
         )
         parts = [pool.buy(share) for pool, share in zip(self.pools, shares, strict=True)]
@@ -148,11 +151,11 @@ class Combined:
     def sold_down_to(self, price: Fraction) -> int:
         """The base that all pools take until each is down to what `price` leaves after the cheapest fee."""
         level = price * self.keeps
-        return sum(pool.sold_down_to(level / pool.keeps) for pool in self.pools)
+        return sum(pool.sold_down_to(Fraction(level, pool.keeps)) for pool in self.pools)
 
     def bought_up_to(self, price: Fraction) -> int:
         """The base that all pools give until each asks what `price` comes to with the cheapest fee."""
-        level = price / self.keeps
+        level = Fraction(price, self.keeps)
         return sum(pool.bought_up_to(level * pool.keeps) for pool in self.pools)
 
     def _with(self, place: int, pool: Venue) -> Self:
@@ -184,7 +187,7 @@ def _pays(pool: Venue) -> Fraction:
 def _asks(pool: Venue) -> Fraction:
     """What a buyer gives for the next unit; where nobody sells any more, what the price stands at."""
     ask = pool.ask
-    return (pool.price if ask is None else ask) / pool.keeps
+    return Fraction(pool.price if ask is None else ask, pool.keeps)
 
 
 def _shares(
@@ -200,10 +203,16 @@ def _shares(
     """
     if sum(most) <= amount:
         return list(most)
-    less, more = [0] * len(most), list(most)
+
+    def at_most(level: Fraction) -> list[int]:
+        return [min(part, end) for part, end in zip(taken(level), most, strict=True)]
+
+    less, more = [0] * len(most), at_most(far) if far > 0 else list(most)
+    if sum(more) < amount:
+        more = list(most)
     for _ in range(SEARCH_STEPS):
-        middle = (near + far) / 2
-        parts = [min(part, end) for part, end in zip(taken(middle), most, strict=True)]
+        middle = HALF * (near + far)
+        parts = at_most(middle)
         if sum(parts) <= amount:
             near, less = middle, parts
         else:
@@ -215,6 +224,8 @@ def _filled(amount: int, less: Sequence[int], more: Sequence[int]) -> list[int]:
     """`amount` in parts that lie between `less`, which is not enough, and `more`, which is too much."""
     rest, spans = amount - sum(less), [high - low for low, high in zip(less, more, strict=True)]
     width = sum(spans)
+    if width == 0:
+        return list(less)
     shares = [low + rest * span // width for low, span in zip(less, spans, strict=True)]
     for place, high in enumerate(more):
         shares[place] += min(high - shares[place], amount - sum(shares))

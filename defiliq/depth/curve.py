@@ -30,9 +30,10 @@ from pathlib import Path
 from typing import Final, Self, TypeAlias
 
 from defiliq.depth.position import Positional
-from defiliq.depth.venue import Token
+from defiliq.depth.venue import Token, cut
 from defiliq.errors import BadFile
 
+HALF: Final = Fraction(1, 2)
 MAX_ROWS: Final = 100_000
 MAX_BYTES: Final = 16 << 20
 _NUMBER: Final = re.compile(r"[0-9]{1,40}(\.[0-9]{1,40})?([eE][+-]?[0-9]{1,2})?")
@@ -65,7 +66,7 @@ class Curve(Positional):
         """The whole curve moved so that the price is here. What was eaten stays eaten."""
         if price <= 0:
             raise ValueError(f"{price} is no price")
-        return replace(self, scale=self.scale * price / self.price)
+        return replace(self, scale=cut(self.scale * Fraction(price, self.price)))
 
     def _price_of(self, net: int) -> Fraction:
         right = self._right_of(net)
@@ -75,7 +76,7 @@ class Curve(Positional):
 
     def _cost_of(self, net: int) -> Fraction:
         right = self._right_of(net)
-        mean = (self.scale * self.prices[right - 1] + self._price_of(net)) / 2
+        mean = HALF * (self.scale * self.prices[right - 1] + self._price_of(net))
         return self.scale * self.costs[right - 1] + mean * (net - self.nets[right - 1])
 
     def _right_of(self, net: int) -> int:
@@ -89,12 +90,12 @@ class Curve(Positional):
         return self.nets[-1]
 
     def _lowest_at(self, price: Fraction) -> int:
-        wanted = price / self.scale
+        wanted = Fraction(price, self.scale)
         right = bisect_left(self.prices, wanted)
         return self._between(right, wanted, up=True)
 
     def _highest_at(self, price: Fraction) -> int:
-        wanted = price / self.scale
+        wanted = Fraction(price, self.scale)
         right = bisect_right(self.prices, wanted)
         return self._between(right, wanted, up=False)
 
@@ -105,7 +106,7 @@ class Curve(Positional):
         if right == len(self.prices):
             return self.nets[-1]
         first, last = self.prices[right - 1], self.prices[right]
-        share = (wanted - first) / (last - first)
+        share = Fraction(wanted - first, last - first)
         position = self.nets[right - 1] + share * (self.nets[right] - self.nets[right - 1])
         return ceil(position) if up else floor(position)
 
@@ -150,7 +151,7 @@ def curve(
 def _areas(nets: Sequence[int], prices: Sequence[Fraction]) -> tuple[Fraction, ...]:
     """The area from the middle to each point; below 0 on the side of the bids."""
     steps = [
-        (right - left) * (prices[k] + prices[k + 1]) / 2 for k, (left, right) in enumerate(pairwise(nets))
+        HALF * (right - left) * (prices[k] + prices[k + 1]) for k, (left, right) in enumerate(pairwise(nets))
     ]
     from_first = list(accumulate(steps, initial=Fraction(0)))
     middle = from_first[nets.index(0)]
@@ -162,7 +163,7 @@ def _middle(below: Sequence[Alone], above: Sequence[Alone]) -> Fraction:
         raise ValueError("one side is empty, and no row of side mid says where the middle is")
     if below[0][0] > above[0][0]:
         raise ValueError("the best bid is above the best ask")
-    return (below[0][0] + above[0][0]) / 2
+    return HALF * (below[0][0] + above[0][0])
 
 
 def load_curve(path: str | Path, base: Token, quote: Token) -> Curve:

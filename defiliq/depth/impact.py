@@ -14,7 +14,7 @@ from typing import Final, Self
 
 from defiliq.depth.naming import is_dollar, percent, short
 from defiliq.depth.position import Positional
-from defiliq.depth.venue import Token
+from defiliq.depth.venue import Token, cut
 from defiliq.units import PPM
 
 ROOT_BITS: Final = 128
@@ -51,7 +51,7 @@ class SquareRootImpact(Positional):
         share = 1 + self._move(self.net)
         if share == 0:
             return replace(self, anchor=price, net=0)
-        return replace(self, anchor=price / share)
+        return replace(self, anchor=cut(Fraction(price, share)))
 
     def _price_of(self, net: int) -> Fraction:
         return self.anchor * (1 + self._move(net))
@@ -88,8 +88,8 @@ class SquareRootImpact(Positional):
 
     def _position(self, price: Fraction) -> int:
         """Where the price is `price`; the cap for prices beyond it."""
-        move = max(Fraction(-1), min(price / self.anchor - 1, Fraction(1)))
-        size = int(self.daily_base * (move * PPM / self.volatility_ppm) ** 2)
+        move = max(Fraction(-1), min(Fraction(price, self.anchor) - 1, Fraction(1)))
+        size = int(self.daily_base * Fraction(move * PPM, self.volatility_ppm) ** 2)
         return size if move > 0 else -size
 
     def _at(self, net: int) -> Self:
@@ -109,7 +109,7 @@ def square_root_impact(
     """
     if price <= 0:
         raise ValueError(f"{price} is no price")
-    daily_base = int(daily_quote / price)
+    daily_base = int(Fraction(daily_quote, price))
     if daily_base <= 0:
         raise ValueError("the daily volume is less than a base unit")
     if volatility_ppm <= 0:

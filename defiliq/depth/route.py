@@ -79,7 +79,7 @@ class Route:
 
     def at_price(self, price: Fraction) -> Self:
         """The first leg at the price that makes up `price` with the second, which stays."""
-        return replace(self, first=self.first.at_price(price / self.second.price))
+        return replace(self, first=self.first.at_price(Fraction(price, self.second.price)))
 
     def sold_down_to(self, price: Fraction) -> int:
         """The base that can be sold before the price falls below `price`."""

@@ -108,7 +108,7 @@ class PoolV3:
             raise ValueError(f"{price} is no price")
         if price == self.price:
             return self
-        ratio = price if self.base_is_token0 else 1 / price
+        ratio = price if self.base_is_token0 else Fraction(1, price)
         root = isqrt(ratio.numerator * Q192 // ratio.denominator)
         return self._moved(min(max(root, MIN_SQRT_RATIO), HIGHEST_LIMIT))
 
@@ -212,7 +212,7 @@ class PoolV3:
 
     def _traded_to(self, price: Fraction, zero_for_one: bool, amount: int) -> tuple[int, int]:
         """What comes in and goes out until the price is at `price`."""
-        ratio = price if self.base_is_token0 else 1 / price
+        ratio = price if self.base_is_token0 else Fraction(1, price)
         root = isqrt(ratio.numerator * Q192 // ratio.denominator)
         limit = min(max(root, LOWEST_LIMIT), HIGHEST_LIMIT)
         if not self._may_move(zero_for_one, limit):

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from fractions import Fraction
-from typing import NamedTuple, Protocol, Self
+from typing import Final, NamedTuple, Protocol, Self
+
+LONGEST_BITS: Final = 2048
+"""Of a price. What is cut off beyond is less than 2 ** -1000 of it."""
 
 
 class Token(NamedTuple):
@@ -64,6 +67,14 @@ class Depth(Protocol):
 def nothing(amount: int) -> Fill:
     """A trade of `amount` that did not come about."""
     return Fill(0, 0, amount)
+
+
+def cut(price: Fraction) -> Fraction:
+    """A price that does not grow longer with every trade: one beyond LONGEST_BITS is rounded down."""
+    if price.denominator.bit_length() <= LONGEST_BITS:
+        return price
+    shift = LONGEST_BITS // 2 + price.denominator.bit_length() - price.numerator.bit_length()
+    return Fraction((price.numerator << shift) // price.denominator, 1 << shift)
 
 
 def largest(holds: Callable[[int], bool], highest: int) -> int:
