@@ -14,7 +14,9 @@ from typing import Any
 import numpy as np
 import orjson
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from defiliq.amounts import Amounts, Signed
 from defiliq.book import Book
@@ -26,6 +28,7 @@ from defiliq.protocols import PROTOCOLS
 from defiliq.types import Market, StableDebt
 from defiliq.view.files import replace_file
 
+Bytes = NDArray[np.uint8]
 FORMAT = "4"
 _METADATA = b"defiliq"
 
@@ -52,6 +55,16 @@ _LEG_COLUMNS = {
 """Column to type. All that describe a leg are null in the row of an account without legs, and the two indices
 are where the protocol keeps none."""
 
+_FOR_PEOPLE = {"symbol", "collateral", "debt", "debt_index"}
+_NEEDED = [name for name in _LEG_COLUMNS if name not in _FOR_PEOPLE]
+_ADDRESS_LETTERS = 42
+_ODD = np.uint64(0x9E3779B97F4A7C15)
+_NO_DIGIT = 255
+_DIGIT_OF = np.full(256, _NO_DIGIT, dtype=np.uint8)
+"""What each letter means as a hex digit."""
+for _digit, _letter in enumerate("0123456789abcdef"):
+    _DIGIT_OF[[ord(_letter), ord(_letter.upper())]] = _digit
+
 
 def save_snapshot(book: Book[Any], path: str | Path) -> Path:
     """Write a book, whole or not at all; a loaded one is equal to it."""
@@ -69,9 +82,10 @@ def load_snapshot(path: str | Path) -> Book[Any]:
     """The book that `save_snapshot` wrote; BadFile for any other file."""
     shown = str(path)
     try:
-        table = pq.ParquetFile(path).read()
-        about = _about(table)
-        return _book(table, _decode_market(about), _decode_failed(about))
+        file = pq.ParquetFile(path)
+        about = _about(file.schema_arrow)
+        _require_types(file.schema_arrow)
+        return _book(file.read(columns=_NEEDED), _decode_market(about), _decode_failed(about))
     except FileNotFoundError:
         raise BadFile(shown, "there is no such file") from None
     except OSError as error:
@@ -81,9 +95,9 @@ def load_snapshot(path: str | Path) -> Book[Any]:
         raise BadFile(shown, f"it is not a whole snapshot ({text[0]})") from None
 
 
-def _about(table: pa.Table) -> dict[str, Any]:
+def _about(schema: pa.Schema) -> dict[str, Any]:
     """What the file says of itself."""
-    about = orjson.loads((table.schema.metadata or {}).get(_METADATA, b"null"))
+    about = orjson.loads((schema.metadata or {}).get(_METADATA, b"null"))
     if not isinstance(about, dict) or about.get("format") != FORMAT:
         raise NotEncoded(f"it carries no defiliq snapshot of format {FORMAT}")
     return about
@@ -162,27 +176,30 @@ def _decode_failed(about: dict[str, Any]) -> dict[str, str]:
     return failed
 
 
+def _require_types(schema: pa.Schema) -> None:
+    """Every column must be of its type."""
+    for name, kind in _LEG_COLUMNS.items():
+        if schema.field(name).type != kind:
+            raise NotEncoded(f"column {name} is {schema.field(name).type}, not {kind}")
+
+
 def _book(table: pa.Table, market: Market, failed: dict[str, str]) -> Book[Any]:
     """Columns back to a book. Rows of one account must be neighbours."""
-    for name, kind in _LEG_COLUMNS.items():
-        if table.schema.field(name).type != kind:
-            raise NotEncoded(f"column {name} is {table.schema.field(name).type}, not {kind}")
-    names = table.column("account").to_pylist()
-    if None in names:
+    names = table.column("account").combine_chunks()
+    if names.null_count:
         raise NotEncoded("a row names no account")
-    starts = [k for k, name in enumerate(names) if k == 0 or name != names[k - 1]]
-    if len({names[k] for k in starts}) != len(starts):
+    starts = _starts(names)
+    owners = _owners(market, names.take(pa.array(starts)))
+    if _has_twice(owners):
         raise NotEncoded("an account's rows are not together")
-    legs = table.filter(table.column("reserve").is_valid())
-    has_leg = np.asarray(table.column("reserve").is_valid())
-    ends = [*starts[1:], len(names)] if names else []
+    has_leg = np.asarray(table.column("reserve").is_valid(), dtype=np.bool_)
+    legs = table if has_leg.all() else table.filter(table.column("reserve").is_valid())
     before = np.concatenate(([0], np.cumsum(has_leg)))
-    modes = table.column("mode").to_pylist()
     book = Book(
         market=market,
-        owners=_owners(market, [names[k] for k in starts]),
-        modes=np.array([modes[k] for k in starts], dtype=np.uint8),
-        first_leg=np.array([0, *(before[end] for end in ends)], dtype=np.int64),
+        owners=owners,
+        modes=_numbers(table.select(["mode"]), "mode", np.uint8)[starts],
+        first_leg=before[np.append(starts, len(names))].astype(np.int64),
         reserves=_numbers(legs, "reserve", np.int16),
         collateral=_amounts(legs, "collateral"),
         debt=_amounts(legs, "debt"),
@@ -206,7 +223,49 @@ def _require_known(book: Book[Any]) -> None:
         raise NotEncoded(odd)
 
 
-def _owners(market: Market, names: Sequence[str]) -> np.ndarray[Any, np.dtype[np.uint8]]:
+def _starts(names: pa.Array) -> np.ndarray[Any, np.dtype[np.intp]]:
+    """The rows where another account begins."""
+    if not len(names):
+        return np.zeros(0, dtype=np.intp)
+    differs = np.asarray(pc.not_equal(names[1:], names[:-1]), dtype=np.bool_)
+    return np.flatnonzero(np.concatenate(([True], differs)))
+
+
+def _owners(market: Market, names: pa.Array) -> Bytes:
+    if type(market).account_key is Market.account_key:
+        keys = _addresses(names)
+        if keys is not None:
+            return keys
+    return _spelled(market, names.to_pylist())
+
+
+def _addresses(names: pa.Array) -> Bytes | None:
+    """(N, 20) bytes of names that all are 0x and 40 hex digits; None where one is not."""
+    if not len(names) or not (np.asarray(pc.binary_length(names)) == _ADDRESS_LETTERS).all():
+        return None
+    _, offsets, letters = names.buffers()
+    first = np.frombuffer(offsets, dtype=np.int32)[names.offset]
+    span = slice(first, first + len(names) * _ADDRESS_LETTERS)
+    table = np.frombuffer(letters, dtype=np.uint8)[span].reshape(len(names), _ADDRESS_LETTERS)
+    digits = _DIGIT_OF[table[:, 2:]]
+    if (table[:, :2] != np.frombuffer(b"0x", dtype=np.uint8)).any() or (digits == _NO_DIGIT).any():
+        return None
+    keys: Bytes = (digits[:, ::2] << np.uint8(4)) | digits[:, 1::2]
+    return keys
+
+
+def _has_twice(keys: Bytes) -> bool:
+    """Whether an account comes twice: by a sum of its words that hardly two share, and then by itself."""
+    words = np.zeros((len(keys), -(-keys.shape[1] // 8) * 8), dtype=np.uint8)
+    words[:, : keys.shape[1]] = keys
+    factors = _ODD ** np.arange(1, words.shape[1] // 8 + 1, dtype=np.uint64)
+    sums = np.sort((words.view(np.uint64) * factors).sum(axis=1, dtype=np.uint64))
+    if not (sums[1:] == sums[:-1]).any():
+        return False
+    return len({key.tobytes() for key in keys}) < len(keys)
+
+
+def _spelled(market: Market, names: Sequence[str]) -> Bytes:
     try:
         keys = [market.account_key(name) for name in names]
     except InputError as error:
@@ -243,6 +302,8 @@ def _funding_index(legs: pa.Table) -> Signed | None:
 
 
 def _stable(legs: pa.Table) -> dict[int, StableDebt]:
+    if legs.column("stable_principal").null_count == len(legs):
+        return {}
     columns = (legs.column(f"stable_{name}").to_pylist() for name in ("principal", "rate_ray", "updated_at"))
     return {
         k: StableDebt(int(principal), int(rate_ray), int(updated_at))
