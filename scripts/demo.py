@@ -31,9 +31,8 @@ class Demo:
 
     def run(self, shows: str, command: str, *arguments: str, recording: str = "market") -> None:
         """One command, printed first; its output goes to the terminal as it is."""
-        source = (
-            [] if "--from" in arguments else ["--market-file", self._market_file, *self._source[recording]]
-        )
+        needs_none = {"--from", "--over-time", "--impact"} & {*arguments}
+        source = [] if needs_none else ["--market-file", self._market_file, *self._source[recording]]
         line = ["defiliq", command, *arguments, *source]
         say(f"\n== {shows}\n$ {shlex.join(line)}")
         program = Path(sys.executable).parent / "defiliq"
@@ -57,7 +56,7 @@ def main() -> int:
     with replayed(options.output) if options.replay or without_npm else lab(options) as source:
         demo = Demo(options.output, source)
         show(demo)
-    failed = demo.failed + show_perpetuals(options.output)
+    failed = demo.failed + show_perpetuals(options.output) + show_model(options.output)
     if options.replay or without_npm:
         say("\nCompound and Solo Margin are shown on a machine with npm only: there is no recording of them.")
     elif not options.record:
@@ -143,6 +142,64 @@ def show_solo(folder: Path) -> int:
         solo = Demo(folder, {"market": ["--rpc-url", chain.url, "--no-index"]}, "dydx-solo.json")
         show_whole_market(solo, "dydx-solo", "ETH/USD")
     return solo.failed
+
+
+MODEL = "parameters.parquet"
+"""A book with the real parameters of Aave v3 on Ethereum and seeded accounts."""
+ALONG_ETH = ("--from", MODEL, "--driver", "ETH/USD")
+DEPTH = ("--impact", "200M,4%")
+
+
+def show_model(folder: Path) -> int:
+    """What the ladder comes to: heat, clusters, cascades, and the report; how many commands failed."""
+    from defiliq.pipeline.snapshot import save_snapshot
+    from tests.sensitivity.history import write_history
+    from tests.sensitivity.population import aave_book
+
+    say("\nMaking a book of 3,000 seeded accounts on Aave's real parameters, and two days of its life ...")
+    save_snapshot(aave_book(), folder / MODEL)
+    write_history(folder / "history")
+    demo = Demo(folder, {"market": []})
+    demo.run(
+        "heatmap: how much is liquidated at which price, longs below the current price and shorts above",
+        "heatmap", *ALONG_ETH, "--format", "table",
+    )  # fmt: skip
+    demo.run(
+        "clusters: where much breaks at once, and what its sale does to a market of 200 million a day",
+        "clusters", *ALONG_ETH, *DEPTH, "--format", "table",
+    )  # fmt: skip
+    demo.run(
+        "magnet: which side pulls, and how closely clusters are stacked",
+        "magnet", *ALONG_ETH, "--format", "table",
+    )  # fmt: skip
+    demo.run(
+        "cascade: ETH falls by 30%; what is seized is sold, and every account is liquidated by Aave's rules",
+        "cascade", *ALONG_ETH, *DEPTH, "--shock", "-30%", "--format", "table",
+    )  # fmt: skip
+    draw_model(demo)
+    return demo.failed
+
+
+def draw_model(demo: Demo) -> None:
+    """The pictures of the model, as the README shows them, and the report."""
+    shock = ("--shock", "-30%")
+    for shows, picture, command, *arguments in (
+        ("heatmap: the same as a picture", "heatmap", "heatmap", *ALONG_ETH),
+        ("heatmap --curve: what piles up on the way", "ladder", "heatmap", *ALONG_ETH, "--curve"),
+        ("heatmap --over-time: two days, an hour a column", "over-time", "heatmap",
+         "--over-time", "history", "--driver", "ETH/USD"),
+        ("clusters --contagion: who pushes the price into whom", "contagion", "clusters", *ALONG_ETH, *DEPTH,
+         "--contagion"),
+        ("cascade: round by round", "cascade", "cascade", *ALONG_ETH, *DEPTH, *shock),
+        ("cascade --sweep: a hundred shocks", "sweep", "cascade", *ALONG_ETH, *DEPTH, "--sweep"),
+        ("depth: what a trade does to the price", "depth", "depth", "--impact", "200M,4%", "--base", "ETH"),
+    ):  # fmt: skip
+        demo.run(shows, command, *arguments, "-o", f"{picture}.png")
+    demo.run(
+        "report: all of it as one page that needs no network",
+        "report", *ALONG_ETH, *DEPTH, *shock, "--sweep", "-o", "report.html",
+    )  # fmt: skip
+    demo.run("report: the same for reading here", "report", *ALONG_ETH, *DEPTH, *shock, "-o", "report.md")
 
 
 def show_perpetuals(folder: Path) -> int:

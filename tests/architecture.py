@@ -67,7 +67,7 @@ ONLY_IN: Mapping[str, set[str]] = {
     "platformdirs": {"cli"},
     "matplotlib": {"view"},
     "plotly": {"view"},
-    "networkx": {"model", "oracle", "view"},
+    "networkx": {"cli", "model", "oracle", "pipeline", "view"},
     "grpc": {"chain"},
     "v4_proto": {"chain", "protocols"},
     "google": {"chain", "protocols"},

@@ -139,11 +139,11 @@ def test_a_law_that_takes_more_than_it_says_is_noticed() -> None:
 
     def careless(account: Account, market: Any, taken: Liquidation) -> Account:
         left = law.after(account, market, taken)
-        weth = replace(left.legs[0], collateral=left.legs[0].collateral - 4)
+        weth = replace(left.legs[0], collateral=left.legs[0].collateral - 17)
         return replace(left, legs=(weth, *left.legs[1:]))
 
     prices = one.market.at_prices({0: 2700_00000000}).prices
-    with pytest.raises(ConservationBroken, match="-4 base units of WETH"):
+    with pytest.raises(ConservationBroken, match="-17 base units of WETH"):
         LawBook(one, law._replace(after=careless)).settle(prices)
     LawBook(one, law).settle(prices)
 

@@ -20,9 +20,10 @@ After: TypeAlias = Callable[[Account, Any, Liquidation], Account]
 
 MOST_CALLS = 4096
 """So many calls on one account at one price; only a chain that cuts them small needs more than a few."""
-SLACK = 3
-"""Token base units per leg by which the contracts' own rounding lets a call take more or less of a balance
-than it hands over: indices are multiplied and divided on each side."""
+SLACK = 16
+"""Token base units by which the contracts' own rounding lets a balance change by more or less than is handed
+over. A scaled unit is worth as many base units as its index says, and one may be rounded away on each of two
+burns: 2 * ceil(index) + 1 at most, which this covers up to an index of 7."""
 
 
 class Law(NamedTuple):
