@@ -104,10 +104,14 @@ class CometTransport:
                     yield position, index, self._attributes(said.get("attributes"))
 
     def _attributes(self, listed: Json) -> dict[str, str]:
-        pairs = [(one.get("key"), one.get("value", "")) for one in map(self._object, self._list(listed))]
-        found = {key: value for key, value in pairs if isinstance(key, str) and isinstance(value, str)}
-        if len(found) < len(pairs):
-            raise BadResponse(self.label, "an event whose attributes are no texts, or come twice")
+        """An event's attributes as texts; an empty value may be left out, or null."""
+        found: dict[str, str] = {}
+        for one in map(self._object, self._list(listed)):
+            key, value = one.get("key"), one.get("value")
+            text = "" if value is None else value
+            if not isinstance(key, str) or not isinstance(text, str) or key in found:
+                raise BadResponse(self.label, "an event whose attributes are no texts, or come twice")
+            found[key] = text
         return found
 
     def _transactions(self, number: int) -> list[str]:

@@ -115,9 +115,9 @@ class GrpcTransport:
         return raw
 
     def events(self, numbers: Sequence[int], kind: str) -> list[list[ChainEvent]]:
-        """No gRPC service of a node tells the events of past blocks: always InputError."""
+        """Always InputError: nodes of cosmos-sdk before 0.55 have no gRPC service for it, as all of dYdX."""
         raise InputError(
-            f"{self.label} cannot tell what happened in past blocks: gRPC has no service for that. "
+            f"{self.label} cannot tell what happened in past blocks: its gRPC has no service for that. "
             "Use the node's CometBFT endpoint, http://host:port (its block_results)."
         )
 

@@ -51,6 +51,13 @@ def test_one_block_alone(node: CosmosNode) -> None:
     assert (number, [one.attributes for one in found]) == (97, [{"a": "b", "msg_index": "0"}])
 
 
+def test_empty_values_may_be_null(node: CosmosNode, model: StandIn) -> None:
+    said = {"type": "match", "attributes": [{"key": "a", "value": None}, {"key": "b"}]}
+    model.executed[97] = [(ONE, executed(said))]
+    ((_, (found,)),) = node.events([97], "match")
+    assert found.attributes == {"a": "", "b": ""}
+
+
 def test_pruned_results_and_blocks_to_come(node: CosmosNode, model: StandIn) -> None:
     model.lowest_results = 98
     with pytest.raises(HistoryUnavailable, match="could not find results"):

@@ -84,7 +84,7 @@ def test_grpc_says_what_to_use_instead(run: Run, model: StandIn, tmp_path: Path)
     with placed(model, tmp_path, "grpc") as place:
         code, out, err = run("events", *place.options, "--blocks", "-5:", "-q")
     assert (code, out, err.count("\n")) == (2, "", 1)
-    assert "cannot tell what happened in past blocks: gRPC has no service for that" in err
+    assert "cannot tell what happened in past blocks: its gRPC has no service for that" in err
     assert "Use the node's CometBFT endpoint, http://host:port" in err
 
 
