@@ -6,11 +6,13 @@ The DevTools protocol: JSON messages that end in a zero byte, in on descriptor 3
 from __future__ import annotations
 
 import base64
+import fcntl
 import json
 import os
 import select
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,6 +28,13 @@ FLAGS = (
     "--remote-debugging-pipe",
 )
 WAIT_S = 30.0
+_RENUMBER = """
+import os, sys
+os.dup2(int(sys.argv[1]), 3)
+os.dup2(int(sys.argv[2]), 4)
+os.execv(sys.argv[3], sys.argv[3:])
+"""
+"""A shell's redirection would do the same, but not every shell knows descriptors above 9."""
 
 
 def find_chromium() -> str | None:
@@ -149,16 +158,18 @@ def chromium(program: str, profile: Path) -> Iterator[Page]:
     """A browser with one empty tab and a fresh profile, ended afterwards."""
     command_out, command_in = os.pipe()
     answer_out, answer_in = os.pipe()
-    line = f'exec "$0" "$@" 3<&{command_out} 4>&{answer_in}'
+    # Out of the way of 3 and 4, which they become.
+    ends = [fcntl.fcntl(end, fcntl.F_DUPFD, 10) for end in (command_out, answer_in)]
+    start = [sys.executable, "-c", _RENUMBER, *map(str, ends), program]
     process = subprocess.Popen(
-        ["sh", "-c", line, program, *FLAGS, f"--user-data-dir={profile}", "about:blank"],
-        pass_fds=(command_out, answer_in),
+        [*start, *FLAGS, f"--user-data-dir={profile}", "about:blank"],
+        pass_fds=ends,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    os.close(command_out)
-    os.close(answer_in)
+    for end in (command_out, answer_in, *ends):
+        os.close(end)
     page = Page(process, command_in, answer_out)
     try:
         target = page.call("Target.createTarget", url="about:blank")["targetId"]

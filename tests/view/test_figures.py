@@ -6,6 +6,7 @@ import math
 from itertools import pairwise
 from typing import Any
 
+import pandas as pd
 import plotly.graph_objects as go
 import pytest
 
@@ -97,10 +98,9 @@ def test_the_ladder_ends_at_what_a_side_holds() -> None:
     assert trace(figure, "short")["y"] == [0.0, 0.0]
 
 
-@pytest.mark.parametrize(
-    "heat", [build_heat([], "ETH/USD"), build_heat([ladder_of([(1.0, 1.0, "long")], 3000.0)], "ETH/USD")]
-)
-def test_nothing_to_show_is_said(heat: Heat) -> None:
+@pytest.mark.parametrize("ladders", [[], [ladder_of([(1.0, 1.0, "long")], 3000.0)]])
+def test_nothing_to_show_is_said(ladders: list[pd.DataFrame]) -> None:
+    heat = build_heat(ladders, "ETH/USD")
     for figure in (heatmap_figure(heat, ()), ladder_figure(heat)):
         assert figure["data"] == []
         assert figure["layout"]["annotations"][0]["text"] == "no level lies within this window"

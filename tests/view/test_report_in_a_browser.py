@@ -1,0 +1,172 @@
+"""The HTML report in headless Chromium: it shows all figures, complains of nothing and asks nobody."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from defiliq.view.depth_curve import depth_curve
+from defiliq.view.report_html import write_report_html
+from tests.browser import Page, chromium, find_chromium
+from tests.view.heat_stage import contagion_of, full_analysis, thin_depth
+
+pytestmark = pytest.mark.browser
+
+HOSTILE = "</script><img src=x onerror=\"document.title='taken'\"><script>document.title='taken'</script>"
+ALL_DRAWN = """
+(() => { const plots = [...document.querySelectorAll('.plot')];
+  return plots.length > 0 && plots.every(p => p._fullLayout && p.querySelector('.main-svg')); })()
+"""
+SCREENS = [
+    *((390, 844, dark, True) for dark in (False, True)),
+    *((1280, 900, dark, False) for dark in (False, True)),
+]
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    analysis = full_analysis(HOSTILE)
+    return write_report_html(
+        analysis,
+        tmp_path_factory.mktemp("report") / "report.html",
+        depth=depth_curve(thin_depth(), 3000.0),
+        contagion=contagion_of(analysis),
+    )
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    program = find_chromium()
+    if program is None:
+        pytest.skip("no chromium is installed")
+    with chromium(program, tmp_path_factory.mktemp("profile")) as opened:
+        yield opened
+
+
+def show(page: Page, report: Path, width: int, height: int, dark: bool, touch: bool) -> None:
+    page.look(width, height, dark=dark, touch=touch)
+    page.open(report)
+    page.until(ALL_DRAWN)
+
+
+@pytest.mark.parametrize(("width", "height", "dark", "touch"), SCREENS)
+def test_all_figures_are_there_and_nothing_else_is_asked_for(
+    page: Page, report: Path, width: int, height: int, dark: bool, touch: bool
+) -> None:
+    show(page, report, width, height, dark, touch)
+    assert page.complaints() == []
+    asked = page.requests()
+    assert asked[0] == report.as_uri()
+    assert all(address.startswith(("data:", "blob:")) for address in asked[1:])
+    counts = page.evaluate(
+        "Object.fromEntries([...document.querySelectorAll('.plot')].map(p => [p.id, p.data.length]))"
+    )
+    assert list(counts) == [
+        *("figure-heatmap", "figure-ladder", "figure-depth", "figure-contagion"),
+        *("figure-cascade", "figure-sweep"),
+    ]
+    assert all(count >= 2 for count in counts.values())
+    assert page.evaluate("document.querySelectorAll('#figure-heatmap .bars .point').length") > 100
+    assert page.evaluate("document.querySelectorAll('#figure-heatmap .heatmaplayer image').length") == 1
+
+
+@pytest.mark.parametrize(("width", "height", "dark", "touch"), SCREENS)
+def test_nothing_is_wider_than_the_screen(
+    page: Page, report: Path, width: int, height: int, dark: bool, touch: bool
+) -> None:
+    show(page, report, width, height, dark, touch)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    wide = page.evaluate(
+        "[...document.querySelectorAll('body *')].filter(e => !e.closest('.scroll') && !e.closest('svg') &&"
+        " e.getBoundingClientRect().right > innerWidth + 0.5).map(e => e.outerHTML.slice(0, 80))"
+    )
+    assert wide == []
+    cut = page.evaluate(
+        "[...document.querySelectorAll('.plot')].flatMap(p => { const box = p.getBoundingClientRect();"
+        " return [...p.querySelectorAll('.ytick text, .y2tick text, .ytitle, .xtitle, .legendtext')]"
+        " .filter(t => t.getBoundingClientRect().left < box.left - 1 ||"
+        " t.getBoundingClientRect().right > box.right + 1).map(t => p.id + ' ' + t.textContent); })"
+    )
+    assert cut == []
+
+
+def test_colours_follow_the_scheme_and_change_with_it(page: Page, report: Path) -> None:
+    show(page, report, 1280, 900, False, False)
+    seen = {}
+    for dark in (False, True):
+        page.look(1280, 900, dark=dark)
+        ink = "#e6e6e6" if dark else "#222222"
+        page.until(f"document.getElementById('figure-ladder').layout.font.color === '{ink}'")
+        paper, letters, page_colour = page.evaluate(
+            "[document.getElementById('figure-ladder')._fullLayout.paper_bgcolor,"
+            " getComputedStyle(document.querySelector('#figure-ladder .xtick text')).fill,"
+            " getComputedStyle(document.body).backgroundColor]"
+        )
+        seen[dark] = (paper, letters, page_colour)
+    assert seen == {
+        False: ("#ffffff", "rgb(34, 34, 34)", "rgb(255, 255, 255)"),
+        True: ("#14171a", "rgb(230, 230, 230)", "rgb(20, 23, 26)"),
+    }
+    assert page.complaints() == []
+
+
+@pytest.mark.parametrize(("figure", "trace"), [("heatmap", "long"), ("ladder", "short")])
+def test_the_pointer_is_told_the_level(page: Page, report: Path, figure: str, trace: str) -> None:
+    show(page, report, 1280, 900, False, False)
+    x, y, wanted = page.evaluate(
+        f"""(() => {{
+          const plot = document.getElementById('figure-{figure}');
+          plot.scrollIntoView({{block: 'center'}});
+          const trace = plot.data.find(t => t.name === '{trace}');
+          const at = trace.x.reduce((best, x, k) => Math.abs(x) > Math.abs(trace.x[best]) ? k : best, 0);
+          const k = '{figure}' === 'ladder' ? Math.floor(trace.x.length / 2) : at;
+          const full = plot._fullLayout, box = plot.getBoundingClientRect();
+          const place = (axis, value) => axis._offset + axis.d2p(value);
+          const x = '{figure}' === 'ladder' ? trace.x[k] : trace.x[k] / 2;
+          return [box.left + place(full.xaxis, x), box.top + place(full.yaxis, trace.y[k]),
+            (trace.hovertext || trace.text)[k]];
+        }})()"""
+    )
+    page.point(x, y)
+    page.until(f"document.querySelector('#figure-{figure} .hoverlayer .hovertext') !== null")
+    labels = f"document.querySelectorAll('#figure-{figure} .hovertext')"
+    told = page.evaluate(f"[...{labels}].map(label => label.textContent)")
+    assert wanted in told
+    if figure == "heatmap":
+        assert wanted.startswith("$2,6")
+        assert " long " in wanted
+        assert wanted.endswith("accounts, -10.7%")
+
+
+def test_no_button_sends_a_figure_anywhere(page: Page, report: Path) -> None:
+    show(page, report, 1280, 900, False, False)
+    buttons = page.evaluate(
+        "[...document.querySelectorAll('#figure-heatmap .modebar-btn')].map(b => b.dataset.title)"
+    )
+    assert buttons == ["Download plot as a PNG", "Zoom", "Pan", "Reset axes"]
+    assert page.evaluate("document.querySelectorAll('a[href], .modebar-btn--logo').length") == 0
+
+
+def test_a_finger_scrolls_the_page(page: Page, report: Path) -> None:
+    show(page, report, 390, 844, False, True)
+    modes = page.evaluate("[...document.querySelectorAll('.plot')].map(p => p._fullLayout.dragmode)")
+    assert modes == [False] * 6
+    assert page.evaluate("document.querySelectorAll('.modebar-btn').length") == 0
+
+
+def test_hostile_names_run_nothing(page: Page, report: Path) -> None:
+    show(page, report, 1280, 900, False, False)
+    assert page.evaluate("document.title").startswith("Liquidation Analysis")
+    assert page.evaluate("document.querySelectorAll('img').length") == 0
+    assert "</script><img src=x onerror=" in page.evaluate("document.querySelector('.where').textContent")
+
+
+def test_even_a_script_that_got_in_would_not_run(page: Page, report: Path, tmp_path: Path) -> None:
+    forged = tmp_path / "forged.html"
+    bad = "<img src=x onerror=\"document.title='taken'\"><script>document.title='taken'</script></body>"
+    forged.write_text(report.read_text(encoding="utf-8").replace("</body>", bad), encoding="utf-8")
+    show(page, forged, 1280, 900, False, False)
+    assert page.evaluate("document.title").startswith("Liquidation Analysis")
+    assert any("Content Security Policy" in complaint for complaint in page.complaints())
