@@ -185,3 +185,9 @@ def chromium(program: str, profile: Path) -> Iterator[Page]:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+if __name__ == "__main__":
+    found = find_chromium()
+    print(found or "no chromium here")
+    sys.exit(found is None)

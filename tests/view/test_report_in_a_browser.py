@@ -120,13 +120,19 @@ def test_the_pointer_is_told_the_level(page: Page, report: Path, figure: str, tr
           const plot = document.getElementById('figure-{figure}');
           plot.scrollIntoView({{block: 'center'}});
           const trace = plot.data.find(t => t.name === '{trace}');
-          const at = trace.x.reduce((best, x, k) => Math.abs(x) > Math.abs(trace.x[best]) ? k : best, 0);
-          const k = '{figure}' === 'ladder' ? Math.floor(trace.x.length / 2) : at;
           const full = plot._fullLayout, box = plot.getBoundingClientRect();
           const place = (axis, value) => axis._offset + axis.d2p(value);
-          const x = '{figure}' === 'ladder' ? trace.x[k] : trace.x[k] / 2;
-          return [box.left + place(full.xaxis, x), box.top + place(full.yaxis, trace.y[k]),
-            (trace.hovertext || trace.text)[k]];
+          const isLadder = '{figure}' === 'ladder';
+          const places = trace.x.map((x, k) => [
+            box.left + place(full.xaxis, isLadder ? x : x / 2), box.top + place(full.yaxis, trace.y[k])]);
+          const room = k => Math.min(...places.map((p, n) => n === k ? Infinity : Math.hypot(
+            p[0] - places[k][0], p[1] - places[k][1])));
+          const inner = [...places.keys()].slice(1, -1);
+          const alone = inner.reduce((best, k) => room(k) > room(best) ? k : best, inner[0]);
+          const size = k => Math.abs(trace.x[k]);
+          const largest = inner.reduce((best, k) => size(k) > size(best) ? k : best, inner[0]);
+          const k = isLadder ? alone : largest;
+          return [...places[k], (trace.hovertext || trace.text)[k]];
         }})()"""
     )
     page.point(x, y)
