@@ -8,6 +8,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -47,7 +48,10 @@ def main() -> int:
     parser.add_argument("--output", type=Path, default=ROOT / "demo-output", help="where files go")
     parser.add_argument("--replay", action="store_true", help="answer from the bundled recording")
     parser.add_argument("--record", action="store_true", help="make the bundled recording anew")
+    parser.add_argument("--pictures", type=Path, metavar="DIR", help="only draw the model, into a folder")
     options = parser.parse_args()
+    if options.pictures is not None:
+        return draw_into(options.pictures)
     started = time.monotonic()
     options.output.mkdir(parents=True, exist_ok=True)
     without_npm = shutil.which("npm") is None or shutil.which("node") is None
@@ -178,6 +182,16 @@ def show_model(folder: Path) -> int:
     )  # fmt: skip
     draw_model(demo)
     return demo.failed
+
+
+def draw_into(folder: Path) -> int:
+    """Keep the pictures of the model; 1 where a command failed."""
+    with tempfile.TemporaryDirectory() as made:
+        failed = show_model(Path(made))
+        folder.mkdir(parents=True, exist_ok=True)
+        for picture in sorted(Path(made).glob("*.png")):
+            shutil.copy(picture, folder / picture.name)
+    return 1 if failed else 0
 
 
 def draw_model(demo: Demo) -> None:

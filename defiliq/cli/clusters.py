@@ -190,7 +190,7 @@ def require_depth(ladders: Ladders, depths: Depths) -> None:
         )
 
 
-@click.command(short_help="Which side pulls, and how closely clusters are stacked.")
+@click.command(short_help="Which side of spot pulls, and how much.")
 @source_options
 @lens_options
 @threshold_options

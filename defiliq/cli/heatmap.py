@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 PICTURES = ".png .svg"
 
 
-@click.command(short_help="How much breaks at which price; also over time.")
+@click.command(short_help="How much breaks at which price.")
 @source_options
 @lens_options
 @threshold_options
