@@ -87,6 +87,7 @@ FLOAT_BY_DESIGN = {
     "engine/lines.py": {"*"},
     "engine/bulk.py": {"*"},
     "engine/calls.py": {"*"},
+    "engine/float_levels.py": {"*"},
     "engine/liquidate.py": {"*"},
     "engine/sums.py": {"*"},
     "protocols/aave_v3/calls.py": {"*"},

@@ -82,9 +82,16 @@ class CallTerms:
     always: Bools
     """(N,) accounts that may be called as long as they owe, whatever their margin is."""
     rule: CallRule
+    is_position: Bools | None = None
+    """(L,) whether the leg is a perpetual's position; None where none is."""
 
     def __len__(self) -> int:
         return len(self.always)
+
+    @property
+    def account_of_leg(self) -> Ints:
+        """(L,) the account that each leg belongs to."""
+        return np.repeat(np.arange(len(self)), np.diff(self.first_leg))
 
     @property
     def balances(self) -> Balances:
@@ -227,6 +234,11 @@ class CallRule(Protocol):
     @property
     def lasting(self) -> int:
         """How many of the reasons no price changes: BARE and those that follow it."""
+        ...
+
+    @property
+    def untold(self) -> tuple[int, ...]:
+        """The reasons at which the protocol may let calls through, but what they take is not told here."""
         ...
 
     def breaks(self, standing: Standing) -> Bools:

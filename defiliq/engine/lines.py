@@ -1,7 +1,7 @@
 """Margins as straight lines in a driver's integer, in doubles, with a bound on all that rounding can move.
 
 On a straight piece of a driver's range (see `pieces`) every price is a line in the driver's integer, up to
-the floors of its feed; `_courses` adds those up. So the float margin less all that can speak against it
+the floors of its feed; `courses` adds those up. So the float margin less all that can speak against it
 is a line too, and where it is positive at both ends of a stretch, the exact rule is safe throughout; where
 the float margin plus everything that can speak for it is negative at both ends, liquidatable throughout.
 Two such lines are drawn. The rough one needs nothing but `MarginTerms`, whose bound `screen` derives; here it
@@ -105,7 +105,7 @@ def lines_of(
 
 def fine_lines(margins: Margins) -> Lines:
     """The lines through exact balances; accounts that do not fit are never sure of anything."""
-    scale, ceiling, slack_of = _courses(margins.track.driver)
+    scale, ceiling, slack_of = courses(margins.track.driver)
     about = margins.still.about
     is_exact = np.abs(about) < WRAPS
     still = np.where(is_exact, margins.still.wrapped, about)
@@ -142,7 +142,7 @@ def rough_lines(terms: MarginTerms, prices: Sequence[int], driver: Driver, rows:
     feeds = terms.feeds[legs]
     register_of = np.full(len(prices), -1, dtype=np.intp)
     slack_of = np.zeros(len(prices))
-    scale, ceiling, slack = _courses(driver)
+    scale, ceiling, slack = courses(driver)
     for moved_feed, output in driver.outputs:
         register_of[moved_feed], slack_of[moved_feed] = output, slack[output]
     register = register_of[feeds]
@@ -175,7 +175,7 @@ def rough_lines(terms: MarginTerms, prices: Sequence[int], driver: Driver, rows:
     )
 
 
-def _courses(driver: Driver) -> tuple[Floats, Floats, Floats]:
+def courses(driver: Driver) -> tuple[Floats, Floats, Floats]:
     """(R,) each register is min(driver * scale, ceiling), give or take its slack: those three."""
     scale, ceiling, slack = [1.0], [np.inf], [0.0]
     for step in driver.steps:

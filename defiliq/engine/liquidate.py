@@ -55,7 +55,7 @@ class ColumnBook:
     def __init__(self, terms: CallTerms, reserves: int) -> None:
         """`reserves` is how many the market has."""
         self.terms, self._reserves = terms, reserves
-        self._account_of_leg = np.repeat(np.arange(len(terms)), np.diff(terms.first_leg))
+        self._account_of_leg = terms.account_of_leg
         self._least, self._due = terms.least_weight / terms.unit, terms.burden / terms.unit
         net = terms.supplied * self._least - terms.owed * self._due
         self._state = _State(terms.balances.copy(), net, np.zeros(len(terms), dtype=np.int8))

@@ -188,6 +188,11 @@ class AaveCalls:
         """BARE to LASTING."""
         return LASTING
 
+    @property
+    def untold(self) -> tuple[int, ...]:
+        """What only the law tells."""
+        return (OUTSIDE,)
+
     def breaks(self, standing: Standing) -> Bools:
         """(n,) whether the health factor is below 1; before v3.5 by the average threshold in whole bps."""
         if self.revision >= FIRST_UNAVERAGED_REVISION:

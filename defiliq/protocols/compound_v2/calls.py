@@ -79,6 +79,11 @@ class CompoundCalls:
         """BARE to LASTING."""
         return LASTING
 
+    @property
+    def untold(self) -> tuple[int, ...]:
+        """None."""
+        return ()
+
     def breaks(self, standing: Standing) -> Bools:
         """(n,) whether there is a shortfall, or a debt in a deprecated market."""
         broken: Bools = is_short(standing) | standing.always

@@ -56,6 +56,11 @@ class CometCalls:
         """BARE to LASTING."""
         return LASTING
 
+    @property
+    def untold(self) -> tuple[int, ...]:
+        """What take.py does not tell, either."""
+        return (IN_PARTS,)
+
     def breaks(self, standing: Standing) -> Bools:
         """(n,) whether weighted collateral is worth less than the debt."""
         return is_short(standing)

@@ -54,6 +54,11 @@ class SoloCalls:
         """BARE to LASTING."""
         return LASTING
 
+    @property
+    def untold(self) -> tuple[int, ...]:
+        """What take.py does not tell, either."""
+        return (TOO_LITTLE_LEFT,)
+
     def breaks(self, standing: Standing) -> Bools:
         """(n,) whether supplies fall short of debts and margin, or somebody began to liquidate who owes."""
         owes = standing.any((standing.owed > 0) & (standing.worth > 0))

@@ -81,6 +81,11 @@ class DydxCalls:
         """BARE to LASTING."""
         return LASTING
 
+    @property
+    def untold(self) -> tuple[int, ...]:
+        """None."""
+        return ()
+
     def breaks(self, standing: Standing) -> Bools:
         """(n,) whether net collateral is below the maintenance margin, and there is one."""
         risks = self._risks(standing)
@@ -218,6 +223,7 @@ def call_terms(book: Book[DydxMarket]) -> CallTerms:
         burden=1.0 + initial * maintenance,
         always=np.zeros(len(book), dtype=np.bool_),
         rule=rule,
+        is_position=reserves != USDC,
     )
 
 

@@ -1,0 +1,165 @@
+"""Heat over time from a folder of snapshots or of ladder files, one file in memory at a time."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pa_csv
+import pyarrow.parquet as pq
+
+from defiliq.engine.float_levels import float_levels
+from defiliq.errors import BadFile, DefiliqError, InputError
+from defiliq.model.axis import MOST_APART_S
+from defiliq.model.heat import DEFAULT_STEP_PCT
+from defiliq.model.over_time import Frame, HeatOverTime, frame, frame_of_book, over_time
+from defiliq.oracle.drivers import find_driver
+from defiliq.pipeline.snapshot import load_snapshot
+from defiliq.pipeline.table_files import is_ladder_file
+from defiliq.protocols import PROTOCOLS
+
+Counter = Callable[[int, int], None]
+
+SUFFIXES = (".parquet", ".csv")
+MOST_WORKERS = 2
+LEAST_SHARED = 16
+"""So few files are done before other processes are up."""
+_TEXTS = ("chain_id", "protocol", "market", "base_symbol", "driver", "side", "outcome")
+_NUMBERS = ("price_usd", "spot_usd", "seized_usd", "repaid_usd", "notional_usd")
+_WHOLE = ("block_number", "block_timestamp")
+_HEAD = (*("chain_id", "protocol", "market", "base_symbol", "driver", "spot_usd"), *_WHOLE)
+"""What all rungs of one market share."""
+
+
+def read_over_time(
+    folder: str | Path,
+    driver: str,
+    *,
+    step_pct: float = DEFAULT_STEP_PCT,
+    workers: int | None = None,
+    on_progress: Counter | None = None,
+) -> HeatOverTime:
+    """What every snapshot or ladder file in a folder says of one driver, as time by price.
+
+    All must be of the same markets: `over_time` refuses others by the file's name. A snapshot's levels are
+    those of `float_levels`; a ladder's are its own, exact ones. `workers` is how many processes read; by
+    itself two, where there are many files and cores.
+    """
+    if not step_pct > 0:
+        raise InputError(f"a bucket cannot be {step_pct}% wide. Give a width above 0.")
+    paths = _files(folder)
+    return over_time(_counted(_frames(paths, driver, step_pct, workers), len(paths), on_progress))
+
+
+def read_frame(path: Path, driver: str, step_pct: float) -> Frame:
+    """One file's levels along a driver, summed."""
+    return (_frame_of_ladder if is_ladder_file(path) else _frame_of_snapshot)(path, driver, step_pct)
+
+
+def _files(folder: str | Path) -> list[Path]:
+    try:
+        found = sorted(path for path in Path(folder).iterdir() if path.suffix.lower() in SUFFIXES)
+    except OSError as error:
+        raise BadFile(str(folder), error.strerror or str(error)) from None
+    if not found:
+        raise BadFile(str(folder), f"it holds no file that ends in {' or '.join(SUFFIXES)}")
+    return found
+
+
+def _frames(paths: Sequence[Path], driver: str, step_pct: float, workers: int | None) -> Iterator[Frame]:
+    """Each file's frame, in order; in several processes where that pays."""
+    count = _workers(len(paths)) if workers is None else workers
+    read = partial(read_frame, driver=driver, step_pct=step_pct)
+    if count < 2:
+        yield from map(read, paths)
+        return
+    with ProcessPoolExecutor(count, mp_context=get_context("spawn")) as pool:
+        yield from pool.map(read, paths, chunksize=4)
+
+
+def _workers(files: int) -> int:
+    return min(MOST_WORKERS, os.cpu_count() or 1) if files >= LEAST_SHARED else 1
+
+
+def _counted(frames: Iterator[Frame], total: int, on_progress: Counter | None) -> Iterator[Frame]:
+    for done, one in enumerate(frames, start=1):
+        if on_progress is not None:
+            on_progress(done, total)
+        yield one
+
+
+def _frame_of_snapshot(path: Path, driver: str, step_pct: float) -> Frame:
+    book = load_snapshot(path)
+    market = book.market
+    try:
+        chosen = find_driver(market, driver)
+    except DefiliqError as error:
+        raise BadFile(str(path), str(error)) from None
+    debtors = book.keep(book.debtors)
+    levels = float_levels(PROTOCOLS[market.protocol].call_terms(debtors), market.prices, chosen)
+    if levels is None:
+        raise BadFile(str(path), f"prices do not follow {chosen.name} along straight lines; use ladder files")
+    return frame_of_book(str(path), market, chosen, levels, step_pct)
+
+
+def _frame_of_ladder(path: Path, driver: str, step_pct: float) -> Frame:
+    try:
+        table = _columns(path)
+        wanted = pc.equal(pc.utf8_lower(table["driver"]), driver.strip().casefold())
+        return _summed(path, table.filter(wanted), driver, step_pct)
+    except OSError as error:
+        raise BadFile(str(path), error.strerror or str(error).splitlines()[0]) from None
+    except (pa.ArrowException, KeyError) as error:
+        text = str(error).splitlines() or [type(error).__name__]
+        raise BadFile(str(path), f"it is no ladder ({text[0]})") from None
+
+
+def _columns(path: Path) -> pa.Table:
+    """The columns of a ladder that are needed here, each of its kind."""
+    kinds = (
+        dict.fromkeys(_TEXTS, pa.string())
+        | dict.fromkeys(_NUMBERS, pa.float64())
+        | dict.fromkeys(_WHOLE, pa.int64())
+    )
+    if path.suffix.lower() == ".csv":
+        options = pa_csv.ConvertOptions(include_columns=list(kinds), column_types=kinds)
+        return pa_csv.read_csv(path, convert_options=options)
+    table = pq.ParquetFile(path).read(columns=list(kinds))
+    return table.select(list(kinds)).cast(pa.schema(kinds.items()))
+
+
+def _summed(path: Path, rungs: pa.Table, driver: str, step_pct: float) -> Frame:
+    """The rungs of one driver as a frame; BadFile where they are not of one moment, or make no sense."""
+    shown = str(path)
+    if not len(rungs):
+        raise BadFile(shown, f"it has no rung on {driver}")
+    heads = sorted(rungs.group_by(list(_HEAD)).aggregate([]).to_pylist(), key=lambda head: repr(head))
+    keys = [(head["chain_id"], head["protocol"], head["market"], head["base_symbol"]) for head in heads]
+    newest = max(heads, key=lambda head: int(head["block_timestamp"]))
+    apart_s = newest["block_timestamp"] - min(head["block_timestamp"] for head in heads)
+    if len(set(keys)) < len(keys) or apart_s > MOST_APART_S:
+        raise BadFile(shown, "its rungs are of different blocks. A file holds one moment")
+    rungs = rungs.filter(pc.not_equal(rungs["outcome"], "never"))
+    is_long = _flags(rungs["side"], "long")
+    is_already = _flags(rungs["outcome"], "already")
+    price, seized, repaid, notional = (
+        rungs[column].to_numpy() for column in ("price_usd", "seized_usd", "repaid_usd", "notional_usd")
+    )
+    size = np.where(np.isnan(notional), np.where(is_long, seized, repaid), notional)
+    is_odd = ~(is_long | _flags(rungs["side"], "short")) | ~(is_already | _flags(rungs["outcome"], "price"))
+    if (is_odd | ~(price > 0) | np.isinf(price) | (size < 0) | np.isinf(size)).any():
+        raise BadFile(shown, "a rung makes no sense")
+    block, levels = (newest["block_number"], newest["block_timestamp"]), (price, size, is_long, is_already)
+    return frame(shown, keys, newest["driver"], block, newest["spot_usd"], levels, step_pct)
+
+
+def _flags(column: pa.ChunkedArray, value: str) -> Any:
+    return np.asarray(pc.equal(column, value).to_numpy(), dtype=np.bool_)
