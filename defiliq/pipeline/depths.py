@@ -79,23 +79,29 @@ def pools_at(
     return turned_to(pools, _likely(pools[0], like) if base is None else base)
 
 
-def turned_to(pools: Sequence[Pool], base: str) -> tuple[Pool, ...]:
+def turned_to(pools: Sequence[Pool], base: str | Token) -> tuple[Pool, ...]:
     """The pools with a token sold that is named by symbol or address; InputError where one has it not."""
-    return tuple(_turned_to(pool, base.strip().casefold()) for pool in pools)
+    return tuple(_turned_to(pool, base) for pool in pools)
 
 
-def _likely(pool: Pool, like: str) -> str:
-    """The address of the token that somebody means who says ETH where WETH is traded."""
+def _likely(pool: Pool, like: str) -> Token:
+    """The token that somebody means who says ETH where WETH is traded."""
     names = {like.strip().casefold(), f"w{like.strip().casefold()}"}
     fits = [token for token in (pool.base, pool.quote) if token.symbol.casefold() in names]
-    return fits[0].address if len(fits) == 1 else pool.base.address
+    return fits[0] if len(fits) == 1 else pool.base
 
 
-def _turned_to(pool: Pool, base: str) -> Pool:
+def _turned_to(pool: Pool, base: str | Token) -> Pool:
     for way in (pool, pool.turned()):
-        if base in (way.base.symbol.casefold(), way.base.address.casefold()):
+        is_it = (
+            base == way.base
+            if isinstance(base, Token)
+            else base.strip().casefold() in (way.base.symbol.casefold(), way.base.address.casefold())
+        )
+        if is_it:
             return way
-    raise InputError(f"{pool.name} trades {pool.base.symbol} and {pool.quote.symbol}, not {base}.")
+    named = base.symbol if isinstance(base, Token) else base
+    raise InputError(f"{pool.name} trades {pool.base.symbol} and {pool.quote.symbol}, not {named}.")
 
 
 def pools_of_pair(node: Node, pair: str, at: Block) -> tuple[Pool, ...]:
