@@ -98,7 +98,7 @@ class HeatOverTime:
         return price_at(np.arange(buckets.min(), buckets.max() + 2), self.step_pct)
 
     def grid(self, side: str, low_usd: float = 0.0, high_usd: float = math.inf) -> Floats:
-        """(times, prices) dollars of 'long' or 'short' between each two of `edges`; 0 where there are none."""
+        """(times, prices) dollars of 'long' or 'short' between each two of `edges`; 0 where none are."""
         cells = self._within(low_usd, high_usd)
         if not len(cells):
             return np.zeros((len(self.times), 0))

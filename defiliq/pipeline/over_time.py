@@ -97,14 +97,13 @@ def _counted(frames: Iterator[Frame], total: int, on_progress: Counter | None) -
 
 
 def _frame_of_snapshot(path: Path, driver: str, step_pct: float) -> Frame:
-    book = load_snapshot(path)
+    book = load_snapshot(path, nameless=True)
     market = book.market
     try:
         chosen = find_driver(market, driver)
     except DefiliqError as error:
         raise BadFile(str(path), str(error)) from None
-    debtors = book.keep(book.debtors)
-    levels = float_levels(PROTOCOLS[market.protocol].call_terms(debtors), market.prices, chosen)
+    levels = float_levels(PROTOCOLS[market.protocol].call_terms(book), market.prices, chosen)
     if levels is None:
         raise BadFile(str(path), f"prices do not follow {chosen.name} along straight lines; use ladder files")
     return frame_of_book(str(path), market, chosen, levels, step_pct)
