@@ -16,28 +16,23 @@ PUBLISHED_BRANCHING = "0.03 to 0.2"
 """Branching ratios measured on real liquidations, by phase of one cascade on one venue of perpetuals (Garcia
 Seuma, arXiv 2608.03616, a preprint). They count the liquidations that one begets; ours counts dollars."""
 _ROUNDS = (
-    *(
-        "round",
-        "cause",
-        "at_s",
-        "driver",
-        "oracle_usd",
-        "market_usd",
-        "market_after_usd",
-        "accounts",
-        "calls",
-    ),
-    *("seized_usd", "repaid_usd", "bad_debt_usd", "traded_usd", "unfilled_usd"),
+    *("round", "cause", "driver", "market_usd", "accounts", "seized_usd", "traded_usd", "after_usd"),
+    *("unfilled_usd", "bad_debt_usd", "oracle_usd", "calls", "repaid_usd", "at_s"),
 )
 _SWEEP = (
-    *("shock_pct", "final_change_pct", "rounds", "accounts", "initial_usd", "induced_usd"),
-    *("branching_ratio", "amplification", "bad_debt_usd", "unfilled_usd", "ended"),
+    *("shock_pct", "accounts", "initial_usd", "induced_usd", "branching_ratio", "final_change_pct"),
+    *("amplification", "rounds", "bad_debt_usd", "unfilled_usd", "ended"),
 )
+"""What says most stands left: a narrow terminal leaves out columns from the right."""
 
 
 def print_cascade(cascade: Cascade) -> None:
     """The rounds of a cascade, by market where there are several, and what it comes to."""
-    print_rows(_shown(cascade.rounds), "rounds; 0 is what breaks at spot and is not traded", _said(cascade))
+    names = cascade.rounds["driver"].unique()
+    along = f" along {clean(names[0])}" if len(names) == 1 else ""
+    print_rows(
+        _shown(cascade.rounds), f"rounds{along}; 0 is what breaks at spot and is not traded", _said(cascade)
+    )
     parts = cascade.markets.groupby(["protocol", "chain_id", "market"], sort=True)
     if len(parts) > 1:
         print_rows(_by_market(cascade), "by market, after the shock")
@@ -81,12 +76,20 @@ def summary_lines(cascade: Cascade) -> list[str]:
 def print_sweep(table: pd.DataFrame, falls: float | None, rises: float | None, driver: str) -> None:
     """Shocks and what each led to, and from where on more is induced than caused."""
     print_rows(_shown(table), f"shocks of {clean(driver)}", _SWEEP)
-    for name, found in (("fall", falls), ("rise", rises)):
-        if found is None:
-            print_lines([f"no {name} of those tried induces more than it causes"])
-        else:
-            print_lines([f"the smallest {name} that induces more than it causes is {abs(found):g}%"])
-    print_lines([f"published branching ratios are {PUBLISHED_BRANCHING}"])
+    dry = int((table["ended"] == "depth ran dry").sum())
+    if dry:
+        print_lines([f"{dry} of {len(table)} shocks end where the depth runs dry"])
+    print_lines([*frontier_lines(falls, rises), f"published branching ratios are {PUBLISHED_BRANCHING}"])
+
+
+def frontier_lines(falls: float | None, rises: float | None) -> list[str]:
+    """From where on the shocks of a sweep induce more than they cause, in sentences."""
+    return [
+        f"no {name} of those tried induces more than it causes"
+        if found is None
+        else f"the smallest {name} that induces more than it causes is {abs(found):g}%"
+        for name, found in (("fall", falls), ("rise", rises))
+    ]
 
 
 def _ending(cascade: Cascade, base: str) -> str:
@@ -99,9 +102,11 @@ def _ending(cascade: Cascade, base: str) -> str:
 
 
 def _said(cascade: Cascade) -> list[str]:
-    """Columns without what never happened."""
+    """Columns without what never happened, and without the driver's name where there is one."""
     rounds = cascade.rounds
     idle = {name for name in ("unfilled_usd", "bad_debt_usd") if not rounds[name].any()}
+    if rounds["driver"].nunique() == 1:
+        idle.add("driver")
     return [name for name in _ROUNDS if name not in idle]
 
 
@@ -122,6 +127,8 @@ def _shown(table: pd.DataFrame) -> pd.DataFrame:
     for name in ("oracle_usd", "market_usd", "market_after_usd"):
         if name in table:
             texts[name] = [_price(price) for price in table[name]]
+    if "market_after_usd" in texts:
+        texts["after_usd"] = texts.pop("market_after_usd")
     for name in ("branching_ratio", "amplification"):
         if name in table:
             texts[name] = ["" if math.isnan(value) else f"{value:.4f}" for value in table[name]]

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from defiliq.view.cascade import PUBLISHED_BRANCHING, summary_lines
+from defiliq.model.cascade import frontier
+from defiliq.view.cascade import PUBLISHED_BRANCHING, frontier_lines, summary_lines
 from defiliq.view.charts import minute
 from defiliq.view.heat_rows import (
     counted,
@@ -233,6 +234,10 @@ def _risk_words(risk: CascadeRisk) -> str:
 
 def _simulated(analysis: Analysis) -> Section:
     lines = [] if analysis.cascade is None else summary_lines(analysis.cascade)
+    if analysis.sweep is not None:
+        tried = analysis.sweep["shock_pct"]
+        swept = f"shocks from {tried.min():+g}% to {tried.max():+g}% were tried"
+        lines = [*lines, swept, *frontier_lines(*frontier(analysis.sweep))]
     notes = (*(f"{line[:1].upper()}{line[1:]}." for line in lines), "This is a simulation.")
     return Section("Simulated Cascade", notes=notes, pictures=("cascade", "sweep"))
 
