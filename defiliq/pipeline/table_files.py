@@ -86,7 +86,8 @@ def _read_json(path: Path) -> pd.DataFrame:
     rows = orjson.loads(path.read_bytes())
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise ValueError("it is not a list of rows")
-    return pd.DataFrame(rows)
+    empty = dict.fromkeys((*LADDER_COLUMNS, *EVENT_COLUMNS), ())
+    return pd.DataFrame(rows if rows else empty)
 
 
 def _read_parquet(path: Path) -> pd.DataFrame:
