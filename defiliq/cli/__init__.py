@@ -22,6 +22,7 @@ from defiliq.cli.positions import positions
 from defiliq.cli.report import report
 from defiliq.cli.scan import scan, snapshot
 from defiliq.cli.stress import stress
+from defiliq.cli.talk import printable
 from defiliq.cli.verify import verify
 from defiliq.errors import DefiliqError
 
@@ -59,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except click.exceptions.Exit as end:
         return end.exit_code
     except DefiliqError as error:
-        click.echo(f"Error: {error}", err=True)
+        click.echo(f"Error: {printable(str(error))}", err=True)
         return error.exit_code
     except click.ClickException as error:
         error.show()

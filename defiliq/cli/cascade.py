@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from defiliq.cli.clusters import say_untold
 from defiliq.cli.depth_options import Depths, depth_options
-from defiliq.cli.ladders import Ladders, Lens, lens_options, opened_ladders
+from defiliq.cli.ladders import Ladders, Lens, driver_options, opened_ladders
 from defiliq.cli.options import Source, format_option, output_option, source_options
 from defiliq.cli.printing import (
     INCOMPLETE,
@@ -23,6 +24,7 @@ from defiliq.cli.printing import (
     write_output,
 )
 from defiliq.cli.talk import Talk
+from defiliq.errors import InputError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,12 +34,11 @@ if TYPE_CHECKING:
 PICTURES = ".png .svg"
 STEPS = 50
 _PERCENT = re.compile(r"[+-][0-9]{1,6}(?:\.[0-9]{1,9})?%")
-_DURATION = re.compile(r"[0-9]{1,9}")
 
 
 @click.command(short_help="What a shock leads to, round by round.")
 @source_options
-@lens_options
+@driver_options
 @depth_options
 @click.option(
     "--shock",
@@ -99,17 +100,24 @@ def cascade(
     Every account is liquidated by its protocol's own law, to the wei, as often as that allows; a ladder file
     gives each rung's first call only. What is seized less what is repaid is traded along the driver into the
     depth that is given. Nobody reacts, nobody refills the depth, and no interest accrues.
+
+    A depth that runs dry ends a cascade: what could not be traded is told, and the exit code is 0. It is 3
+    where accounts or sizes are missing, or more rounds may follow.
     """
     require_format(output, f"{TABLES} {PICTURES}")
     require_use(ctx, "steps", is_used=sweep, needed="--sweep")
     require_use(ctx, "heartbeat", is_used=deviation is not None, needed="--deviation")
     require_use(ctx, "by", is_used=not sweep, needed="--shock")
     if sweep == bool(shocks):
-        raise click.UsageError("Give a --shock such as -10%, or --sweep.")
+        raise click.UsageError("Give either a --shock such as -10%, or --sweep.")
+    check_shocks(shocks)
+    depths.check(needed="a cascade")
     rule = oracle_rule(deviation, heartbeat)
     talk = Talk(quiet=source.quiet)
     with opened_ladders(source, lens, talk) as ladders:
-        incomplete = ladders.incomplete
+        untold = ladders.untold()
+        say_untold(untold, talk)
+        incomplete = ladders.incomplete or bool(untold)
         if sweep:
             _sweep(ladders, depths, steps, rule, round_s, output, shape, talk)
         else:
@@ -118,6 +126,17 @@ def cascade(
             incomplete |= found.ended != "quiet" and found.ended != "depth ran dry"
     if incomplete:
         ctx.exit(INCOMPLETE)
+
+
+def check_shocks(texts: tuple[str, ...]) -> None:
+    """Refuse moves that nobody can read, or that leave no price, before any market is read."""
+    from defiliq.pipeline.shocks import parse_shock
+
+    for text in texts:
+        if _PERCENT.fullmatch(text.strip()) is None:
+            parse_shock(text)
+        elif Fraction(text.strip().removesuffix("%")) <= -100:
+            raise InputError(f"{text!r} leaves no price. A driver falls by less than 100%.")
 
 
 def named_shocks(texts: tuple[str, ...], driver: str) -> list[str]:

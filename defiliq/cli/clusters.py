@@ -112,7 +112,7 @@ def contagion_of(
     return contagion(
         heat,
         found,
-        ladders.tables,
+        ladders.seen,
         ladders.books,
         depths.of(ladders),
         look,
@@ -151,6 +151,7 @@ def clusters(
     """
     is_picture = output is not None and Path(output).suffix.lower() in PICTURES.split()
     require_format(output, f"{TABLES} {PICTURES}" if contagion else TABLES)
+    depths.check(needed="--contagion" if contagion else None)
     talk = Talk(quiet=source.quiet)
     with opened_ladders(source, lens, talk) as ladders:
         from defiliq.model.tables import cluster_table, contagion_table
@@ -158,7 +159,7 @@ def clusters(
 
         heat = ladders.heat()
         found = clusters_of(ladders, heat, threshold, depths)
-        say_untold(heat, talk)
+        say_untold(heat.untold, talk)
         if contagion:
             require_depth(ladders, depths)
             graph = contagion_of(ladders, heat, found, threshold, depths)
@@ -223,6 +224,7 @@ def magnet(
     A description of what lies there, never a probability of where the price goes.
     """
     require_format(output, TABLES)
+    depths.check()
     talk = Talk(quiet=source.quiet)
     with opened_ladders(source, lens, talk) as ladders:
         from defiliq.model.magnet import find_magnet, find_vacuums
@@ -232,7 +234,7 @@ def magnet(
 
         heat = ladders.heat()
         found = clusters_of(ladders, heat, threshold, depths)
-        say_untold(heat, talk)
+        say_untold(heat.untold, talk)
         if vacuums:
             table, show = vacuum_table(heat, find_vacuums(heat, found)), print_vacuums
         else:
@@ -243,10 +245,11 @@ def magnet(
             ctx.exit(INCOMPLETE)
 
 
-def say_untold(heat: Heat, talk: Talk) -> None:
+def say_untold(untold: int, talk: Talk) -> None:
     """Count the rungs that say no size, if there are any."""
-    if heat.untold:
-        talk.warn(f"INCOMPLETE: {heat.untold} rungs do not say how much is liquidated, and are in no sum")
+    if untold:
+        some, are = ("1 rung does", "is") if untold == 1 else (f"{untold} rungs do", "are")
+        talk.warn(f"INCOMPLETE: {some} not say how much is liquidated, and {are} in no sum")
 
 
 def _show(

@@ -43,6 +43,20 @@ class Depths:
     impact: str | None = None
     _read: dict[int, tuple[Ladders, Mapping[str, Depth]]] = field(default_factory=dict, compare=False)
 
+    def check(self, needed: str | None = None) -> None:
+        """Refuse what cannot be used before a market is read, and no depth where something needs one."""
+        from defiliq.pipeline.depths import load_depth, read_law
+
+        for spec in map(read_spec, self.depth):
+            if spec.kind == "impact":
+                read_law(spec.what)
+            elif spec.kind == "file":
+                load_depth(spec.what, spec.base)
+        if self.impact is not None:
+            read_law(self.impact)
+        if needed is not None and not self.depth and self.impact is None:
+            raise click.UsageError(f"{needed} needs to know what a sale does: name --depth, or --impact.")
+
     def of(self, ladders: Ladders) -> Mapping[str, Depth]:
         """The depth of each driver that has one, by what the driver is called. Pools are read once.
 
@@ -107,7 +121,7 @@ def _called(named: str | None, ladders: Ladders) -> str:
 
 
 def _depth(spec: Spec, driver: str, ladders: Ladders) -> Venue:
-    from defiliq.pipeline.depths import load_depth, pools_at, pools_of_pair, read_law, together, turned_to
+    from defiliq.pipeline.depths import load_depth, pools_at, pools_of_pair, read_law, together
 
     sold, _, paid = driver.partition("/")
     if spec.kind == "impact":
@@ -116,9 +130,8 @@ def _depth(spec: Spec, driver: str, ladders: Ladders) -> Venue:
         return load_depth(spec.what, spec.base, like=sold)
     node, block = _place(spec, ladders)
     if spec.kind == "pair":
-        pools = pools_of_pair(node, spec.what, block)
-        return together(pools if spec.base is None else turned_to(pools, spec.base))
-    return together(pools_at(node, spec.what.split("+"), block, spec.base, like=sold))
+        return together(pools_of_pair(node, spec.what, block), spec.base)
+    return together(pools_at(node, spec.what.split("+"), block), spec.base, like=sold)
 
 
 def _spot(driver: str, ladders: Ladders) -> Fraction:

@@ -65,6 +65,7 @@ def heatmap(
     """
     require_format(output, f"{TABLES} {PICTURES}")
     require_use(ctx, "curve", is_used=_is_picture(output) and folder is None, needed="a picture: -o FILE.png")
+    depths.check()
     talk = Talk(quiet=source.quiet)
     if folder is not None:
         if _over_time(folder, source, lens, threshold, output, shape, talk):
@@ -74,7 +75,7 @@ def heatmap(
         heat = ladders.heat()
         found = clusters_of(ladders, heat, threshold, depths)
         incomplete = ladders.incomplete or bool(heat.untold)
-    say_untold(heat, talk)
+    say_untold(heat.untold, talk)
     _show(heat, found, threshold.within_pct, output, shape, talk, curve=curve)
     if incomplete:
         ctx.exit(INCOMPLETE)

@@ -30,10 +30,10 @@ class Lens:
     """Which driver is looked along, and how coarsely."""
 
     driver: str | None
-    groups: tuple[str, ...]
-    side: Literal["both", "long", "short"]
-    step: str
     mixed_blocks: bool
+    groups: tuple[str, ...] = ()
+    side: Literal["both", "long", "short"] = "both"
+    step: str = STEP_PCT
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,7 @@ class Ladders:
 
     driver: str
     tables: Sequence[pd.DataFrame]
+    """Both sides, along the driver alone."""
     books: Sequence[Book[Any]]
     nodes: Sequence[AnyNode | None]
     """The node of each book; None for one from a snapshot."""
@@ -62,13 +63,27 @@ class Ladders:
         """What a cascade runs over: books where they are known, else the rungs."""
         return self.books if self.books else self.tables
 
+    @property
+    def seen(self) -> list[pd.DataFrame]:
+        """The rungs of the side that was asked for."""
+        if self.lens.side == "both":
+            return list(self.tables)
+        return [table[table["side"] == self.lens.side] for table in self.tables]
+
+    def untold(self) -> int:
+        """How many rungs do not say their size. Ladders that cannot be looked at together are refused."""
+        from defiliq.model.axis import rungs_on, sources_of
+
+        rungs = rungs_on(self.tables, self.driver, mixed_blocks=self.lens.mixed_blocks)
+        return int(sources_of(rungs, self.failed)["untold"].sum())
+
     def heat(self) -> Heat:
         """The rungs in price buckets."""
         from defiliq.cli.ladder import parse_percent
         from defiliq.model.heat import build_heat
 
         return build_heat(
-            self.tables,
+            self.seen,
             self.driver,
             step_pct=parse_percent(self.lens.step),
             mixed_blocks=self.lens.mixed_blocks,
@@ -76,18 +91,25 @@ class Ladders:
         )
 
 
-_LENS = (
+_DRIVER = (
     click.option(
         "--driver",
         metavar="D",
-        help="What moves: ETH/USD, a symbol, an address, a group.  [default: where most dollars break]",
+        help="What moves: ETH/USD, a symbol, an address.  [default: where most dollars break]",
     ),
+    click.option(
+        "--mixed-blocks", is_flag=True, help="Allow markets of different blocks, or times far apart."
+    ),
+)
+
+_LENS = (
+    *_DRIVER,
     click.option(
         "--group",
         "groups",
         multiple=True,
         metavar="SPEC",
-        help="Feeds that move together: NAME=LEAD,FOLLOWER[:NUM/DEN],...",
+        help="Feeds that move together, as a driver: NAME=LEAD,FOLLOWER[:NUM/DEN],...",
     ),
     click.option(
         "--side",
@@ -104,9 +126,6 @@ _LENS = (
         metavar="PCT",
         help="The width of a price bucket.",
     ),
-    click.option(
-        "--mixed-blocks", is_flag=True, help="Allow markets of different blocks, or times far apart."
-    ),
 )
 
 
@@ -115,23 +134,40 @@ def lens_options(command: F) -> F:
     return collected(command, "lens", Lens, _LENS)
 
 
+def driver_options(command: F) -> F:
+    """The driver alone, handed over as `lens`."""
+    return collected(command, "lens", Lens, _DRIVER)
+
+
 @contextmanager
 def opened_ladders(source: Source, lens: Lens, talk: Talk) -> Iterator[Ladders]:
     """The ladders that the options name, along one driver; nodes are closed at the end."""
+    from defiliq.cli.ladder import parse_percent
     from defiliq.cli.sources import describe, opened
     from defiliq.pipeline.table_files import is_ladder_file
 
+    parse_percent(lens.step)
     files = [path for path in source.snapshot if is_ladder_file(path)]
     if not files:
         with opened(source, talk) as markets:
             for market in markets:
                 describe(market.book, talk)
-            yield _of_books([market.book for market in markets], [m.node for m in markets], lens, talk)
+            found = _of_books([market.book for market in markets], [m.node for m in markets], lens, talk)
+            _refuse_empty(found)
+            yield found
         return
     if len(files) < len(source.snapshot):
         raise InputError("--from names ladders and snapshots. Give files of one kind.")
     _refuse_for_files(source)
-    yield _of_files(files, source, lens, talk)
+    found = _of_files(files, source, lens, talk)
+    _refuse_empty(found)
+    yield found
+
+
+def _refuse_empty(ladders: Ladders) -> None:
+    if not any(len(table) for table in ladders.seen):
+        side = "" if ladders.lens.side == "both" else f" on the {ladders.lens.side} side"
+        raise InputError(f"nobody breaks along {ladders.driver}{side}, so there is nothing to show.")
 
 
 def _refuse_for_files(source: Source) -> None:
@@ -157,7 +193,8 @@ def _of_files(files: Sequence[str], source: Source, lens: Lens, talk: Talk) -> L
         table = load_ladder(path)
         for protocol in table["protocol"].unique():
             require_protocol(source.protocol, str(protocol))
-        talk.say(f"{len(table)} rungs from {path}")
+        talk.say(f"{len(table)} rung{'' if len(table) == 1 else 's'} from {path}")
+        _describe(table, talk)
         tables.append(table)
     if not any(len(table) for table in tables):
         raise InputError("the ladder is empty: nobody breaks at any price, so there is nothing to show.")
@@ -165,34 +202,63 @@ def _of_files(files: Sequence[str], source: Source, lens: Lens, talk: Talk) -> L
         driver = _heaviest(tables, talk)
     else:
         driver = driver_names(tables, {lens.driver: None})[lens.driver]
-    return Ladders(driver, _sided(tables, lens), (), (), lens, incomplete=False)
+    for table in tables:
+        for (protocol, market), part in table.groupby(["protocol", "market"], sort=True):
+            if driver not in set(part["driver"]):
+                talk.say(f"{protocol} {market} has no driver {driver}: left out")
+    return Ladders(driver, _along(tables, driver), (), (), lens, incomplete=False)
+
+
+def _describe(table: pd.DataFrame, talk: Talk) -> None:
+    """Say on stderr of which markets at which blocks the rungs are."""
+    from defiliq.cli.sources import headline_of, moment
+    from defiliq.ladder import IDENTITY
+    from defiliq.types import Block
+
+    for row in table.drop_duplicates([*IDENTITY, "evaluated_at"]).to_dict("records"):
+        block = Block(row["chain_id"], row["block_number"], row["block_hash"], row["block_timestamp"])
+        talk.say(headline_of(row["protocol"], row["market"], row["version"], block))
+        if row["evaluated_at"] != row["block_timestamp"]:
+            talk.say(f"Interest is accrued to {moment(row['evaluated_at'])}")
 
 
 def _of_books(books: Sequence[Book[Any]], nodes: Sequence[AnyNode | None], lens: Lens, talk: Talk) -> Ladders:
     """Solve some books; those that do not have the driver are named and left out."""
     from defiliq.pipeline.cascade import driver_names
 
-    kept, kept_nodes, driver = list(books), list(nodes), None
+    driver, having = None, [True for _ in books]
     if lens.driver is not None and not lens.groups:
         driver = driver_names(books, {lens.driver: None})[lens.driver]
-        having = [any(found.name == driver for found in _drivers(book)) for book in books]
-        for book, has in zip(books, having, strict=True):
-            if not has:
-                talk.say(f"{book.market.protocol} {book.market.name} has no driver {driver}: left out")
-        kept = [book for book, has in zip(books, having, strict=True) if has]
-        kept_nodes = [node for node, has in zip(nodes, having, strict=True) if has]
+        having = [_has(book, driver) for book in books]
     names = () if lens.driver is None else (driver if driver is not None else lens.driver,)
-    tables = [_solved(book, names, lens, talk) for book in kept]
+    tables = [_solved(book, names, lens, talk) for book, has in zip(books, having, strict=True) if has]
     incomplete = any(book.failed for book in books) or any(table.attrs["unresolved"] for table in tables)
-    if driver is None:
-        driver = lens.driver if lens.driver is not None else _heaviest(tables, talk)
-    return Ladders(driver, _sided(tables, lens), kept, kept_nodes, lens, incomplete)
+    if lens.driver is None:
+        driver = _heaviest(tables, talk)
+        if not lens.groups:
+            having = [_has(book, driver) for book in books]
+            tables = [table for table, has in zip(tables, having, strict=True) if has]
+    found = driver if driver is not None else str(lens.driver)
+    for book, has in zip(books, having, strict=True):
+        if not has:
+            talk.say(f"{book.market.protocol} {book.market.name} has no driver {found}: left out")
+    kept = [book for book, has in zip(books, having, strict=True) if has]
+    kept_nodes = [node for node, has in zip(nodes, having, strict=True) if has]
+    along = _along(tables, found)
+    spelled = next((str(table["driver"].iloc[0]) for table in along if len(table)), found)
+    return Ladders(spelled, along, kept, kept_nodes, lens, incomplete)
 
 
-def _drivers(book: Book[Any]) -> Sequence[Any]:
+def _along(tables: Sequence[pd.DataFrame], driver: str) -> list[pd.DataFrame]:
+    """The rungs on one driver; of a table without any nothing is left."""
+    wanted = driver.strip().casefold()
+    return [table[table["driver"].str.casefold() == wanted] for table in tables]
+
+
+def _has(book: Book[Any], driver: str) -> bool:
     from defiliq.oracle.drivers import drivers
 
-    return drivers(book.market)
+    return any(found.name == driver for found in drivers(book.market))
 
 
 def _solved(book: Book[Any], names: Sequence[str], lens: Lens, talk: Talk) -> pd.DataFrame:
@@ -211,23 +277,20 @@ def _solved(book: Book[Any], names: Sequence[str], lens: Lens, talk: Talk) -> pd
 
 
 def _heaviest(tables: Sequence[pd.DataFrame], talk: Talk) -> str:
-    """The driver along which most dollars break within half its price, where nobody names one."""
+    """The driver along which most dollars break within half its price, where nobody names one.
+
+    Where nobody breaks so near, all that breaks counts; where nobody does at all, what is broken at spot.
+    """
     from defiliq.ladder import joined
 
     rungs = joined([table for table in tables if len(table)] or tables)
-    rungs = rungs[rungs["outcome"] == "price"]
-    if rungs.empty:
+    priced = rungs[rungs["outcome"] == "price"]
+    near = priced[priced["distance_pct"].abs() <= 50]
+    chosen = next((some for some in (near, priced, rungs[rungs["outcome"] == "already"]) if len(some)), None)
+    if chosen is None:
         raise InputError("nobody breaks at any price of any driver, so there is nothing to show.")
-    near = rungs[rungs["distance_pct"].abs() <= 50]
-    size = near["notional_usd"].fillna(near["repaid_usd"])
-    totals = size.groupby(near["driver"]).sum().sort_index()
-    driver = str(totals.idxmax() if len(totals) else rungs["driver"].min())
-    talk.say(f"Along {driver}, where most dollars break (--driver chooses another)")
+    size = chosen["notional_usd"].fillna(chosen["repaid_usd"])
+    driver = str(size.groupby(chosen["driver"]).sum().sort_index().idxmax())
+    where = "are liquidatable already" if priced.empty else "break"
+    talk.say(f"Along {driver}, where most dollars {where} (--driver chooses another)")
     return driver
-
-
-def _sided(tables: Sequence[pd.DataFrame], lens: Lens) -> list[pd.DataFrame]:
-    """The tables without the side that was not asked for."""
-    if lens.side == "both":
-        return list(tables)
-    return [table[table["side"] == lens.side] for table in tables]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from defiliq.cli.cascade import named_shocks, oracle_rule
+from defiliq.cli.cascade import check_shocks, named_shocks, oracle_rule
 from defiliq.cli.clusters import Threshold, contagion_of, require_depth, say_untold, threshold_options
 from defiliq.cli.depth_options import Depths, depth_options
 from defiliq.cli.events import parse_blocks
@@ -89,6 +89,10 @@ def report(
         raise click.UsageError("Events come from --events or from --blocks, not from both.")
     if blocks is not None and source.snapshot:
         raise click.UsageError("--blocks asks a node, and --from needs none. Use --events FILE.")
+    if lens.groups and (shocks or sweep):
+        raise click.UsageError("--group is a view along several feeds: no cascade runs along it.")
+    check_shocks(shocks)
+    depths.check(needed="--shock" if shocks else "--sweep" if sweep else None)
     rule = oracle_rule(deviation, None)
     talk = Talk(quiet=source.quiet)
     with opened_ladders(source, lens, talk) as ladders:
@@ -100,7 +104,7 @@ def report(
         graph = None
         if depth is not None:
             graph = contagion_of(ladders, found.heat, found.clusters, threshold, depths)
-    say_untold(found.heat, talk)
+    say_untold(found.heat.untold, talk)
     _show(found, graph, depth, output, talk)
     if ladders.incomplete or found.heat.untold or missing:
         ctx.exit(INCOMPLETE)
@@ -161,10 +165,10 @@ def _analysis(
     from defiliq.model.impact import impact
 
     depth = depths.of(ladders).get(ladders.driver)
-    rungs = rungs_on(ladders.tables, ladders.driver, mixed_blocks=ladders.lens.mixed_blocks)
+    rungs = rungs_on(ladders.seen, ladders.driver, mixed_blocks=ladders.lens.mixed_blocks)
     spot = spot_of(sources_of(rungs, ladders.failed))
     return analyse(
-        ladders.tables,
+        ladders.seen,
         ladders.driver,
         Settings(
             step_pct=parse_percent(ladders.lens.step),

@@ -29,11 +29,10 @@ if TYPE_CHECKING:
     from defiliq.errors import MissingPrice
     from defiliq.index import Index
     from defiliq.pipeline.reading import Step
-    from defiliq.types import ChainId, Listing, Market
+    from defiliq.types import Block, ChainId, Listing, Market
 
 _PLAIN = re.compile(r"[0-9]{1,12}")
-_END_OF_CALENDAR = 253_402_300_800
-"""The year 10000."""
+_YEAR_10000 = 253_402_300_800
 
 
 @dataclass(frozen=True, slots=True)
@@ -325,14 +324,17 @@ def describe(book: Book[Any], talk: Talk) -> None:
 
 def headline(market: Market) -> str:
     """The market and its pinned block in one line."""
+    return headline_of(market.protocol, market.name, market.version, market.block)
+
+
+def headline_of(protocol: str, name: str, version: str, block: Block) -> str:
+    """The same of a market that is known by its name alone, as in a ladder file."""
     from defiliq.pipeline.chains import chain_name
 
-    block, chain = market.block, chain_name(market.block.chain_id)
-    known = "" if chain == str(block.chain_id) else f" ({block.chain_id})"
-    return (
-        f"{market.protocol} {market.name} {market.version} on {chain}{known}, "
-        f"block {block.number} {block.hash}, {moment(block.timestamp)}"
-    )
+    chain = chain_name(block.chain_id)
+    where = chain if chain == str(block.chain_id) else f"{chain} ({block.chain_id})"
+    at = f"{block.number} {block.hash}, {moment(block.timestamp)}"
+    return f"{protocol} {name} {version} on {where}, block {at}"
 
 
 def coverage(book: Book[Any]) -> str:
@@ -343,6 +345,6 @@ def coverage(book: Book[Any]) -> str:
 
 def moment(timestamp: int) -> str:
     """A unix time as UTC; the number itself beyond what a calendar holds."""
-    if timestamp >= _END_OF_CALENDAR:
+    if timestamp >= _YEAR_10000:
         return f"unix time {timestamp}"
     return datetime.fromtimestamp(timestamp, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

@@ -13,6 +13,11 @@ Tell: TypeAlias = Callable[[int, int, str], None]
 """(done, total, note)"""
 
 
+def printable(text: str) -> str:
+    """Text as one line that does nothing to a terminal."""
+    return "".join(char if char.isprintable() else "?" for char in text)
+
+
 class Talk:
     """Says things on stderr, or nothing when quiet. Warnings are always said."""
 
@@ -20,14 +25,13 @@ class Talk:
         self.quiet = quiet
 
     def say(self, text: str) -> None:
-        """A line of talk."""
+        """A line of talk. Text from a chain or a file may be in it, so it is made printable."""
         if not self.quiet:
-            click.echo(text, err=True)
+            click.echo(printable(text), err=True)
 
     def warn(self, text: str) -> None:
-        """A line that must not be missed. Text from a chain may be in it, so it is made printable."""
-        shown = "".join(char if char.isprintable() else "?" for char in text)
-        click.secho(f"Warning: {shown}", err=True, fg="yellow")
+        """A line that must not be missed, made printable, too."""
+        click.secho(f"Warning: {printable(text)}", err=True, fg="yellow")
 
     def warn_of_unresolved(self, pairs: Sequence[Sequence[str]]) -> None:
         """Count the (account, driver) pairs whose level rounding alone decides, if there are any."""

@@ -134,7 +134,7 @@ def _refuse_mixed_blocks(rungs: pd.DataFrame) -> None:
 
 def _mixed(one: pd.Series, other: pd.Series, seen: str) -> InputError:
     both = " and ".join(f"{market_named(row)} at block {row['block_number']}" for row in (one, other))
-    return InputError(f"{both} {seen}. Read them at one time, or ask for mixed blocks.")
+    return InputError(f"{both} {seen}. Read them at one time, or ask for mixed blocks (--mixed-blocks).")
 
 
 def _refuse_other_prices(rungs: pd.DataFrame) -> None:
