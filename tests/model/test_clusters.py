@@ -116,6 +116,9 @@ def test_only_what_lies_within_the_window_counts() -> None:
     (found,) = find_clusters(heat)
     assert (found.price_usd, found.share_pct) == (90.0, 100.0)
     assert len(find_clusters(heat, within_pct=60.0)) == 2, "the nearer long is 0.1% of its side now"
+    assert len(find_clusters(build_heat([ladder([(50.0, 1.0), (150.0, 1.0)])], "ETH/USD"))) == 2
+    assert len(find_clusters(heat, within_pct=10.0)) == 1
+    assert find_clusters(heat, within_pct=0.5) == ()
 
 
 def test_the_price_is_that_of_the_heaviest_bucket() -> None:

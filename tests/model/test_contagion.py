@@ -221,3 +221,32 @@ def test_circles_between_drivers_end() -> None:
         ((other, one), 50.0),
         ((one, other), 40.0),
     ]
+
+
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_clusters_that_touch_reach_each_other(sign: int) -> None:
+    """A dip divides a run of buckets; all sizes are below a dollar."""
+    levels = [(100 * 1.0025 ** (sign * (k + 0.5)), size) for k, size in enumerate((0.5, 0.1, 0.4))]
+    heat = heat_of(*levels)
+    one, other = find_clusters(heat)
+    assert {one.low_usd, one.high_usd} & {other.low_usd, other.high_usd}
+    assert list(edges(graph_of(heat, dry)).values()) == [0.4]
+
+
+def test_of_several_pushes_into_one_cluster_the_largest_counts() -> None:
+    """The first reaches a part of the last, and the second, which it triggers, all of it."""
+
+    def after(price_usd: float, _usd: float, _side: Side) -> float:
+        return 85.2 if price_usd > 94 else 80.0
+
+    heat = heat_of((95.0, 10.0), (90.0, 11.0), (85.3, 5.0), (85.15, 4.0), (84.9, 3.0))
+    clusters = find_clusters(heat, valley=0.0)
+    graph = build_contagion([heat], {ETH: clusters}, {ETH: after})
+    assert sorted(edges(graph).values()) == [5.0, 11.0, 12.0]
+    assert critical_clusters(graph)[0].downstream_usd == 11.0 + 12.0
+
+
+def test_five_paths_are_told_unless_asked_for_more() -> None:
+    graph = graph_of(heat_of((95.0, 9.0), (90.0, 8.0), (85.0, 7.0), (80.0, 6.0)), dry)
+    assert len(strongest_paths(graph)) == 5
+    assert len(strongest_paths(graph, count=9)) == 6

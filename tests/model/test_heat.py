@@ -77,6 +77,7 @@ def test_an_empty_ladder_has_no_spot() -> None:
         assert heat.sources.empty
         assert math.isnan(heat.spot_usd)
         assert (heat.driver, heat.already_accounts, heat.untold) == (ETH, 0, 0)
+        assert (heat.already_long_usd, heat.already_short_usd) == (0.0, 0.0)
 
 
 def test_who_never_breaks_only_tells_where_spot_is() -> None:
