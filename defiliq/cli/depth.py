@@ -23,21 +23,23 @@ from defiliq.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from defiliq.chain.evm import EvmNode
     from defiliq.depth.combined import Venue
-    from defiliq.depth.read import Pool
-    from defiliq.types import Block
 
 
-@click.command(short_help="How much moves a price, and what a trade does to it.")
+@click.command(short_help="What trades do to a price.")
 @click.option(
     "--pool",
     "pools",
     multiple=True,
     metavar="ADDR",
-    help="A pool of Uniswap v3, v2 or a fork with the same arithmetic. Several of a pair are traded as one.",
+    help="A pool of Uniswap v3, v2 or a fork with the same arithmetic. Several are traded as one, also those "
+    "of two pairs that meet in a third token.",
 )
-@click.option("--pair", metavar="BASE/QUOTE", help="All pools of a pair, by symbols or addresses: WETH/USDC.")
+@click.option(
+    "--pair",
+    metavar="BASE/QUOTE",
+    help="All pools of a pair, by symbols or addresses: WETH/USDC; WBTC/WETH/USDC is a way over WETH.",
+)
 @click.option("--file", "path", metavar="FILE", help="Pools from --save, or a depth curve as CSV.")
 @click.option("--impact", metavar="VOLUME[,VOL%]", help="The square-root law instead; it needs --price.")
 @click.option("--price", metavar="X", help="Where the market is: all pools are brought there first.")
@@ -103,7 +105,7 @@ def _of_node(
     """Pools of a node at one block, and kept where that was asked."""
     from defiliq.cli.sources import block_tag, evm_node
     from defiliq.pipeline.chains import chain_id_of
-    from defiliq.pipeline.depths import together
+    from defiliq.pipeline.depths import pools_at, pools_of_pair, together
 
     if source.chain is None:
         raise click.UsageError("Name the --chain that the pools are on.")
@@ -114,23 +116,12 @@ def _of_node(
         node.expect_chain(chain_id)
         block = node.block(block_tag(source.block, chain_id))
         talk.say(f"Reading pools from {node.label} at block {block.number}")
-        found = _read(node, pools, pair, base, block)
+        found = pools_at(node, pools, block) if pair is None else pools_of_pair(node, pair, block)
     if save is not None:
         from defiliq.depth.files import save_pools
 
         talk.say(f"Wrote {len(found)} pools to {save_pools(found, block, save)}")
-    return together(found)
-
-
-def _read(
-    node: EvmNode, pools: Sequence[str], pair: str | None, base: str | None, block: Block
-) -> tuple[Pool, ...]:
-    from defiliq.pipeline.depths import pools_at, pools_of_pair, turned_to
-
-    if pair is None:
-        return pools_at(node, pools, block, base)
-    found = pools_of_pair(node, pair, block)
-    return found if base is None else turned_to(found, base)
+    return together(found, base)
 
 
 def _of_file(path: str, base: str | None) -> Venue:

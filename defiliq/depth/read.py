@@ -93,7 +93,10 @@ def read_pools(
         raise InputError(f"{len(addresses)} pools were asked for. Name 1 to {MAX_POOLS}.")
     heads = _fetch_heads(node, addresses, at)
     tokens = _read_tokens(node, heads, at)
-    return tuple(_read_pool(node, head, tokens, at, base) for head in heads)
+    makers = _confirmed(node, heads, at)
+    return tuple(
+        _read_pool(node, head, maker, tokens, at, base) for head, maker in zip(heads, makers, strict=True)
+    )
 
 
 def find_pools(
@@ -158,20 +161,22 @@ def _read_tokens(node: Node, heads: Sequence[_Head], at: Block) -> dict[str, Tok
     return tokens
 
 
-def _read_pool(node: Node, head: _Head, tokens: dict[str, Token], at: Block, base: str | None) -> Pool:
+def _read_pool(
+    node: Node, head: _Head, maker: Factory | None, tokens: dict[str, Token], at: Block, base: str | None
+) -> Pool:
     pair = tokens[head.token(abi.TOKEN0)], tokens[head.token(abi.TOKEN1)]
     if pair[0] == pair[1]:
         raise NotAPool(head.address, "both of its tokens are the same")
     sold, paid = _oriented(pair, base, head.address)
     if head.word(abi.SLOT0) is not None:
-        return _read_v3(node, head, pair, sold, paid, at)
+        return _read_v3(node, head, maker, (pair, sold, paid), at)
     if head.word(abi.GLOBAL_STATE) is not None:
         raise NotAPool(head.address, "it is a pool of Algebra's, which has other arithmetic")
     if head.word(abi.STABLE) is not None:
         raise NotAPool(head.address, "it is a pair of Solidly's kind, which has other arithmetic")
     if head.word(abi.GET_RESERVES) is None:
         raise NotAPool(head.address, f"it answers neither {abi.SLOT0} nor {abi.GET_RESERVES}")
-    return _decode_v2(head, pair, sold, paid, at)
+    return _decode_v2(head, maker, pair, sold, paid)
 
 
 def _oriented(pair: tuple[Token, Token], base: str | None, address: str) -> tuple[Token, Token]:
@@ -186,16 +191,16 @@ def _oriented(pair: tuple[Token, Token], base: str | None, address: str) -> tupl
 
 
 def _read_v3(
-    node: Node, head: _Head, pair: tuple[Token, Token], base: Token, quote: Token, at: Block
+    node: Node, head: _Head, maker: Factory | None, sides: tuple[tuple[Token, Token], Token, Token], at: Block
 ) -> PoolV3:
+    pair, base, quote = sides
     spacing = head.signed(abi.TICK_SPACING, 24)
     if not 0 < spacing <= MAX_SPACING:
         raise UnsoundPool(head.address, f"its tick spacing is {spacing}")
     fee_pips = head.number(abi.FEE, 24)
-    kind = _made_by(head, at)
     try:
         return pool_v3(
-            pool_name("v3 pool" if kind is None else kind.name, base, quote, fee_pips, head.address),
+            pool_name("v3 pool" if maker is None else maker.name, base, quote, fee_pips, head.address),
             pair,
             base,
             sqrt_price_x96=head.number(abi.SLOT0, 160),
@@ -210,11 +215,36 @@ def _read_v3(
         raise UnsoundPool(head.address, str(error)) from None
 
 
-def _made_by(head: _Head, at: Block) -> Factory | None:
+def _confirmed(node: Node, heads: Sequence[_Head], at: Block) -> list[Factory | None]:
+    """The known factory that each address says it is of, where that factory knows the address."""
+    claimed = [_claimed(head, at) for head in heads]
+    asked = [
+        Call(maker.address, _question(maker, head))
+        for maker, head in zip(claimed, heads, strict=True)
+        if maker is not None
+    ]
+    answers = iter(node.call(asked, at) if asked else [])
+    return [
+        maker if maker is not None and _address_in(next(answers)) == head.address else None
+        for maker, head in zip(claimed, heads, strict=True)
+    ]
+
+
+def _claimed(head: _Head, at: Block) -> Factory | None:
     """The known factory that an address says it is of, which anyone can say."""
     word = head.word(abi.FACTORY)
     named = None if word is None else address_of(word)
     return next((factory for factory in factories(at.chain_id) if factory.address == named), None)
+
+
+def _question(factory: Factory, head: _Head) -> bytes:
+    """What a factory is asked about the pool that a contract says it is."""
+    tokens = head.token(abi.TOKEN0), head.token(abi.TOKEN1)
+    if factory.kind == "pair":
+        return calldata(abi.GET_PAIR, *tokens)
+    if factory.kind == "fee":
+        return calldata(abi.GET_POOL_BY_FEE, *tokens, head.number(abi.FEE, 24))
+    return calldata(abi.GET_POOL_BY_SPACING, *tokens, head.number(abi.TICK_SPACING, 24))
 
 
 def _read_ticks(node: Node, pool: str, spacing: int, at: Block) -> dict[int, int]:
@@ -257,21 +287,15 @@ def _bits(word: bytes) -> list[int]:
     return places
 
 
-def _decode_v2(head: _Head, pair: tuple[Token, Token], base: Token, quote: Token, at: Block) -> PoolV2:
+def _decode_v2(
+    head: _Head, maker: Factory | None, pair: tuple[Token, Token], base: Token, quote: Token
+) -> PoolV2:
     reserves = [head.number(abi.GET_RESERVES, 112, place) for place in (0, 1)]
     sold, paid = reserves if base == pair[0] else reversed(reserves)
-    kind = _made_by(head, at)
-    fee_pips = 3_000 if kind is None else kind.fee_pips
-    called = "pair" if kind is None else kind.name
+    fee_pips = 3_000 if maker is None else maker.fee_pips
+    called = "pair" if maker is None else maker.name
+    name = pool_name(called, base, quote, fee_pips, head.address)
     try:
-        return PoolV2(
-            pool_name(called, base, quote, fee_pips, head.address),
-            base,
-            quote,
-            sold,
-            paid,
-            fee_pips,
-            head.address,
-        )
+        return PoolV2(name, base, quote, sold, paid, fee_pips, head.address)
     except ValueError as error:
         raise UnsoundPool(head.address, f"it has {error}") from None

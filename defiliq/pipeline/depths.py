@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,7 +16,9 @@ from defiliq.depth.curve import load_curve
 from defiliq.depth.factories import ADDRESS, token_address
 from defiliq.depth.files import load_pools
 from defiliq.depth.impact import DEFAULT_VOLATILITY_PPM, square_root_impact
+from defiliq.depth.naming import base_first
 from defiliq.depth.read import Pool, find_pools, read_pools
+from defiliq.depth.route import route
 from defiliq.depth.venue import Token
 from defiliq.errors import InputError
 from defiliq.types import Block
@@ -64,24 +67,78 @@ def read_amount(text: str) -> Fraction:
     return Fraction(found["number"]) * _SIZES[found["size"].lower()]
 
 
-def pools_at(
-    node: Node, addresses: Sequence[str], at: Block, base: str | None = None, *, like: str = ""
-) -> tuple[Pool, ...]:
-    """Some pools of one pair, all with `base` sold.
-
-    Left out, it is the first pool's token that is called `like` or wraps it, else the one that is no dollar.
-    """
+def pools_at(node: Node, addresses: Sequence[str], at: Block) -> tuple[Pool, ...]:
+    """The pools at some addresses, which `together` makes one depth of."""
     for address in addresses:
         if not ADDRESS.fullmatch(address):
             raise InputError(f"{address[:60]!r} is no address of a pool.")
     pools = read_pools(node, addresses, at)
     _check(node, at)
-    return turned_to(pools, _likely(pools[0], like) if base is None else base)
+    return pools
 
 
-def turned_to(pools: Sequence[Pool], base: str | Token) -> tuple[Pool, ...]:
-    """The pools with a token sold that is named by symbol or address; InputError where one has it not."""
-    return tuple(_turned_to(pool, base) for pool in pools)
+def pools_of_pair(node: Node, pair: str, at: Block) -> tuple[Pool, ...]:
+    """All pools of BASE/QUOTE that the known factories have, or of both legs of BASE/MIDDLE/QUOTE."""
+    named = [side.strip() for side in pair.split("/")]
+    if not 2 <= len(named) <= 3 or not all(named):
+        raise InputError(f"{pair!r} is no pair. Write BASE/QUOTE, such as WETH/USDC or two addresses.")
+    pools: list[Pool] = []
+    for sold, paid in pairwise(token_address(side, at.chain_id) for side in named):
+        found = find_pools(node, sold, paid, at)
+        if not found:
+            raise InputError(f"no known factory has a pool of {pair} with liquidity at block {at.number}.")
+        pools += read_pools(node, found, at, base=sold)
+    _check(node, at)
+    return tuple(pools)
+
+
+def load_depth(path: str | Path, base: str | None = None, *, like: str = "") -> Venue:
+    """A file of pools, or a curve as CSV; `base` and `like` as for `together`. A curve names no tokens."""
+    if Path(path).suffix.lower() == ".csv":
+        sold = Token(base if base is not None else like if like else "base", CURVE_DECIMALS)
+        return load_curve(path, sold, Token("quote", CURVE_DECIMALS))
+    _, pools = load_pools(path)
+    return together(pools, base, like=like)
+
+
+def together(pools: Sequence[Pool], base: str | None = None, *, like: str = "") -> Venue:
+    """Pools as one depth in which `base` is sold: of one pair, or of two pairs that meet in a third token.
+
+    Without a `base` it is the first pool's token that is called `like` or wraps it, else the one that was
+    sold there. Where pools of BASE/QUOTE stand beside a way over a third token, they are one depth, too.
+    """
+    sold = _token_of(pools, base) if base is not None else _likely(pools[0], like)
+    first = [_selling(pool, sold) for pool in pools if sold in (pool.base, pool.quote)]
+    rest = [pool for pool in pools if sold not in (pool.base, pool.quote)]
+    try:
+        if not rest:
+            return combined(first)
+        return _over_a_third(first, rest)
+    except ValueError as error:
+        raise InputError(f"these pools cannot be combined: {error}.") from None
+
+
+def _over_a_third(first: Sequence[Pool], rest: Sequence[Pool]) -> Venue:
+    """Pools of base for a third token, then those of it for quote; and those of base for quote, if any."""
+    reached = {pool.quote for pool in first}
+    middle, quote = base_first(rest[0].base, rest[0].quote)
+    if middle not in reached:
+        middle, quote = quote, middle
+    onward = [_selling(pool, middle) for pool in rest if middle in (pool.base, pool.quote)]
+    if middle not in reached or len(onward) < len(rest):
+        raise ValueError("they are of more than two pairs, or of two that do not meet")
+    way = route(combined([pool for pool in first if pool.quote == middle]), combined(onward))
+    return combined([*(pool for pool in first if pool.quote != middle), way])
+
+
+def _token_of(pools: Sequence[Pool], named: str) -> Token:
+    """The token of some pools that goes by a symbol or an address."""
+    tokens = dict.fromkeys(token for pool in pools for token in (pool.base, pool.quote))
+    wanted = named.strip().casefold()
+    for token in tokens:
+        if wanted in (token.symbol.casefold(), token.address.casefold()):
+            return token
+    raise InputError(f"these pools trade {', '.join(token.symbol for token in tokens)}, not {named}.")
 
 
 def _likely(pool: Pool, like: str) -> Token:
@@ -91,48 +148,8 @@ def _likely(pool: Pool, like: str) -> Token:
     return fits[0] if len(fits) == 1 else pool.base
 
 
-def _turned_to(pool: Pool, base: str | Token) -> Pool:
-    for way in (pool, pool.turned()):
-        is_it = (
-            base == way.base
-            if isinstance(base, Token)
-            else base.strip().casefold() in (way.base.symbol.casefold(), way.base.address.casefold())
-        )
-        if is_it:
-            return way
-    named = base.symbol if isinstance(base, Token) else base
-    raise InputError(f"{pool.name} trades {pool.base.symbol} and {pool.quote.symbol}, not {named}.")
-
-
-def pools_of_pair(node: Node, pair: str, at: Block) -> tuple[Pool, ...]:
-    """All pools of BASE/QUOTE that the known factories have; InputError where there are none."""
-    base, slash, quote = pair.partition("/")
-    if not slash or not base.strip() or not quote.strip():
-        raise InputError(f"{pair!r} is no pair. Write BASE/QUOTE, such as WETH/USDC or two addresses.")
-    sold, paid = (token_address(side.strip(), at.chain_id) for side in (base, quote))
-    found = find_pools(node, sold, paid, at)
-    if not found:
-        raise InputError(f"no known factory has a pool of {pair} with liquidity at block {at.number}.")
-    pools = read_pools(node, found, at, base=sold)
-    _check(node, at)
-    return pools
-
-
-def load_depth(path: str | Path, base: str | None = None, *, like: str = "") -> Venue:
-    """A file of pools, or a curve as CSV; `base` and `like` as for `pools_at`. A curve names no tokens."""
-    if Path(path).suffix.lower() == ".csv":
-        sold = Token(base if base is not None else like if like else "base", CURVE_DECIMALS)
-        return load_curve(path, sold, Token("quote", CURVE_DECIMALS))
-    _, pools = load_pools(path)
-    return together(turned_to(pools, _likely(pools[0], like) if base is None else base))
-
-
-def together(pools: Sequence[Pool]) -> Venue:
-    """Pools of one pair as one depth."""
-    try:
-        return combined(pools)
-    except ValueError as error:
-        raise InputError(f"these pools cannot be combined: {error}.") from None
+def _selling(pool: Pool, token: Token) -> Pool:
+    return pool if pool.base == token else pool.turned()
 
 
 def _check(node: Node, at: Block) -> None:

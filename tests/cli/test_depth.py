@@ -70,7 +70,7 @@ def test_one_token_or_the_other_is_sold(pools_file: Path) -> None:
     by_usdc = table_of(run("--file", pools_file, "--sell", "1", "--base", "USDC"))
     assert by_weth["price"].iloc[-1] == pytest.approx(2500, rel=1e-3)
     assert by_usdc["price"].iloc[-1] == pytest.approx(1 / 2500, rel=1e-3)
-    with pytest.raises(InputError, match="trades WETH and USDC, not DOGE"):
+    with pytest.raises(InputError, match="these pools trade WETH, USDC, not DOGE"):
         run("--file", pools_file, "--base", "DOGE")
 
 
@@ -211,9 +211,26 @@ def test_what_a_node_can_refuse(lab_uniswap_v3: UniswapLab) -> None:
         run("--pool", "0x12", "--chain", "local", "-r", lab.url)
     with pytest.raises(WrongChain):
         run("--pool", lab.pools["WETH/USDC 1%"], "--chain", "ethereum", "-r", lab.url)
-    two = ("--pool", lab.pools["WETH/USDC 1%"], "--pool", lab.pools["DAI/USDC 0.01%"])
-    with pytest.raises(InputError, match="trades USDC and DAI, not WETH"):
+    two = ("--pool", lab.pools["WBTC/WETH 0.3%"], "--pool", lab.pools["DAI/USDC 0.01%"])
+    with pytest.raises(InputError, match="of two that do not meet"):
         run(*two, "--chain", "local", "-r", lab.url)
+
+
+@pytest.mark.lab
+def test_pools_of_two_pairs_are_a_way_over_a_third_token(lab_uniswap_v3: UniswapLab, tmp_path: Path) -> None:
+    lab, path = lab_uniswap_v3, tmp_path / "way.json"
+    names = ("WBTC/WETH 0.3%", "WETH/USDC 0.05%", "WETH/USDC 0.3%")
+    named = [part for name in names for part in ("--pool", lab.pools[name])]
+    result = run(*named, "--chain", "local", "-r", lab.url, "--base", "WBTC", "--sell", "1", "--save", path)
+    assert "0.3% 0x" in result.stderr
+    assert ", then " in result.stderr
+    assert table_of(result)["price"].iloc[-1] == pytest.approx(60_000, rel=0.01)
+    assert run("--file", path, "--base", "WBTC", "--sell", "1").stdout == result.stdout
+    back = run("--file", path, "--base", "USDC", "--sell", "60000")
+    assert table_of(back)["price"].iloc[-1] == pytest.approx(1 / 60_000, rel=0.01)
+    dai = [part for name in ("DAI/USDC 0.01%", names[1], names[0]) for part in ("--pool", lab.pools[name])]
+    with pytest.raises(InputError, match="more than two pairs"):
+        run(*dai, "--chain", "local", "-r", lab.url, "--base", "DAI")
 
 
 def ladders(node: EvmNode | None = None, driver: str = "ETH/USD") -> Ladders:

@@ -69,12 +69,31 @@ def test_a_pair_is_read() -> None:
     assert turned[0] == replace(sold[0].turned(), name=turned[0].name)
 
 
-def test_a_known_factory_gives_the_name_and_a_pair_s_fee() -> None:
-    node = node_with()
+def test_a_known_factory_gives_the_name_and_a_pair_s_fee_if_it_knows_the_pair() -> None:
+    node, at = node_with(), Block(56, BLOCK.number, BLOCK.hash, BLOCK.timestamp)
     pancake = next(known for known in factories(56) if known.name == "PancakeSwap v2")
     node.say(PAIR, words(pancake.address), abi.FACTORY)
-    (pool,) = read_pools(node, [PAIR], Block(56, BLOCK.number, BLOCK.hash, BLOCK.timestamp))
-    assert (pool.name, pool.fee_pips) == ("PancakeSwap v2 WETH/USDC 0.25% 0x0000..F002", 2_500)
+    for answer, name, fee_pips in ((PAIR, "PancakeSwap v2", 2_500), (POOL, "pair", 3_000)):
+        node.say(pancake.address, words(answer), abi.GET_PAIR, WETH.address, USDC.address)
+        (pool,) = read_pools(node, [PAIR], at)
+        assert pool.name.startswith(f"{name} WETH/USDC")
+        assert pool.fee_pips == fee_pips
+
+
+@pytest.mark.parametrize(
+    ("chain_id", "name", "signature", "key"),
+    [
+        (1, "Uniswap v3", abi.GET_POOL_BY_FEE, 500),
+        (10, "Velodrome Slipstream", abi.GET_POOL_BY_SPACING, 60),
+    ],
+)
+def test_a_pool_goes_by_its_factory_s_name(chain_id: int, name: str, signature: str, key: int) -> None:
+    node = node_with()
+    maker = next(known for known in factories(chain_id) if known.name == name)
+    node.say(POOL, words(maker.address), abi.FACTORY)
+    node.say(maker.address, words(POOL), signature, WETH.address, USDC.address, key)
+    (pool,) = read_pools(node, [POOL], Block(chain_id, BLOCK.number, BLOCK.hash, BLOCK.timestamp))
+    assert pool.name == f"{name} WETH/USDC 0.05% 0x0000..F001"
 
 
 def test_ticks_that_change_nothing_are_kept() -> None:
