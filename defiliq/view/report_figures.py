@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from defiliq.view.cascade_figures import cascade_figure, depth_figure, sweep_figure
 from defiliq.view.contagion import arcs_told, contagion_figure
 from defiliq.view.figures import Figure, heatmap_figure, ladder_figure
+from defiliq.view.over_time import over_time_figure
 from defiliq.view.palette import INDUCED, INITIAL, LONG, SHORT
 from defiliq.view.terminal import clean
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from defiliq.model.analysis import Analysis
     from defiliq.model.contagion import Place
+    from defiliq.model.over_time import HeatOverTime
     from defiliq.view.depth_curve import DepthSide
 
 
@@ -36,12 +38,17 @@ def pictures_of(
     *,
     depth: Sequence[DepthSide] = (),
     contagion: nx.DiGraph[Place] | None = None,
+    over_time: HeatOverTime | None = None,
 ) -> dict[str, Picture]:
     """Name to figure, of all that the analysis has something to show for."""
     pictures: dict[str, Picture] = {}
     if len(analysis.heat.sources):
         pictures |= _of_heat(analysis)
     unit, driver = analysis.heat.base_symbol, analysis.heat.driver
+    if over_time is not None:
+        told = "What stood at which price when, from black (nothing) to yellow (most). The line is spot."
+        figure = over_time_figure(over_time, within_pct=analysis.settings.within_pct)
+        pictures["over-time"] = Picture(figure, "Over time", told)
     if depth:
         told = f"What one trade from spot does to the price, by {clean(analysis.depth)}."
         pictures["depth"] = Picture(depth_figure(depth, unit), "Market depth", told)

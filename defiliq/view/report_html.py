@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from defiliq.model.analysis import Analysis
     from defiliq.model.contagion import Place
+    from defiliq.model.over_time import HeatOverTime
     from defiliq.view.depth_curve import DepthSide
 
 _LONG = 40
@@ -43,9 +44,10 @@ def write_report_html(
     *,
     depth: Sequence[DepthSide] = (),
     contagion: nx.DiGraph[Place] | None = None,
+    over_time: HeatOverTime | None = None,
 ) -> Path:
     """Write the report, whole or not at all; the same analysis gives the same file."""
-    text = report_html(analysis, depth=depth, contagion=contagion)
+    text = report_html(analysis, depth=depth, contagion=contagion, over_time=over_time)
     target = Path(path)
     replace_file(target, lambda beside: beside.write_text(text, encoding="utf-8"))
     return target
@@ -56,13 +58,14 @@ def report_html(
     *,
     depth: Sequence[DepthSide] = (),
     contagion: nx.DiGraph[Place] | None = None,
+    over_time: HeatOverTime | None = None,
 ) -> str:
     """The report as a page."""
     if find_spec("plotly") is None:
         raise MissingExtra("an HTML report", "plotly", "plots")
     from plotly.offline import get_plotlyjs
 
-    pictures = pictures_of(analysis, depth=depth, contagion=contagion)
+    pictures = pictures_of(analysis, depth=depth, contagion=contagion, over_time=over_time)
     scripts = (get_plotlyjs(), _own("report.js"))
     title = escape(title_of(analysis))
     where = "<br>".join(escape(line) for line in market_lines(analysis.heat.sources))

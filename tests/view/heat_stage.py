@@ -9,6 +9,7 @@ from fractions import Fraction
 from functools import cache
 
 import networkx as nx
+import numpy as np
 import pandas as pd
 
 from defiliq.depth.curve import Curve, curve
@@ -20,6 +21,7 @@ from defiliq.model.cascade import Cascade, RungStage, simulate, sweep
 from defiliq.model.contagion import Place, build_contagion
 from defiliq.model.heat import Heat, build_heat
 from defiliq.model.impact import impact, price_after
+from defiliq.model.over_time import Frame, HeatOverTime, frame, over_time
 
 SEED_LEVELS = (
     *((56_800, 16e6), (56_750, 22.31e6), (56_620, 19.22e6), (56_490, 34.04e6)),
@@ -192,3 +194,32 @@ def contagion_of(analysis: Analysis) -> nx.DiGraph[Place]:
     after = price_after(thin_depth(20_000_000), 3000.0)
     driver = analysis.heat.driver
     return build_contagion([analysis.heat], {driver: analysis.clusters}, {driver: after})
+
+
+@cache
+def wide_over_time(count: int = 40, gap_after: int | None = 25) -> HeatOverTime:
+    """Snapshots every half hour, with a gap of seven hours, in which levels appear and spot eats them."""
+    draw = random.Random(3)
+    spot, at = 3000.0, BLOCK_AT
+    levels: list[Level] = []
+    frames = []
+    for k in range(count):
+        at += 7 * 3600 if gap_after is not None and k == gap_after + 1 else 1800
+        spot *= math.exp(draw.gauss(0, 0.006))
+        for _ in range(6):
+            moved = draw.choice((draw.gauss(-0.12, 0.03), draw.gauss(0.1, 0.03)))
+            levels.append(
+                (3000 * math.exp(moved), draw.paretovariate(1.2) * 1e5, "long" if moved < 0 else "short")
+            )
+        levels = [level for level in levels if (level[0] < spot) == (level[2] == "long")]
+        frames.append(frame_of(levels, spot, at, k))
+    return over_time(frames)
+
+
+def frame_of(levels: Sequence[Level], spot: float, at: int, block: int) -> Frame:
+    """One snapshot, in buckets of half a percent."""
+    prices, sizes = (np.array([level[column] for level in levels], dtype=np.float64) for column in (0, 1))
+    is_long = np.array([level[2] == "long" for level in levels], dtype=np.bool_)
+    columns = (prices, sizes, is_long, np.zeros(len(levels), dtype=np.bool_))
+    market = ("1", "aave-v3", "Ethereum", "USD")
+    return frame(f"{block}.parquet", [market], "ETH/USD", (block, at), spot, columns, 0.5)

@@ -10,7 +10,7 @@ import pytest
 from defiliq.view.depth_curve import depth_curve
 from defiliq.view.report_html import write_report_html
 from tests.browser import Page, chromium, find_chromium
-from tests.view.heat_stage import contagion_of, full_analysis, thin_depth
+from tests.view.heat_stage import contagion_of, full_analysis, thin_depth, wide_over_time
 
 pytestmark = pytest.mark.browser
 
@@ -33,6 +33,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
         tmp_path_factory.mktemp("report") / "report.html",
         depth=depth_curve(thin_depth(), 3000.0),
         contagion=contagion_of(analysis),
+        over_time=wide_over_time(),
     )
 
 
@@ -64,8 +65,8 @@ def test_all_figures_are_there_and_nothing_else_is_asked_for(
         "Object.fromEntries([...document.querySelectorAll('.plot')].map(p => [p.id, p.data.length]))"
     )
     assert list(counts) == [
-        *("figure-heatmap", "figure-ladder", "figure-depth", "figure-contagion"),
-        *("figure-cascade", "figure-sweep"),
+        *("figure-heatmap", "figure-ladder", "figure-over-time", "figure-depth"),
+        *("figure-contagion", "figure-cascade", "figure-sweep"),
     ]
     assert all(count >= 2 for count in counts.values())
     assert page.evaluate("document.querySelectorAll('#figure-heatmap .bars .point').length") > 100
@@ -146,6 +147,28 @@ def test_the_pointer_is_told_the_level(page: Page, report: Path, figure: str, tr
         assert wanted.endswith("accounts, -10.7%")
 
 
+def test_the_pointer_is_told_a_cell_of_the_past(page: Page, report: Path) -> None:
+    show(page, report, 1280, 900, False, False)
+    x, y, wanted = page.evaluate(
+        """(() => {
+          const plot = document.getElementById('figure-over-time');
+          plot.scrollIntoView({block: 'center'});
+          const trace = plot.data[0], full = plot._fullLayout, box = plot.getBoundingClientRect();
+          const cells = trace.z.map(row => row[30]);
+          const row = cells.indexOf(Math.max(...cells));
+          const middle = (axis, low, high) => axis._offset + (axis.d2p(low) + axis.d2p(high)) / 2;
+          return [box.left + middle(full.xaxis, trace.x[30], trace.x[31]),
+            box.top + middle(full.yaxis, trace.y[row], trace.y[row + 1]),
+            trace.customdata[row][30] + ' per 1% of price'];
+        })()"""
+    )
+    page.point(x, y)
+    page.until("document.querySelector('#figure-over-time .hoverlayer .hovertext') !== null")
+    told = page.evaluate("document.querySelector('#figure-over-time .hovertext').textContent")
+    assert f": {wanted}" in told
+    assert "2025-11-25" in told or "Nov 25, 2025" in told
+
+
 def test_no_button_sends_a_figure_anywhere(page: Page, report: Path) -> None:
     show(page, report, 1280, 900, False, False)
     buttons = page.evaluate(
@@ -158,7 +181,7 @@ def test_no_button_sends_a_figure_anywhere(page: Page, report: Path) -> None:
 def test_a_finger_scrolls_the_page(page: Page, report: Path) -> None:
     show(page, report, 390, 844, False, True)
     modes = page.evaluate("[...document.querySelectorAll('.plot')].map(p => p._fullLayout.dragmode)")
-    assert modes == [False] * 6
+    assert modes == [False] * 7
     assert page.evaluate("document.querySelectorAll('.modebar-btn').length") == 0
 
 
