@@ -9,6 +9,7 @@ import click
 
 from defiliq.cli.clusters import Threshold, clusters_of, say_untold, threshold_options
 from defiliq.cli.depth_options import Depths, depth_options
+from defiliq.cli.ladder import parse_percent
 from defiliq.cli.ladders import Lens, lens_options, opened_ladders
 from defiliq.cli.options import Source, format_option, output_option, source_options
 from defiliq.cli.printing import (
@@ -68,8 +69,7 @@ def heatmap(
     depths.check()
     talk = Talk(quiet=source.quiet)
     if folder is not None:
-        if _over_time(folder, source, lens, threshold, output, shape, talk):
-            ctx.exit(INCOMPLETE)
+        _over_time(folder, source, lens, threshold, output, shape, talk)
         return
     with opened_ladders(source, lens, talk) as ladders:
         heat = ladders.heat()
@@ -125,6 +125,28 @@ def _over_time(
     output: str | None,
     shape: str | None,
     talk: Talk,
-) -> bool:
-    """Time by price; whether something could not be read."""
-    raise NotImplementedError
+) -> None:
+    """Time by price: a picture, or a row per cell."""
+    if source.protocol is not None or source.snapshot or source.market_file:
+        raise click.UsageError("--over-time reads the files of its folder. Leave the market out.")
+    if lens.driver is None:
+        raise click.UsageError("Name the --driver to look along.")
+    from defiliq.pipeline.over_time import read_over_time
+
+    with talk.progress("Reading") as tell:
+        found = read_over_time(
+            folder,
+            lens.driver,
+            step_pct=parse_percent(lens.step),
+            on_progress=lambda done, total: tell(done, total, "files"),
+        )
+    talk.say(f"{len(found.times)} moments along {found.driver}")
+    if output is not None and _is_picture(output):
+        from defiliq.view.charts import write_picture
+        from defiliq.view.over_time import draw_over_time
+
+        talk.say(f"Wrote {write_picture(draw_over_time(found, within_pct=threshold.within_pct), output)}")
+    elif output is not None:
+        write_output(found.cells, output, talk)
+    if output is None or shape is not None:
+        print_table(found.cells, "csv" if default_shape(shape) == "table" else default_shape(shape))
