@@ -127,7 +127,8 @@ class CompoundCalls:
         """(p,) the most of each pair's debt that one call may repay (most_repayable, most_sendable)."""
         legs, owed = standing.legs.take(pairs.repay), standing.owed.take(pairs.repay)
         deprecated = self.deprecated.take(legs)
-        short = is_short(standing).take(pairs.account)
+        # That an account breaks is taken for granted; only who owes a deprecated debt may do so without.
+        short = (is_short(standing) | ~standing.always).take(pairs.account)
         part = np.where(deprecated, owed, np.where(short, whole(owed * self.close_factor), 0.0))
         most = np.minimum(part, self.lent.take(legs))
         if not self.coin_per_sent.any():

@@ -1,0 +1,139 @@
+"""Heat over time from folders: snapshots and ladder files give one picture, and what is wrong is named."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from defiliq.book import Book
+from defiliq.errors import BadFile, InputError
+from defiliq.ladder import build_ladder
+from defiliq.oracle.drivers import find_driver
+from defiliq.pipeline.over_time import read_over_time
+from defiliq.pipeline.snapshot import load_snapshot, save_snapshot
+from defiliq.pipeline.solving import solve_book
+from defiliq.protocols import aave_v3
+from tests.bench.cascade import graphed_market
+from tests.bench.synthetic import synthetic_book
+
+DRIVER = "ETH/USD"
+
+
+def at_block(number: int) -> Book[Any]:
+    """The same accounts while ETH rises."""
+    market = graphed_market()
+    moved = market.at_inputs({0: market.prices[0] * (100 + number) // 100})
+    block = replace(market.block, number=number, timestamp=market.block.timestamp + 12 * number)
+    return replace(synthetic_book(market, 300, 31), market=replace(moved, block=block))
+
+
+def ladder_of(book: Book[Any]) -> pd.DataFrame:
+    levels = solve_book(book, [find_driver(book.market, DRIVER)]).levels
+    return build_ladder(book, levels, aave_v3.take, aave_v3.health, aave_v3.explain)
+
+
+@pytest.fixture(scope="module")
+def snapshots(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("snapshots")
+    for number in (3, 1, 2):
+        save_snapshot(at_block(number), folder / f"{9 - number}.parquet")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def ladders(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("ladders")
+    for number in (1, 2):
+        ladder_of(at_block(number)).to_parquet(folder / f"{number}.parquet")
+    ladder_of(at_block(3)).to_csv(folder / "3.csv", index=False)
+    return folder
+
+
+def test_snapshots_and_ladders_show_the_same(snapshots: Path, ladders: Path) -> None:
+    one, other = read_over_time(snapshots, DRIVER), read_over_time(ladders, DRIVER)
+    assert one.times["block_number"].tolist() == other.times["block_number"].tolist() == [1, 2, 3]
+    assert one.times["spot_usd"].tolist() == other.times["spot_usd"].tolist()
+    assert one.times["spot_usd"].is_monotonic_increasing
+    for column in ("long_usd", "short_usd", "already_long_usd", "already_short_usd"):
+        assert one.times[column].to_numpy() == pytest.approx(other.times[column].to_numpy(), rel=1e-6)
+    for side in ("long", "short"):
+        here, there = (heat.grid(side, 100.0, 30_000.0) for heat in (one, other))
+        assert here.sum() > 1e6
+        # A level at an edge of a bucket may lie on the other side of it.
+        assert np.abs(here - there).sum() < 1e-3 * there.sum()
+
+
+def test_several_processes_show_the_same(snapshots: Path) -> None:
+    one, other = (read_over_time(snapshots, DRIVER, workers=count) for count in (1, 2))
+    pd.testing.assert_frame_equal(one.times, other.times)
+    pd.testing.assert_frame_equal(one.cells, other.cells)
+
+
+def test_progress_is_told(snapshots: Path) -> None:
+    told: list[tuple[int, int]] = []
+    read_over_time(snapshots, DRIVER, on_progress=lambda done, total: told.append((done, total)))
+    assert told == [(1, 3), (2, 3), (3, 3)]
+
+
+def test_a_nameless_book_has_the_same_columns(snapshots: Path) -> None:
+    named, nameless = (load_snapshot(snapshots / "8.parquet", nameless=flag) for flag in (False, True))
+    assert nameless.owners.shape == (len(named), 0)
+    for i in range(len(named)):
+        assert nameless.nameless(i) == named.nameless(i)
+
+
+def test_an_unknown_driver_names_the_file(snapshots: Path) -> None:
+    with pytest.raises(BadFile, match=r"7\.parquet|8\.parquet|6\.parquet"):
+        read_over_time(snapshots, "DOGE/USD")
+
+
+def test_another_market_names_the_file(snapshots: Path, tmp_path: Path) -> None:
+    for path in snapshots.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    book = at_block(4)
+    save_snapshot(replace(book, market=replace(book.market, name="Prime")), tmp_path / "other.parquet")
+    with pytest.raises(InputError, match=r"other\.parquet is of aave-v3 Prime"):
+        read_over_time(tmp_path, DRIVER)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"block_number": [1, 2], "block_timestamp": [10, 22]}, "different blocks"),
+        ({"side": ["long", "up"]}, "makes no sense"),
+        ({"price_usd": [-1.0, 2.0]}, "makes no sense"),
+        ({"seized_usd": [-1.0, 2.0]}, "makes no sense"),
+        ({"driver": ["BTC/USD", "BTC/USD"]}, "no rung on"),
+    ],
+)
+def test_a_ladder_that_makes_no_sense(tmp_path: Path, changes: dict[str, Any], said: str) -> None:
+    rungs = ladder_of(at_block(1))
+    rungs = rungs[(rungs["outcome"] == "price") & (rungs["side"] == "long")].head(2)
+    rungs.assign(**changes).to_csv(tmp_path / "1.csv", index=False)
+    with pytest.raises(BadFile, match=said) as raised:
+        read_over_time(tmp_path, DRIVER)
+    assert "1.csv" in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_files_that_are_none(tmp_path: Path) -> None:
+    with pytest.raises(BadFile, match=r"(?i)no such file"):
+        read_over_time(tmp_path / "nowhere", DRIVER)
+    with pytest.raises(BadFile, match="no file that ends in"):
+        read_over_time(tmp_path, DRIVER)
+    (tmp_path / "1.csv").write_text("price,size\n1,2\n")
+    with pytest.raises(BadFile, match=r"1\.csv"):
+        read_over_time(tmp_path, DRIVER)
+    (tmp_path / "0.parquet").write_bytes(b"PAR1 and nothing else")
+    with pytest.raises(BadFile, match=r"0\.parquet"):
+        read_over_time(tmp_path, DRIVER)
+
+
+def test_a_step_must_have_a_width(snapshots: Path) -> None:
+    with pytest.raises(InputError, match=r"0\.0% wide"):
+        read_over_time(snapshots, DRIVER, step_pct=0.0)
