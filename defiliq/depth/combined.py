@@ -19,7 +19,7 @@ from typing import Final, Protocol, Self
 
 from defiliq.depth.venue import Depth, Fill, Token
 
-SEARCH_STEPS: Final = 48
+SEARCH_STEPS: Final = 32
 """Halvings of the range of prices. The loss goes with the square of what is left of it."""
 ROOT_BITS: Final = 128
 HALF: Final = Fraction(1, 2)
@@ -45,12 +45,12 @@ class Venue(Depth, Protocol):
         """The price of the next unit that is bought, before fees; None where nobody sells any more."""
         ...
 
-    def sold_down_to(self, price: Fraction) -> int:
-        """The base that can be sold before the price, before fees, falls below `price`."""
+    def sale_to(self, price: Fraction) -> Fill:
+        """The largest sale that leaves the price, before fees, at `price` or above. Nothing is left of it."""
         ...
 
-    def bought_up_to(self, price: Fraction) -> int:
-        """The base that can be bought before the price, before fees, rises above `price`."""
+    def purchase_to(self, price: Fraction) -> Fill:
+        """The largest purchase that leaves the price, before fees, at `price` or below."""
         ...
 
 
@@ -112,14 +112,11 @@ class Combined:
             [fill.given for fill, _ in alone],
             max(_pays(pool) for pool in self.pools),
             max(enough) * (1 - BEYOND) if enough else HALF * min(level for _, level in ends),
-            lambda level: [pool.sold_down_to(Fraction(level, pool.keeps)) for pool in self.pools],
+            lambda level: [pool.sale_to(Fraction(level, pool.keeps)).given for pool in self.pools],
         )
         parts = [pool.sell(share) for pool, share in zip(self.pools, shares, strict=True)]
-        split = Fill(
-            sum(fill.given for fill, _ in parts),
-            sum(fill.got for fill, _ in parts),
-            amount - sum(fill.given for fill, _ in parts),
-        )
+        split = _sum([fill for fill, _ in parts])
+        split = split._replace(left=amount - split.given)
         single = min(range(len(alone)), key=lambda k: (alone[k][0].left, -alone[k][0].got))
         if (alone[single][0].left, -alone[single][0].got) < (split.left, -split.got):
             return alone[single][0], self._with(single, alone[single][1])
@@ -135,28 +132,25 @@ class Combined:
             [fill.got for fill, _ in alone],
             min(_asks(pool) for pool in self.pools),
             min(enough) * (1 + BEYOND) if enough else max(level for _, level in ends) * 2,
-            lambda level: [pool.bought_up_to(level * pool.keeps) for pool in self.pools],
+            lambda level: [pool.purchase_to(level * pool.keeps).got for pool in self.pools],
         )
         parts = [pool.buy(share) for pool, share in zip(self.pools, shares, strict=True)]
-        split = Fill(
-            sum(fill.given for fill, _ in parts),
-            sum(fill.got for fill, _ in parts),
-            amount - sum(fill.got for fill, _ in parts),
-        )
+        split = _sum([fill for fill, _ in parts])
+        split = split._replace(left=amount - split.got)
         single = min(range(len(alone)), key=lambda k: (alone[k][0].left, alone[k][0].given))
         if (alone[single][0].left, alone[single][0].given) < (split.left, split.given):
             return alone[single][0], self._with(single, alone[single][1])
         return split, replace(self, pools=tuple(after for _, after in parts))
 
-    def sold_down_to(self, price: Fraction) -> int:
-        """The base that all pools take until each is down to what `price` leaves after the cheapest fee."""
+    def sale_to(self, price: Fraction) -> Fill:
+        """What all pools take until each is down to what `price` leaves after the cheapest fee."""
         level = price * self.keeps
-        return sum(pool.sold_down_to(Fraction(level, pool.keeps)) for pool in self.pools)
+        return _sum([pool.sale_to(Fraction(level, pool.keeps)) for pool in self.pools])
 
-    def bought_up_to(self, price: Fraction) -> int:
-        """The base that all pools give until each asks what `price` comes to with the cheapest fee."""
+    def purchase_to(self, price: Fraction) -> Fill:
+        """What all pools give until each asks what `price` comes to with the cheapest fee."""
         level = Fraction(price, self.keeps)
-        return sum(pool.bought_up_to(level * pool.keeps) for pool in self.pools)
+        return _sum([pool.purchase_to(level * pool.keeps) for pool in self.pools])
 
     def _with(self, place: int, pool: Venue) -> Self:
         return replace(self, pools=(*self.pools[:place], pool, *self.pools[place + 1 :]))
@@ -176,6 +170,10 @@ def combined(pools: Sequence[Venue]) -> Venue:
                 f"not of {first.base.symbol}/{first.quote.symbol}"
             )
     return first if len(pools) == 1 else Combined(tuple(pools))
+
+
+def _sum(fills: Sequence[Fill]) -> Fill:
+    return Fill(*(sum(amounts) for amounts in zip(*fills, strict=True)))
 
 
 def _pays(pool: Venue) -> Fraction:

@@ -86,8 +86,8 @@ class PoolV2:
             quote_reserve=min(max(quote, 1), MAX_RESERVE),
         )
 
-    def sold_down_to(self, price: Fraction) -> int:
-        """The base that can be sold before the price falls below `price`, but for roundings.
+    def sale_to(self, price: Fraction) -> Fill:
+        """The largest sale that leaves the price at `price` or above, but for roundings.
 
         With k for what the fee leaves, the root of price * (base + k x) * (base + x) = base * quote.
         """
@@ -95,10 +95,10 @@ class PoolV2:
         product = 4 * kept * PPM * base * self.quote_reserve * price.denominator // price.numerator
         root = isqrt((self.fee_pips * base) ** 2 + product)
         sold = (root - (PPM + kept) * base) // (2 * kept)
-        return min(max(sold, 0), MAX_RESERVE - base)
+        return self.sell(min(max(sold, 0), MAX_RESERVE - base))[0]
 
-    def bought_up_to(self, price: Fraction) -> int:
-        """The base that can be bought before the price rises above `price`, but for roundings.
+    def purchase_to(self, price: Fraction) -> Fill:
+        """The largest purchase that leaves the price at `price` or below, but for roundings.
 
         With k for what the fee leaves and y for what is left of the base, the root of
         price * k * y * y + quote * (1 - k) * y = base * quote.
@@ -107,7 +107,7 @@ class PoolV2:
         product = 4 * kept * PPM * base * quote * price.numerator // price.denominator
         root = isqrt((self.fee_pips * quote) ** 2 + product)
         left = (root - self.fee_pips * quote) * price.denominator // (2 * kept * price.numerator)
-        return min(max(base - 1 - left, 0), base - 1)
+        return self.buy(min(max(base - 1 - left, 0), base - 1))[0]._replace(left=0)
 
     def turned(self) -> Self:
         """The same pool, with the other token sold."""

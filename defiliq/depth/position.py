@@ -60,13 +60,13 @@ class Positional(ABC):
         given = ceil(self._cost_of(self.net + got) - self._cost_of(self.net))
         return Fill(max(given, 0), got, amount - got), self._at(self.net + got)
 
-    def sold_down_to(self, price: Fraction) -> int:
-        """The base that can be sold before the price falls below `price`."""
-        return max(self.net - self._lowest_at(price), 0)
+    def sale_to(self, price: Fraction) -> Fill:
+        """The largest sale that leaves the price at `price` or above."""
+        return self.sell(max(self.net - self._lowest_at(price), 0))[0]
 
-    def bought_up_to(self, price: Fraction) -> int:
-        """The base that can be bought before the price rises above `price`."""
-        return max(self._highest_at(price) - self.net, 0)
+    def purchase_to(self, price: Fraction) -> Fill:
+        """The largest purchase that leaves the price at `price` or below."""
+        return self.buy(max(self._highest_at(price) - self.net, 0))[0]
 
     @abstractmethod
     def _price_of(self, net: int) -> Fraction:

@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Final, Self
 
-from defiliq.depth.combined import Venue
+from defiliq.depth.combined import HALF, Venue
 from defiliq.depth.venue import Fill, Token, largest
 
-HIGHEST_AMOUNT: Final = (1 << 128) - 1
-"""More than any pool holds."""
+STEPS: Final = 32
+"""Halvings of the range of prices that the first leg may end at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,23 +81,33 @@ class Route:
         """The first leg at the price that makes up `price` with the second, which stays."""
         return replace(self, first=self.first.at_price(Fraction(price, self.second.price)))
 
-    def sold_down_to(self, price: Fraction) -> int:
-        """The base that can be sold before the price falls below `price`."""
+    def sale_to(self, price: Fraction) -> Fill:
+        """The largest sale that leaves the price at `price` or above, to 2 ** -STEPS of the way there.
 
-        def fits(amount: int) -> bool:
-            fill, rest, after = self._sold(amount)
-            return fill.left == 0 and rest == 0 and after.price >= price
+        The legs share the way. The further the first goes, the more comes of it and the less way is left for
+        the second, which must take it all.
+        """
+        near, far, most = self.first.price, Fraction(price, self.second.price), 0
+        for _ in range(STEPS if far < near else 0):
+            middle = HALF * (near + far)
+            there = self.first.sale_to(middle)
+            if there.got <= self.second.sale_to(Fraction(price, middle)).given:
+                near, most = middle, there.given
+            else:
+                far = middle
+        return self.sell(most)[0]
 
-        return largest(fits, HIGHEST_AMOUNT)
-
-    def bought_up_to(self, price: Fraction) -> int:
-        """The base that can be bought before the price rises above `price`."""
-
-        def fits(amount: int) -> bool:
-            fill, missing, after = self._bought(amount)
-            return fill.left == 0 and missing == 0 and after.price <= price
-
-        return largest(fits, HIGHEST_AMOUNT)
+    def purchase_to(self, price: Fraction) -> Fill:
+        """The largest purchase that leaves the price at `price` or below, to 2 ** -STEPS of the way there."""
+        near, far, most = self.first.price, Fraction(price, self.second.price), 0
+        for _ in range(STEPS if far > near else 0):
+            middle = HALF * (near + far)
+            there = self.first.purchase_to(middle)
+            if there.given <= self.second.purchase_to(Fraction(price, middle)).got:
+                near, most = middle, there.got
+            else:
+                far = middle
+        return self.buy(most)[0]
 
     def _sold(self, amount: int) -> tuple[Fill, int, Self]:
         """Both sales, and how much of the middle token the second leg did not take."""

@@ -112,13 +112,13 @@ class PoolV3:
         root = isqrt(ratio.numerator * Q192 // ratio.denominator)
         return self._moved(min(max(root, MIN_SQRT_RATIO), HIGHEST_LIMIT))
 
-    def sold_down_to(self, price: Fraction) -> int:
-        """The base that can be sold before the price falls below `price`."""
-        return self._traded_to(price, self.base_is_token0, MAX_INT256)[0]
+    def sale_to(self, price: Fraction) -> Fill:
+        """The largest sale that leaves the price at `price` or above."""
+        return Fill(*self._traded_to(price, self.base_is_token0), 0)
 
-    def bought_up_to(self, price: Fraction) -> int:
-        """The base that can be bought before the price rises above `price`."""
-        return self._traded_to(price, not self.base_is_token0, MAX_INT256)[1]
+    def purchase_to(self, price: Fraction) -> Fill:
+        """The largest purchase that leaves the price at `price` or below."""
+        return Fill(*self._traded_to(price, not self.base_is_token0), 0)
 
     def turned(self) -> Self:
         """The same pool, with the other token sold."""
@@ -210,14 +210,14 @@ class PoolV3:
         given, got = self._oriented(swap, zero_for_one)
         return Fill(given, got, amount - given), after
 
-    def _traded_to(self, price: Fraction, zero_for_one: bool, amount: int) -> tuple[int, int]:
+    def _traded_to(self, price: Fraction, zero_for_one: bool) -> tuple[int, int]:
         """What comes in and goes out until the price is at `price`."""
         ratio = price if self.base_is_token0 else Fraction(1, price)
         root = isqrt(ratio.numerator * Q192 // ratio.denominator)
         limit = min(max(root, LOWEST_LIMIT), HIGHEST_LIMIT)
         if not self._may_move(zero_for_one, limit):
             return 0, 0
-        return self._oriented(self.swap(zero_for_one, amount, limit)[0], zero_for_one)
+        return self._oriented(self.swap(zero_for_one, MAX_INT256, limit)[0], zero_for_one)
 
     def _oriented(self, swap: Swap, zero_for_one: bool) -> tuple[int, int]:
         """What came in and what went out."""

@@ -61,7 +61,8 @@ def _moving(depth: Venue, move: Fraction) -> _Line:
     """
     wanted = depth.price * (1 + move / 100)
     side: Side = "sell" if move < 0 else "buy"
-    amount = depth.sold_down_to(wanted) if side == "sell" else depth.bought_up_to(wanted)
+    fill = depth.sale_to(wanted) if side == "sell" else depth.purchase_to(wanted)
+    amount = fill.given if side == "sell" else fill.got
     line, _ = _trade(depth, side, amount)
     more, _ = _trade(depth, side, amount + amount // MORE + 1)
     name = f"{'+' if move > 0 else '-'}{float(abs(move)):g}%"

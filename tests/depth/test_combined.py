@@ -113,8 +113,8 @@ def test_pools_of_several_pairs_are_refused_and_one_is_itself() -> None:
 
 def test_how_much_until_a_price_of_all_pools() -> None:
     whole = combined(SIX)
-    amount = whole.sold_down_to(SPOT * Fraction(95, 100))
-    assert amount > max(pool.sold_down_to(SPOT * Fraction(95, 100)) for pool in SIX)
+    amount = whole.sale_to(SPOT * Fraction(95, 100)).given
+    assert amount > max(pool.sale_to(SPOT * Fraction(95, 100)).given for pool in SIX)
     assert abs(whole.sell(amount)[1].price / (SPOT * Fraction(95, 100)) - 1) < Fraction(1, 10**6)
 
 
@@ -154,12 +154,13 @@ def test_a_route_is_brought_to_a_price_by_its_first_leg() -> None:
     assert there.second == BY_WETH.second
     assert abs(there.price / BY_WETH.price - 2) < Fraction(1, 10**9)
     assert BY_WETH.at_price(BY_WETH.price) == BY_WETH
-    lower = BY_WETH.price * Fraction(99, 100)
-    amount = BY_WETH.sold_down_to(lower)
-    assert BY_WETH.sell(amount)[1].price >= lower > BY_WETH.sell(amount + 1)[1].price
-    higher = BY_WETH.price * Fraction(101, 100)
-    amount = BY_WETH.bought_up_to(higher)
-    assert BY_WETH.buy(amount)[1].price <= higher < BY_WETH.buy(amount + 1)[1].price
+    lower, higher = BY_WETH.price * Fraction(99, 100), BY_WETH.price * Fraction(101, 100)
+    sale, purchase = BY_WETH.sale_to(lower), BY_WETH.purchase_to(higher)
+    after, more = (BY_WETH.sell(sale.given + extra)[1].price for extra in (0, sale.given // 10**6))
+    assert after >= lower > more
+    after, more = (BY_WETH.buy(purchase.got + extra)[1].price for extra in (0, purchase.got // 10**6))
+    assert after <= higher < more
+    assert BY_WETH.sale_to(higher) == BY_WETH.purchase_to(lower) == (0, 0, 0)
 
 
 def test_a_route_beside_a_pool_of_the_same_pair() -> None:

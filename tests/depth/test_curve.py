@@ -35,8 +35,8 @@ def test_it_goes_in_straight_lines_through_the_levels() -> None:
     fill, after = found.buy(1_500)
     assert fill == (300_750, 1_500, 0)
     assert after.price == 2010 * UNIT
-    assert found.sold_down_to(1985 * UNIT) == 2_000
-    assert found.bought_up_to(2015 * UNIT) == 3_500
+    assert found.sale_to(1985 * UNIT) == found.sell(2_000)[0]
+    assert found.purchase_to(2015 * UNIT) == found.buy(3_500)[0]
 
 
 def test_cumulative_amounts_are_the_same_curve() -> None:

@@ -83,11 +83,11 @@ def is_fine(depth: Venue) -> bool:
 @given(ANY_DEPTH.filter(is_fine), st.fractions(Fraction(1, 3), 3))
 def test_how_much_until_a_price(depth: Venue, share: Fraction) -> None:
     wanted, slack = depth.price * share, Fraction(1, 10**6)
-    sold, bought = depth.sold_down_to(wanted), depth.bought_up_to(wanted)
+    sold, bought = depth.sale_to(wanted).given, depth.purchase_to(wanted).got
     assert sold == 0 if share > 1 else bought == 0 or share == 1
     fill, after = depth.sell(sold)
-    assert fill.left == 0
+    assert fill == depth.sale_to(wanted)
     assert sold == 0 or after.price >= wanted * (1 - slack)
     fill, after = depth.buy(bought)
-    assert fill.left == 0
+    assert fill == depth.purchase_to(wanted)
     assert bought == 0 or after.price <= wanted * (1 + slack)

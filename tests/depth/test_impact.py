@@ -24,8 +24,8 @@ def test_a_64th_of_a_day_moves_an_eighth_of_the_volatility() -> None:
     assert fill == (DAY // 64, 2_000 * 10**6 * 15_625 * (3000 - 10) // 3000, 0)
     assert LAW.buy(DAY // 64)[1].price == PRICE * Fraction(1005, 1000)
     assert (
-        LAW.sold_down_to(PRICE * Fraction(995, 1000))
-        == LAW.bought_up_to(PRICE * Fraction(1005, 1000))
+        LAW.sale_to(PRICE * Fraction(995, 1000)).given
+        == LAW.purchase_to(PRICE * Fraction(1005, 1000)).got
         == DAY // 64
     )
 
