@@ -11,6 +11,7 @@ from defiliq.chain.evm import connect
 from defiliq.depth.constant_product import PoolV2
 from defiliq.depth.factories import Factory
 from defiliq.depth.read import find_pools, read_pools
+from defiliq.depth.route import route
 from defiliq.depth.uniswap_v3 import HIGHEST_LIMIT, LOWEST_LIMIT, PoolV3
 from tests.depth.swaps import random_swap
 from tests.lab.uniswap_v3 import Asked, Swapped, UniswapLab
@@ -91,6 +92,27 @@ def test_sales_and_purchases_are_what_the_quoter_quotes(lab_uniswap_v3: UniswapL
 
 def _last(zero_for_one: bool) -> int:
     return LOWEST_LIMIT if zero_for_one else HIGHEST_LIMIT
+
+
+def test_a_way_over_two_pools_is_what_the_quoter_quotes(lab_uniswap_v3: UniswapLab) -> None:
+    lab, rng = lab_uniswap_v3, random.Random("way")
+    first = pool_at_head(lab, "WBTC/WETH 0.3%", "WBTC")
+    second = pool_at_head(lab, "WETH/USDC 0.05%", "WETH")
+    way, steps = (
+        route(first, second),
+        (first.base, first.fee_pips, first.quote, second.fee_pips, second.quote),
+    )
+    there = b"".join(
+        step.to_bytes(3, "big") if isinstance(step, int) else bytes.fromhex(step.address[2:])
+        for step in steps
+    )
+    for _ in range(QUOTER_EACH):
+        amount = rng.randint(10**3, 10 ** rng.randint(4, 11))
+        got, *_ = lab.chain.call(lab.there.quoter, "quoteExactInput", there, amount)
+        assert way.sell(amount)[0] == (amount, got, 0)
+        # A path of an exact output is told from its end: what is bought comes first.
+        given, *_ = lab.chain.call(lab.there.quoter, "quoteExactOutput", there, amount)
+        assert way.buy(amount)[0] == (given, amount, 0)
 
 
 def test_all_pools_of_a_pair_are_found(lab_uniswap_v3: UniswapLab) -> None:
