@@ -77,6 +77,14 @@ def test_a_cluster_is_reached_in_part() -> None:
     assert (data["volume_usd"], data["share"], data["runs_dry"]) == (9.0, 0.75, False)
 
 
+@pytest.mark.parametrize(("levels", "end"), [(STACK, 90.0), (((105.0, 1.0), (110.0, 5.0)), 110.0)])
+def test_a_price_that_is_just_reached_counts(levels: tuple[tuple[float, float], ...], end: float) -> None:
+    graph = graph_of(heat_of(*levels), lambda *_: end)
+    assert (levels[0][0], end) in edges(graph)
+    short_of = graph_of(heat_of(*levels), lambda *_: math.nextafter(end, 100.0))
+    assert (levels[0][0], end) not in edges(short_of)
+
+
 def test_where_depth_runs_dry_all_further_out_is_reached() -> None:
     graph = graph_of(heat_of(*STACK), dry)
     assert set(edges(graph)) == {(95.0, 90.0), (95.0, 85.0), (90.0, 85.0)}
@@ -199,6 +207,10 @@ def test_the_critical_cluster_reaches_most() -> None:
         (85.0, 30.0, 0.0, 0),
     ]
     assert critical_clusters(graph_of(heat_of(), dry)) == ()
+    alone = critical_clusters(graph_of(heat_of(*STACK), straight(1e9)))
+    assert [each.size_usd for each in alone] == [100.0, 30.0, 20.0], (
+        "of equally critical ones the largest first"
+    )
 
 
 def test_what_several_push_into_one_cluster_counts_once() -> None:

@@ -235,6 +235,36 @@ def test_small_ones_together_are_an_event_of_their_bucket_and_window() -> None:
     assert wider == [(pytest.approx(100.6), "support", 120.0)]
 
 
+def test_wider_buckets_hold_more() -> None:
+    """The 5% bucket of 100 goes from 98.07 to 102.97."""
+    rows = longs(30.0, price_usd=98.0) + longs(30.0, price_usd=98.2) + longs(60.0, price_usd=102.9)
+    assert levels(rows, threshold_usd=80.0, by="bucket", step_pct=5.0) == [
+        (pytest.approx((98.2 + 2 * 102.9) / 3), "support", 90.0)
+    ]
+
+
+def test_the_newest_levels_come_first_and_of_these_the_strongest() -> None:
+    rows = [
+        *longs(5.0, price_usd=100.0),
+        *longs(5.0, price_usd=90.0),
+        *longs(7.0, price_usd=100.0),
+        *longs(5.0, price_usd=95.0, driver="BTC/USD"),
+        *shorts(5.0, price_usd=100.0),
+        *longs(1.0, price_usd=80.0, block_timestamp=NOW),
+        *longs(9.0, price_usd=80.0, block_timestamp=NOW - 90),
+    ]
+    for by in ("single", "bucket"):
+        assert levels(rows, threshold_usd=0.5, by=by, window_s=1) == [
+            (80.0, "support", 1.0),
+            *([(100.0, "support", 7.0)] if by == "single" else [(100.0, "support", 12.0)]),
+            (95.0, "support", 5.0),
+            (90.0, "support", 5.0),
+            (100.0, "resistance", 5.0),
+            *([(100.0, "support", 5.0)] if by == "single" else []),
+            (80.0, "support", 9.0),
+        ]
+
+
 def test_what_has_no_size_no_price_or_no_side_leaves_no_level() -> None:
     rows = [*longs(math.nan), *longs(5.0, price_usd=math.nan), UNPRICED]
     assert levels(rows, threshold_usd=0.0) == []
