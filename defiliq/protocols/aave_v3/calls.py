@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 
 import numpy as np
 
@@ -25,6 +25,12 @@ from defiliq.calls import (
 )
 from defiliq.calls.terms import Bools, Floats, Ints
 from defiliq.protocols.aave_v3.accrual import stable_balance
+from defiliq.protocols.aave_v3.close_factor import (
+    CloseFactor,
+    HalfOfOneDebt,
+    HalfOfWholeDebt,
+    Values,
+)
 from defiliq.protocols.aave_v3.legs import (
     FIRST_DECOUPLED_REVISION,
     FIRST_DIRECTED_REVISION,
@@ -36,13 +42,9 @@ from defiliq.protocols.aave_v3.margin import threshold_bps
 from defiliq.protocols.aave_v3.market import AaveMarket, AaveReserve, EMode
 from defiliq.protocols.aave_v3.rules import FIRST_UNAVERAGED_REVISION
 from defiliq.protocols.aave_v3.rules_take import (
-    CLOSE_FACTOR_HF_THRESHOLD,
-    DEFAULT_CLOSE_FACTOR_BPS,
     FIRST_FLOORED_SEIZURE_REVISION,
     FIRST_GRACE_REVISION,
     FIRST_WHOLE_DEBT_REVISION,
-    MIN_BASE_MAX_CLOSE_FACTOR,
-    MIN_LEFTOVER_BASE,
     SENTINEL_HF_THRESHOLD,
 )
 from defiliq.types import Leg
@@ -65,94 +67,6 @@ INACTIVE, PAUSED, GRACE, NO_THRESHOLD, NO_BONUS, OUTSIDE, SENTINEL, DUST, NO_BUR
 LASTING: Final = OUTSIDE
 _CUT = 1e-7
 """An average threshold this little below a whole basis point is that one: doubles fell short of it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Values:
-    """What a standing is worth, rounded as the pool does."""
-
-    supplied: Floats
-    """(m,) base currency."""
-    owed: Floats
-    """(m,) base currency."""
-    collateral: Floats
-    """(n,) base currency."""
-    debt: Floats
-    """(n,) base currency."""
-    factor: Floats
-    """(n,) health factors."""
-
-
-class CloseFactor(Protocol):
-    """How much of a debt one call may repay, and what it may leave: what v3.3 changed."""
-
-    writes_off: bool
-    """Whether debts go once nothing backs them any more."""
-
-    def most(self, pairs: Pairs, standing: Standing, values: Values) -> Floats:
-        """(p,) token base units of each pair's debt."""
-        ...
-
-    def without_dust(self, most: Floats, moved: Moved, pairs: Pairs, standing: Standing) -> Floats | None:
-        """(p,) less than `most` where what that moves would leave too little; 0 where no call leaves enough.
-
-        None where nothing leaves too little.
-        """
-        ...
-
-
-class HalfOfOneDebt:
-    """Up to v3.2: half of the debt leg, all of it once the health factor is at most 0.95."""
-
-    writes_off = False
-
-    def most(self, pairs: Pairs, standing: Standing, values: Values) -> Floats:
-        """(p,) token base units of each pair's debt."""
-        owed = standing.owed.take(pairs.repay)
-        is_deep = (values.factor <= CLOSE_FACTOR_HF_THRESHOLD / WAD).take(pairs.account)
-        return np.where(is_deep, owed, np.floor(owed * (DEFAULT_CLOSE_FACTOR_BPS / BPS) + 0.5))
-
-    def without_dust(self, most: Floats, moved: Moved, pairs: Pairs, standing: Standing) -> Floats | None:
-        """Whatever is left is left."""
-        return None
-
-
-class HalfOfWholeDebt:
-    """From v3.3 on: half of the whole debt through one leg; all of a small or deeply unhealthy one."""
-
-    writes_off = True
-
-    def most(self, pairs: Pairs, standing: Standing, values: Values) -> Floats:
-        """(p,) token base units of each pair's debt."""
-        owed, owed_base = standing.owed.take(pairs.repay), values.owed.take(pairs.repay)
-        half_base = np.floor(values.debt * (DEFAULT_CLOSE_FACTOR_BPS / BPS) + 0.5).take(pairs.account)
-        is_bounded = (
-            (values.factor > CLOSE_FACTOR_HF_THRESHOLD / WAD).take(pairs.account)
-            & (values.supplied.take(pairs.seize) >= MIN_BASE_MAX_CLOSE_FACTOR)
-            & (owed_base >= MIN_BASE_MAX_CLOSE_FACTOR)
-            & (owed_base > half_base)
-        )
-        return np.where(is_bounded, whole(half_base / standing.worth.take(pairs.repay)), owed)
-
-    def without_dust(self, most: Floats, moved: Moved, pairs: Pairs, standing: Standing) -> Floats | None:
-        """A call leaves nothing of one leg, or MIN_LEFTOVER_BASE of both; the less it takes, the more.
-
-        What a call takes of the collateral grows with what it repays, in one proportion but for roundings.
-        """
-        owed, supplied = standing.owed.take(pairs.repay), standing.supplied.take(pairs.seize)
-        owed_worth, supplied_worth = standing.worth.take(pairs.repay), standing.worth.take(pairs.seize)
-        taken = moved.taken
-        debt_left, collateral_left = owed - moved.repaid, supplied - taken
-        is_dust = (debt_left > 0) & (collateral_left > 0)
-        is_dust &= (debt_left * owed_worth < MIN_LEFTOVER_BASE) | (
-            collateral_left * supplied_worth < MIN_LEFTOVER_BASE
-        )
-        if not is_dust.any():
-            return None
-        for_debt = whole(owed - MIN_LEFTOVER_BASE / owed_worth)
-        per_repaid = np.divide(taken, most, out=np.full_like(taken, np.inf), where=taken > 0)
-        for_collateral = whole((supplied - MIN_LEFTOVER_BASE / supplied_worth) / per_repaid)
-        return np.where(is_dust, np.maximum(0.0, np.minimum(for_debt, for_collateral)), most)
 
 
 @dataclass(frozen=True, slots=True)
@@ -313,9 +227,6 @@ def call_terms(book: Book[AaveMarket]) -> CallTerms:
     )
     threshold = per_leg(lambda _, k, emode: threshold_bps(market, k, emode))
     averaged = market.revision < FIRST_UNAVERAGED_REVISION
-    owed = _rounded(book.debt.to_float() * debt_growth, market.revision, is_debt=True)
-    for leg, debt in book.stable.items():
-        owed[leg] += stable_balance(debt, market.timestamp)
     is_whole = market.revision >= FIRST_WHOLE_DEBT_REVISION
     rule = AaveCalls(
         revision=market.revision,
@@ -335,13 +246,21 @@ def call_terms(book: Book[AaveMarket]) -> CallTerms:
         feeds=per_leg(lambda reserve, _, emode: price_feed(reserve, emode)).astype(np.intp),
         unit=per_leg(lambda reserve, *_: float(reserve.unit)),
         supplied=_rounded(book.collateral.to_float() * income, market.revision, is_debt=False) * counts,
-        owed=owed,
+        owed=_owed(book, debt_growth),
         weight=threshold / BPS,
         least_weight=np.maximum(0.0, threshold - 1.0) / BPS if averaged else threshold / BPS,
         burden=np.ones(book.legs),
         always=np.zeros(len(book), dtype=np.bool_),
         rule=rule,
     )
+
+
+def _owed(book: Book[AaveMarket], debt_growth: Floats) -> Floats:
+    """(L,) variable and stable debt."""
+    owed = _rounded(book.debt.to_float() * debt_growth, book.market.revision, is_debt=True)
+    for leg, debt in book.stable.items():
+        owed[leg] += stable_balance(debt, book.market.timestamp)
+    return owed
 
 
 def _rounded(amount: Floats, revision: int, *, is_debt: bool) -> Floats:

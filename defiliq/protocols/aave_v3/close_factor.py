@@ -1,0 +1,106 @@
+"""How much of a debt one liquidationCall may repay, over float columns: the rule that v3.3 changed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from defiliq.calls import Moved, Pairs, Standing, whole
+from defiliq.calls.terms import Floats
+from defiliq.protocols.aave_v3.rules_take import (
+    CLOSE_FACTOR_HF_THRESHOLD,
+    DEFAULT_CLOSE_FACTOR_BPS,
+    MIN_BASE_MAX_CLOSE_FACTOR,
+    MIN_LEFTOVER_BASE,
+)
+from defiliq.units import BPS, WAD
+
+
+@dataclass(frozen=True, slots=True)
+class Values:
+    """What a standing is worth, rounded as the pool does."""
+
+    supplied: Floats
+    """(m,) base currency."""
+    owed: Floats
+    """(m,) base currency."""
+    collateral: Floats
+    """(n,) base currency."""
+    debt: Floats
+    """(n,) base currency."""
+    factor: Floats
+    """(n,) health factors."""
+
+
+class CloseFactor(Protocol):
+    """How much of a debt one call may repay, and what it may leave: what v3.3 changed."""
+
+    writes_off: bool
+    """Whether debts go once nothing backs them any more."""
+
+    def most(self, pairs: Pairs, standing: Standing, values: Values) -> Floats:
+        """(p,) token base units of each pair's debt."""
+        ...
+
+    def without_dust(self, most: Floats, moved: Moved, pairs: Pairs, standing: Standing) -> Floats | None:
+        """(p,) less than `most` where what that moves would leave too little; 0 where no call leaves enough.
+
+        None where nothing leaves too little.
+        """
+        ...
+
+
+class HalfOfOneDebt:
+    """Up to v3.2: half of the debt leg, all of it once the health factor is at most 0.95."""
+
+    writes_off = False
+
+    def most(self, pairs: Pairs, standing: Standing, values: Values) -> Floats:
+        """(p,) token base units of each pair's debt."""
+        owed = standing.owed.take(pairs.repay)
+        is_deep = (values.factor <= CLOSE_FACTOR_HF_THRESHOLD / WAD).take(pairs.account)
+        return np.where(is_deep, owed, np.floor(owed * (DEFAULT_CLOSE_FACTOR_BPS / BPS) + 0.5))
+
+    def without_dust(self, most: Floats, moved: Moved, pairs: Pairs, standing: Standing) -> Floats | None:
+        """Whatever is left is left."""
+        return None
+
+
+class HalfOfWholeDebt:
+    """From v3.3 on: half of the whole debt through one leg; all of a small or deeply unhealthy one."""
+
+    writes_off = True
+
+    def most(self, pairs: Pairs, standing: Standing, values: Values) -> Floats:
+        """(p,) token base units of each pair's debt."""
+        owed, owed_base = standing.owed.take(pairs.repay), values.owed.take(pairs.repay)
+        half_base = np.floor(values.debt * (DEFAULT_CLOSE_FACTOR_BPS / BPS) + 0.5).take(pairs.account)
+        is_bounded = (
+            (values.factor > CLOSE_FACTOR_HF_THRESHOLD / WAD).take(pairs.account)
+            & (values.supplied.take(pairs.seize) >= MIN_BASE_MAX_CLOSE_FACTOR)
+            & (owed_base >= MIN_BASE_MAX_CLOSE_FACTOR)
+            & (owed_base > half_base)
+        )
+        return np.where(is_bounded, whole(half_base / standing.worth.take(pairs.repay)), owed)
+
+    def without_dust(self, most: Floats, moved: Moved, pairs: Pairs, standing: Standing) -> Floats | None:
+        """A call leaves nothing of one leg, or MIN_LEFTOVER_BASE of both; the less it takes, the more.
+
+        What a call takes of the collateral grows with what it repays, in one proportion but for roundings.
+        """
+        owed, supplied = standing.owed.take(pairs.repay), standing.supplied.take(pairs.seize)
+        owed_worth, supplied_worth = standing.worth.take(pairs.repay), standing.worth.take(pairs.seize)
+        taken = moved.taken
+        debt_left, collateral_left = owed - moved.repaid, supplied - taken
+        is_dust = (debt_left > 0) & (collateral_left > 0)
+        is_dust &= (debt_left * owed_worth < MIN_LEFTOVER_BASE) | (
+            collateral_left * supplied_worth < MIN_LEFTOVER_BASE
+        )
+        if not is_dust.any():
+            return None
+        for_debt = whole(owed - MIN_LEFTOVER_BASE / owed_worth)
+        per_repaid = np.divide(taken, most, out=np.full_like(taken, np.inf), where=taken > 0)
+        for_collateral = whole((supplied - MIN_LEFTOVER_BASE / supplied_worth) / per_repaid)
+        return np.where(is_dust, np.maximum(0.0, np.minimum(for_debt, for_collateral)), most)
