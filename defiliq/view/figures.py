@@ -7,7 +7,7 @@ grid and paper (see `report_html`); traces have colours that are seen on white a
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -26,7 +26,7 @@ from defiliq.view.heat_rows import (
     level_words,
     price_shown,
 )
-from defiliq.view.model_charts import SLOTS, piled_up
+from defiliq.view.model_charts import NOTHING, SLOTS, piled_up
 from defiliq.view.palette import LONG, MIDDLE, SCALE_STOPS, SHORT, price_ticks
 from defiliq.view.rungs import OFF_SCALE
 from defiliq.view.terminal import clean, money_named
@@ -47,8 +47,8 @@ _TICKS = 5
 def heatmap_figure(heat: Heat, clusters: Sequence[Cluster], *, within_pct: float = WITHIN_PCT) -> Figure:
     """Longs to the left and shorts to the right of each price, beside a strip of colour for their density."""
     shown = heat_rows(heat, within_pct=within_pct, fits=few_slots(SLOTS))
-    if not shown.rows:
-        return empty_figure("no level lies within this window")
+    if not shown.full_usd > 0:
+        return empty_figure(NOTHING)
     low, high = window(shown.low_usd, shown.high_usd)
     full = shown.full_usd
     traces = [_bars(shown, heat, side, colour) for side, colour in (("long", LONG), ("short", SHORT))]
@@ -86,12 +86,14 @@ def heatmap_figure(heat: Heat, clusters: Sequence[Cluster], *, within_pct: float
 def ladder_figure(heat: Heat, *, within_pct: float = WITHIN_PCT) -> Figure:
     """What has been liquidated once the price is there, from spot outward on both sides."""
     shown = heat_rows(heat, within_pct=within_pct)
-    if not shown.rows:
-        return empty_figure("no level lies within this window")
+    if not shown.full_usd > 0:
+        return empty_figure(NOTHING)
     low, high = window(shown.low_usd, shown.high_usd)
     traces: list[dict[str, Any]] = []
+    most = 0.0
     for side, colour in (("long", LONG), ("short", SHORT)):
         prices, sums = piled_up(heat, side, low, high)
+        most = max(most, sums[-1])
         said = [_piled_words(price, total, side, heat) for price, total in zip(prices, sums, strict=True)]
         traces.append(
             {
@@ -99,7 +101,7 @@ def ladder_figure(heat: Heat, *, within_pct: float = WITHIN_PCT) -> Figure:
                 "mode": "lines",
                 "name": side,
                 "x": prices,
-                "y": sums,
+                "y": [value if value > 0 else None for value in sums] if shown.has_giants else sums,
                 "line": {"shape": "hv", "color": colour, "width": 2},
                 "fill": "tozeroy",
                 "fillcolor": f"{colour}33",
@@ -115,7 +117,7 @@ def ladder_figure(heat: Heat, *, within_pct: float = WITHIN_PCT) -> Figure:
         "legend": LEGEND,
         "margin": MARGIN,
         "xaxis": price_axis(low, high, heat.driver, _TICKS),
-        "yaxis": money_axis("liquidated on the way", heat.base_symbol, max(max(t["y"]) for t in traces)),
+        "yaxis": money_axis("liquidated on the way", heat.base_symbol, most) | _bent(traces, most, shown),
         "shapes": [spot_line(heat, "x")],
         "annotations": [spot_name(heat, "x")],
     }
@@ -230,7 +232,7 @@ def _row_words(row: HeatRow, side: str, heat: Heat) -> str:
 def _strip(shown: HeatRows, heat: Heat, low: float, high: float) -> dict[str, Any]:
     """Density by colour, empty rows and all: the same dollars have the same colour at any price."""
     edges, density = shown.strip(low, high)
-    most = max(density)
+    most = shown.full_density_usd
     ticks = money_ticks(most)
     unit = named(money_named(heat.base_symbol))
     said = [
@@ -246,7 +248,7 @@ def _strip(shown: HeatRows, heat: Heat, low: float, high: float) -> dict[str, An
         "y": edges,
         "z": [[math.sqrt(value)] for value in density],
         "zmin": 0,
-        "zmax": math.sqrt(most) if most > 0 else 1,
+        "zmax": math.sqrt(most),
         "colorscale": SCALE_STOPS,
         "hovertext": [[text] for text in said],
         "hoverinfo": "text",
@@ -300,6 +302,21 @@ def _cluster_names(
             "hoverinfo": "skip",
         }
     ]
+
+
+def _bent(traces: Sequence[Mapping[str, Any]], most: float, shown: HeatRows) -> dict[str, Any]:
+    """A logarithmic axis of money, where a giant would flatten all else on a straight one."""
+    if not shown.has_giants:
+        return {}
+    least = min(value for trace in traces for value in trace["y"] if value is not None)
+    ticks = price_ticks(least, most, _TICKS) if most > least else [most]
+    names = [compact(tick) for tick in ticks]
+    return {
+        "type": "log",
+        "range": [math.log10(least / 2), math.log10(most * 2)],
+        "tickvals": ticks,
+        "ticktext": names,
+    }
 
 
 def _piled_words(price: float, total: float, side: str, heat: Heat) -> str:

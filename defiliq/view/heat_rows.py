@@ -101,6 +101,16 @@ class HeatRows:
     above_accounts: int
     """What lies further out than the picture."""
 
+    @property
+    def full_density_usd(self) -> float:
+        """The density that has the last colour; those few that are far beyond it have the same."""
+        return full_scale([row.density_usd for row in self.rows])
+
+    @property
+    def has_giants(self) -> bool:
+        """Whether some bars are cut."""
+        return any(max(row.long_usd, row.short_usd) > self.full_usd for row in self.rows)
+
     def strip(self, low: float, high: float) -> tuple[list[float], list[float]]:
         """(edges, density) of all rows between two prices and a little beyond, with the empty ones."""
         width = math.log1p(self.step_pct / 100)

@@ -43,7 +43,7 @@ SLOTS = 240
 """A picture is at most so many rows high, empty ones counted: each of them is still seen."""
 NAMED = 8
 """So many clusters are named in a picture."""
-NOTHING = "no level lies within this window"
+NOTHING = "no level of known size lies within this window"
 _SIDES = (("long", LONG), ("short", SHORT))
 _NAME_GAP = 0.032
 """The least distance of two names, as a share of the picture's height."""
@@ -57,7 +57,7 @@ def draw_heatmap(heat: Heat, clusters: Sequence[Cluster], *, within_pct: float =
     with framed(caption, (10, 9)) as figure:
         bottom, top = caption.bottom + 0.55, caption.top + 0.35
         bars = add_axes(figure, (1.0, bottom, 2.0, top))
-        if not shown.rows:
+        if not shown.full_usd > 0:
             say_nothing(bars, NOTHING)
             return figure
         strip = add_axes(figure, (8.15, bottom, 1.35, top), sharey=bars)
@@ -75,20 +75,23 @@ def draw_ladder(heat: Heat, *, within_pct: float = WITHIN_PCT) -> Figure:
     caption = caption_of(f"Liquidation ladder, {_headed(heat)}", heat.sources, outside_words(heat, shown))
     with framed(caption, (10, 6.4)) as figure:
         axes = add_axes(figure, (0.9, caption.bottom + 0.55, 0.4, caption.top + 0.35))
-        if not shown.rows:
+        if not shown.full_usd > 0:
             say_nothing(axes, NOTHING)
             return figure
         low, high = window(shown.low_usd, shown.high_usd)
         price_axis(axes.xaxis, low, high, heat.driver)
         for side, colour in _SIDES:
             prices, sums = piled_up(heat, side, low, high)
+            if shown.has_giants:
+                sums = [value if value > 0 else math.nan for value in sums]
             axes.fill_between(prices, sums, step="post", color=colour, alpha=0.22, linewidth=0)
-            label = f"{side}: {money_shown(sums[-1], heat.base_symbol)}"
+            label = f"{side}: {money_shown(sums[-1] if sums[-1] > 0 else 0.0, heat.base_symbol)}"
             axes.step(prices, sums, where="post", color=colour, linewidth=2, label=label)
         axes.axvline(heat.spot_usd, color=INK, linewidth=1.2, linestyle=(0, (4, 2)), label="spot")
-        axes.set_ylim(bottom=0)
         axes.grid(axis="y", color=RULE, linewidth=0.8)
-        money_axis(axes.yaxis, "liquidated on the way", heat.base_symbol)
+        axes.set(**({"yscale": "log"} if shown.has_giants else {"ylim": (0, None)}))
+        scale = ", logarithmic" if shown.has_giants else ""
+        money_axis(axes.yaxis, f"liquidated on the way{scale}", heat.base_symbol)
         axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=3, frameon=False, borderaxespad=0.2)
     return figure
 
@@ -124,7 +127,8 @@ def _draw_bars(axes: Axes, shown: HeatRows, heat: Heat) -> None:
                 where = (sign * full * 1.01, math.sqrt(row.low_usd * row.high_usd))
                 text = f"{OFF_SCALE} {amount_shown(size)}"
                 axes.text(*where, text, ha=align, va="center", color=colour, fontsize=9)
-    axes.set_xlim(-1.12 * full, 1.12 * full)
+    reach = 1.32 if shown.has_giants else 1.12  # room for the sizes of bars that are cut
+    axes.set_xlim(-reach * full, reach * full)
     axes.axvline(0, color=GREY, linewidth=0.8)
     axes.axhline(heat.spot_usd, color=INK, linewidth=1.2, linestyle=(0, (4, 2)))
     unit = f"{shown.step_pct:.3g}% of price"
@@ -144,13 +148,15 @@ def _draw_strip(axes: Axes, scale: Axes, shown: HeatRows, heat: Heat) -> None:
 
     low, high = axes.get_ylim()
     edges, density = shown.strip(low, high)
-    norm = PowerNorm(SCALE_POWER, vmin=0, vmax=max(*density, 1e-9))
+    norm = PowerNorm(SCALE_POWER, vmin=0, vmax=shown.full_density_usd)
     colours = axes.pcolormesh([0, 1], edges, [[value] for value in density], norm=norm, cmap=SCALE)
     axes.set_ylim(low, high)
     axes.axhline(heat.spot_usd, color="white", linewidth=1.2, linestyle=(0, (4, 2)))
     axes.tick_params(labelleft=False, left=False, bottom=False, labelbottom=False)
     axes.set_xlabel("density", color=INK)
-    bar = axes.figure.colorbar(colours, cax=scale, format=FuncFormatter(lambda value, _: compact(value)))
+    extend = "max" if max(density) > shown.full_density_usd else "neither"
+    shape = FuncFormatter(lambda value, _: compact(value))
+    bar = axes.figure.colorbar(colours, cax=scale, format=shape, extend=extend)
     bar.set_label(f"{spelled(heat.base_symbol)} per 1% of price", color=INK)
     bar.outline.set_visible(False)
 

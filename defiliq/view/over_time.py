@@ -20,6 +20,7 @@ from defiliq.view.figures import LEGEND, MARGIN, Figure, empty_figure, money_tic
 from defiliq.view.figures import price_axis as upright
 from defiliq.view.heat_rows import WITHIN_PCT, amount_shown, counted, money_shown, price_shown
 from defiliq.view.palette import GREY, INK, SCALE, SCALE_POWER, SCALE_STOPS
+from defiliq.view.rungs import full_scale
 from defiliq.view.terminal import clean, money_named
 
 if TYPE_CHECKING:
@@ -59,9 +60,9 @@ class TimeMesh:
     """A line per snapshot, a column per row: size of both sides per 1% of price, in logarithm."""
 
     @property
-    def most_usd(self) -> float:
-        """The densest of all."""
-        return float(self.density_usd.max()) if self.density_usd.size else 0.0
+    def full_usd(self) -> float:
+        """The density that has the last colour; the few rows that are far beyond it have the same."""
+        return full_scale(self.density_usd.max(axis=0).tolist())
 
     @property
     def sums_usd(self) -> list[float]:
@@ -131,7 +132,7 @@ def draw_over_time(
     caption = _caption(found, mesh, markets)
     with framed(caption, (11, 7)) as figure:
         axes = add_axes(figure, (1.0, caption.bottom + 0.55, 1.4, caption.top + 0.35))
-        if not mesh.most_usd > 0:
+        if not mesh.full_usd > 0:
             say_nothing(axes, NOTHING)
             return figure
         scale = add_axes(figure, (9.8, caption.bottom + 0.55, 1.02, caption.top + 0.35))
@@ -143,7 +144,7 @@ def draw_over_time(
         price_axis(axes.yaxis, mesh.edges_usd[0], mesh.edges_usd[-1], mesh.driver)
         axes.grid(visible=False)
         axes.set_facecolor(GREY)
-        norm = PowerNorm(SCALE_POWER, vmin=0, vmax=mesh.most_usd)
+        norm = PowerNorm(SCALE_POWER, vmin=0, vmax=mesh.full_usd)
         colours = axes.pcolormesh(edges, mesh.edges_usd, cells.T, norm=norm, cmap=SCALE, rasterized=True)
         spot = [math.nan if k is None else mesh.spot_usd[k] for k in shown]
         axes.step([*edges], [*spot, spot[-1]], where="post", color=SPOT, linewidth=1.6, label="spot")
@@ -152,7 +153,9 @@ def draw_over_time(
             axes.fill_between([], [], color=GREY, label="no snapshot")
         _time_ticks(axes, edges[0], edges[-1])
         axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=2, frameon=False, borderaxespad=0.2)
-        bar = figure.colorbar(colours, cax=scale, format=FuncFormatter(lambda value, _: compact(value)))
+        extend = "max" if mesh.density_usd.max() > mesh.full_usd else "neither"
+        shape = FuncFormatter(lambda value, _: compact(value))
+        bar = figure.colorbar(colours, cax=scale, format=shape, extend=extend)
         bar.set_label(f"{spelled(mesh.base_symbol)} per 1% of price", color=INK)
     return figure
 
@@ -201,13 +204,13 @@ def _tick(at: int, step: int) -> str:
 def over_time_figure(found: HeatOverTime, *, within_pct: float = WITHIN_PCT) -> Figure:
     """The same for plotly; where there are many snapshots, some of them."""
     mesh = mesh_of(found, within_pct=within_pct)
-    if not mesh.most_usd > 0:
+    if not mesh.full_usd > 0:
         return empty_figure(NOTHING)
     shown = mesh.thinned(MOST_COLUMNS)
     edges, columns = columns_of(shown.at)
     cells = [None if k is None else shown.density_usd[k].tolist() for k in columns]
     rows = range(len(mesh.edges_usd) - 1)
-    ticks = money_ticks(mesh.most_usd)
+    ticks = money_ticks(mesh.full_usd)
     unit = named(money_named(mesh.base_symbol))
     colours = {
         "type": "heatmap",
@@ -219,7 +222,7 @@ def over_time_figure(found: HeatOverTime, *, within_pct: float = WITHIN_PCT) -> 
         ],
         "customdata": [[None if cell is None else compact(cell[row]) for cell in cells] for row in rows],
         "zmin": 0,
-        "zmax": math.sqrt(mesh.most_usd),
+        "zmax": math.sqrt(mesh.full_usd),
         "colorscale": SCALE_STOPS,
         "hovertemplate": f"%{{y:,.6g}}: %{{customdata}}{unit} per 1% of price<br>%{{x}}<extra></extra>",
         "colorbar": {

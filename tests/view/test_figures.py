@@ -14,6 +14,7 @@ from defiliq.model.clusters import find_clusters
 from defiliq.model.heat import build_heat
 from defiliq.view.depth_curve import depth_curve
 from defiliq.view.figures import Figure, heatmap_figure, ladder_figure
+from defiliq.view.model_charts import NOTHING
 from defiliq.view.report_figures import pictures_of
 from tests.view.heat_stage import (
     Level,
@@ -98,12 +99,26 @@ def test_the_ladder_ends_at_what_a_side_holds() -> None:
     assert trace(figure, "short")["y"] == [0.0, 0.0]
 
 
+def test_a_giant_leaves_the_others_to_be_seen() -> None:
+    small: list[Level] = [(2000.0 + 100 * k, 1e6, "long") for k in range(6)]
+    heat = build_heat([ladder_of([*small, (2800.0, 1e9, "long")], 3000.0)], "ETH/USD")
+    bars, strip = (trace(heatmap_figure(heat, ()), name) for name in ("long", "density"))
+    assert set(bars["x"]) == {-1e6}
+    assert bars["text"] == [*[""] * 6, "»"]
+    assert "$2,800 long 1.00B, 1 account, -6.7%" in bars["hovertext"]
+    assert sum(row[0] >= strip["zmax"] * (1 - 1e-9) for row in strip["z"]) == 7
+    ladder = ladder_figure(heat)
+    assert go.Figure(ladder).data
+    assert ladder["layout"]["yaxis"]["type"] == "log"
+    assert trace(ladder, "long")["y"] == [None, *(1e9 + k * 1e6 for k in range(7)), 1e9 + 6e6]
+
+
 @pytest.mark.parametrize("ladders", [[], [ladder_of([(1.0, 1.0, "long")], 3000.0)]])
 def test_nothing_to_show_is_said(ladders: list[pd.DataFrame]) -> None:
     heat = build_heat(ladders, "ETH/USD")
     for figure in (heatmap_figure(heat, ()), ladder_figure(heat)):
         assert figure["data"] == []
-        assert figure["layout"]["annotations"][0]["text"] == "no level lies within this window"
+        assert figure["layout"]["annotations"][0]["text"] == NOTHING
 
 
 def test_names_from_a_chain_are_escaped() -> None:

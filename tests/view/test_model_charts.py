@@ -117,10 +117,22 @@ def test_no_words_are_cut_and_none_lie_on_others(heat: Heat) -> None:
 
 def test_a_giant_is_cut_and_has_its_size_beside_it() -> None:
     small: list[Level] = [(2000.0 + 100 * k, 1e6, "long") for k in range(6)]
-    figure = draw_heatmap(heat_of([*small, (2800.0, 1e9, "long")]), ())
-    assert "» 1.00B" in said(figure)
+    heat = heat_of([*small, (2800.0, 1e9, "long"), (3300.0, 1e9, "short")])
+    figure = draw_heatmap(heat, find_clusters(heat))
+    assert said(figure).count("» 1.00B") == 2
     bars = [patch for patch in figure.axes[0].patches if isinstance(patch, Rectangle)]
     assert max(abs(bar.get_width()) for bar in bars) == 1e6
+    assert clipped(figure) == []
+    left, right = figure.axes[0].get_window_extent().intervalx
+    for text in (text for text in texts(figure) if "»" in text.get_text()):
+        box = text.get_window_extent()
+        assert left < box.x0 < box.x1 < right
+    (mesh,) = [part for part in figure.axes[1].collections if isinstance(part, QuadMesh)]
+    values, colours = np.asarray(mesh.get_array()).ravel(), np.asarray(mesh.get_facecolor())
+    assert {tuple(colour) for colour in colours[values > 0]} == {tuple(colours[values.argmax()])}
+    (ladder,) = draw_ladder(heat).axes
+    assert ladder.get_yscale() == "log"
+    assert ladder.get_ylabel() == "liquidated on the way, logarithmic (USD)"
 
 
 def test_the_ladder_is_the_sum_from_spot_outward() -> None:
@@ -132,7 +144,7 @@ def test_the_ladder_is_the_sum_from_spot_outward() -> None:
     assert axes.get_xscale() == "log"
 
 
-@pytest.mark.parametrize("levels", [[], [(1000.0, 5.0, "long")]])
+@pytest.mark.parametrize("levels", [[], [(1000.0, 5.0, "long")], [(2500.0, math.nan, "long")]])
 def test_nothing_within_the_window(levels: list[Level]) -> None:
     heat = heat_of(levels) if levels else build_heat([], "ETH/USD")
     for figure in (draw_heatmap(heat, ()), draw_ladder(heat)):

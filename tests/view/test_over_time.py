@@ -107,7 +107,7 @@ def test_nothing_to_show_is_said(tmp_path: Path) -> None:
     assert "Further out in the last one: $1.00." in [text.get_text() for text in texts(draw_over_time(far))]
     one = over_time([frame_of([(2500.0, 1.0, "long")], 3000.0, BLOCK_AT, 1)])
     assert write_picture(draw_over_time(one), tmp_path / "one.png").is_file()
-    assert math.isfinite(mesh_of(one).most_usd)
+    assert math.isfinite(mesh_of(one).full_usd)
 
 
 @pytest.mark.parametrize("suffix", ["png", "svg"])
