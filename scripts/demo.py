@@ -206,7 +206,8 @@ def draw_model(demo: Demo) -> None:
          "--contagion"),
         ("cascade: round by round", "cascade", "cascade", *ALONG_ETH, *DEPTH, *shock),
         ("cascade --sweep: a hundred shocks", "sweep", "cascade", *ALONG_ETH, *DEPTH, "--sweep"),
-        ("depth: what a trade does to the price", "depth", "depth", "--impact", "200M,4%", "--base", "ETH"),
+        ("depth: what a trade does to the price", "depth", "depth", *DEPTH, "--price", "3119",
+         "--base", "ETH"),
     ):  # fmt: skip
         demo.run(shows, command, *arguments, "-o", f"{picture}.png")
     demo.run(

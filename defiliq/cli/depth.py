@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import closing
 from fractions import Fraction
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from defiliq.depth.combined import Venue
+
+PICTURES = ".png .svg"
 
 
 @click.command(short_help="What trades do to a price.")
@@ -50,7 +53,7 @@ if TYPE_CHECKING:
     "--save", metavar="FILE", help="Keep the pools in a JSON file, for --file and --depth file:FILE."
 )
 @node_options
-@output_option(TABLES)
+@output_option(f"{TABLES}, or a picture: {PICTURES}")
 @format_option(SHAPES)
 def depth(
     source: Source,
@@ -71,7 +74,7 @@ def depth(
     Exact: the pools' own arithmetic over their liquidity at one block, with their fees. Nobody reacts. A way
     back tells what a trade and its reverse cost.
     """
-    require_format(output, TABLES)
+    require_format(output, f"{TABLES} {PICTURES}")
     given = [name for name in (pools, pair, path, impact) if name]
     if len(given) != 1:
         raise click.UsageError("Name one of --pool, --pair, --file and --impact.")
@@ -88,7 +91,9 @@ def depth(
         market = _of_file(path, base) if path is not None else _of_law(str(impact), price, base)
     market = market if price is None else _at_price(market, read_amount(price))
     table = depth_table(market, *amounts)
-    if output is not None:
+    if output is not None and Path(output).suffix.lower() in PICTURES.split():
+        _draw(market, output, talk)
+    elif output is not None:
         write_output(table, output, talk)
     if default_shape(shape) == "table" and (output is None or shape is not None):
         from defiliq.view.depth_table import print_depth
@@ -97,6 +102,20 @@ def depth(
     elif output is None or shape is not None:
         talk.say(market.name)
         print_table(table, default_shape(shape))
+
+
+def _draw(market: Venue, output: str, talk: Talk) -> None:
+    """What a trade from here does to the price, on both sides; money is the quote token's."""
+    from defiliq.view.cascade_charts import draw_depth
+    from defiliq.view.chart_frame import Caption
+    from defiliq.view.charts import write_picture
+    from defiliq.view.depth_curve import depth_curve
+    from defiliq.view.depth_table import human
+
+    spot = human(market.price, market)
+    title = f"Depth of {market.base.symbol}/{market.quote.symbol} at {spot:,.8g}"
+    figure = draw_depth(depth_curve(market, spot), Caption(title, (market.name,)), market.quote.symbol)
+    talk.say(f"Wrote {write_picture(figure, output)}")
 
 
 def _of_node(
