@@ -62,8 +62,9 @@ class Combined:
 
     @property
     def name(self) -> str:
-        """The pools' names."""
-        return " + ".join(pool.name for pool in self.pools)
+        """The first pool's name, and the second's, or how many more there are."""
+        first, second, *more = (pool.name for pool in self.pools)
+        return f"{first} and {len(more) + 1} more pools" if more else f"{first} + {second}"
 
     @property
     def base(self) -> Token:

@@ -10,6 +10,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import accumulate
 from math import isqrt
 from typing import Final, NamedTuple, Self
 
@@ -29,6 +30,7 @@ Q192: Final = 1 << 192
 LOWEST_LIMIT: Final = MIN_SQRT_RATIO + 1
 HIGHEST_LIMIT: Final = MAX_SQRT_RATIO - 1
 MAX_INT256: Final = (1 << 255) - 1
+MAX_UINT128: Final = (1 << 128) - 1
 WORD_TICKS: Final = 256
 """Ticks of one word of the tick bitmap, over which no step goes."""
 
@@ -299,6 +301,8 @@ def unsound(pool: PoolV3) -> str | None:
     if sum(pool.liquidity_net) != 0:
         return f"the liquidity of its ticks adds up to {sum(pool.liquidity_net)}, not to 0"
     in_range = sum(pool.liquidity_net[:below])
+    if any(not 0 <= liquidity <= MAX_UINT128 for liquidity in accumulate(pool.liquidity_net)):
+        return "somewhere it has a liquidity below 0, or of more than 128 bits"
     if in_range != pool.liquidity:
         return f"its ticks make a liquidity of {in_range}, but it says {pool.liquidity}"
     return None

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 import pandas as pd
 
+from defiliq.depth.combined import Combined
 from defiliq.view.terminal import clean, print_lines, print_rows
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ def _row(depth: Venue, line: _Line) -> tuple[object, ...]:
 def print_depth(table: pd.DataFrame, depth: Depth) -> None:
     """The table for people, under the depth's name and price."""
     base, quote = clean(depth.base.symbol), clean(depth.quote.symbol)
-    print_lines([clean(depth.name), f"1 {base} = {human(depth.price, depth):,.8g} {quote}", ""])
+    print_lines([*map(clean, _names(depth)), f"1 {base} = {human(depth.price, depth):,.8g} {quote}", ""])
     shown = pd.DataFrame(
         {
             "trade": table["trade"],
@@ -117,6 +118,11 @@ def print_depth(table: pd.DataFrame, depth: Depth) -> None:
     if (table["left_base"] == 0).all():
         shown = shown.drop(columns="not traded")
     print_rows(shown, "")
+
+
+def _names(depth: Depth) -> list[str]:
+    """A depth's name, or that of each of its pools."""
+    return [pool.name for pool in depth.pools] if isinstance(depth, Combined) else [depth.name]
 
 
 def _signed(amounts: pd.Series, is_gained: pd.Series) -> list[str]:

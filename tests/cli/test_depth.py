@@ -76,8 +76,7 @@ def test_one_token_or_the_other_is_sold(pools_file: Path) -> None:
 
 def test_for_people_it_says_what_is_traded(pools_file: Path) -> None:
     result = run("--file", pools_file, "--format", "table", "--sell", "9m")
-    assert "pool of 500 + pool of 3000" in result.stdout
-    assert "1 WETH = 2,500 USDC" in result.stdout
+    assert result.stdout.startswith("pool of 500\npool of 3000\n1 WETH = 2,500 USDC\n")
     assert "± WETH" in result.stdout
     assert "sell 9,000,000" in result.stdout
 

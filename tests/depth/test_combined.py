@@ -105,6 +105,11 @@ def test_it_runs_dry_when_all_do() -> None:
     assert after.sell(7)[0] == (0, 0, 7)
 
 
+def test_what_several_pools_are_called() -> None:
+    assert combined(SIX[:2]).name == "pool of 500 + pool of 3000"
+    assert combined(SIX).name == "pool of 500 and 3 more pools"
+
+
 def test_pools_of_several_pairs_are_refused_and_one_is_itself() -> None:
     assert combined((SIX[0],)) is SIX[0]
     with pytest.raises(ValueError, match="is of USDC/WETH, not of WETH/USDC"):

@@ -135,6 +135,8 @@ def test_the_other_token_sold_is_the_same_pool(pool: PoolV3, amount: int) -> Non
         ({"tick_spacing": 0}, "its tick spacing is 0"),
         ({"tick_spacing": 7}, "between those of its spacing"),
         ({"ticks": {-600: 5, 600: -4}, "liquidity": 5}, "adds up to 1, not to 0"),
+        ({"ticks": {-600: 5, 600: -6, 660: 1}, "liquidity": 5}, "a liquidity below 0"),
+        ({"ticks": {-600: 2**128, 600: -(2**128)}, "liquidity": 2**128}, "more than 128 bits"),
     ],
 )
 def test_a_pool_that_contradicts_itself(changes: dict[str, object], fault: str) -> None:
