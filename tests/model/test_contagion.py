@@ -144,7 +144,10 @@ def test_other_drivers_are_hit_through_what_is_sold_of_them() -> None:
 
 def test_what_a_cluster_trades_is_told_by_its_rungs() -> None:
     table = ladder(
-        [(96.0, 10.0), (96.01, 4.0), (96.02, 5.0), (96.03, 6.0), (96.04, 7.0), (110.0, 20.0), (90.0, 1.0)],
+        [
+            *((96.0, 10.0), (96.01, 4.0), (96.02, 5.0), (96.03, 6.0), (96.04, 7.0), (110.0, 20.0)),
+            *((96.05, 1.0), (96.06, 1.0)),
+        ],
         changes=[
             {"seize_asset": "wstETH", "repay_asset": "WBTC", "repaid_usd": 9.0},
             {"repaid_usd": 3.0},
@@ -153,6 +156,7 @@ def test_what_a_cluster_trades_is_told_by_its_rungs() -> None:
             {"notional_usd": 70.0},
             {"seized_usd": 22.0, "seize_asset": "WBTC", "repay_asset": "WETH"},
             {"outcome": "already"},
+            {"seized_usd": math.nan, "repaid_usd": 8.0},  # of unknown size, and so of no cluster
         ],
     )
     heat = build_heat([table], ETH, step_pct=1.0)
@@ -168,6 +172,11 @@ def test_what_a_cluster_trades_is_told_by_its_rungs() -> None:
     )
     assert flows[Place(ETH, "short", 110.0)] == (Flow(BTC, "long", 22.0), Flow(ETH, "short", 20.0))
     assert cluster_flows([ladder([])], heat, clusters, drivers) == {}
+    later = ladder([(96.0, 1.0)], market="Prime", block_hash="0xbb")
+    with pytest.raises(InputError, match="different blocks"):
+        cluster_flows([table, later], heat, clusters, drivers)
+    both = cluster_flows([table, later], heat, clusters, drivers, mixed_blocks=True)
+    assert Flow(ETH, "long", 85.0) in both[Place(ETH, "long", long.price_usd)]
 
 
 def test_flows_hold_all_that_the_clusters_hold() -> None:

@@ -195,6 +195,7 @@ def test_open_interest_from_nothing_has_no_change() -> None:
 def levels(rows: list[dict[str, Any]], **options: Any) -> list[tuple[Any, ...]]:
     found = support_resistance(happened(rows), **options)
     assert list(found.columns) == list(SR_COLUMNS)
+    assert list(found.index) == list(range(len(found)))
     return list(found[["price_usd", "type", "strength_usd"]].itertuples(index=False, name=None))
 
 
@@ -233,6 +234,12 @@ def test_small_ones_together_are_an_event_of_their_bucket_and_window() -> None:
     assert levels(near + others, threshold_usd=31.0) == [(100.9, "support", 60.0)]
     wider = levels(near + others, threshold_usd=100.0, by="bucket", window_s=30 * DAY_S)
     assert wider == [(pytest.approx(100.6), "support", 120.0)]
+
+
+def test_a_bucket_must_hold_more_than_the_threshold() -> None:
+    rows = longs(30.0, 60.0, price_usd=0.5)
+    assert levels(rows, threshold_usd=90.0, by="bucket") == []
+    assert levels(rows, threshold_usd=89.9, by="bucket") == [(0.5, "support", 90.0)]
 
 
 def test_wider_buckets_hold_more() -> None:
