@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Callable
 
+from tests.bench.cascade import bench_cascade
 from tests.bench.compound import bench_comet, bench_comptroller
 from tests.bench.levels import bench_levels
 from tests.bench.perpetuals import bench_perpetuals
@@ -13,7 +14,7 @@ from tests.bench.reading import bench_reading
 from tests.bench.report import Missing, Report, machine, render
 from tests.bench.verdicts import SAMPLE, bench_verdicts
 
-PARTS = ("verdicts", "reading", "levels", "compound", "dydx")
+PARTS = ("verdicts", "reading", "levels", "compound", "dydx", "cascade")
 
 
 def main() -> int:
@@ -26,6 +27,10 @@ def main() -> int:
     parser.add_argument("--levels", type=int, default=1_000_000, help="accounts whose levels are solved")
     parser.add_argument("--compound", type=int, default=100_000, help="accounts of each Compound protocol")
     parser.add_argument("--dydx", type=int, default=100_000, help="subaccounts of dYdX v4")
+    parser.add_argument("--cascade", type=int, default=100_000, help="accounts whose cascades are simulated")
+    parser.add_argument(
+        "--snapshots", type=int, default=60, help="snapshots of them that are laid side by side"
+    )
     parser.add_argument("--only", choices=PARTS, help="run one part")
     args = parser.parse_args()
     parts: dict[str, Callable[[], list[Report]]] = {
@@ -34,6 +39,7 @@ def main() -> int:
         "levels": lambda: [bench_levels(args.levels)],
         "compound": lambda: [*bench_comet(args.compound), *bench_comptroller(args.compound)],
         "dydx": lambda: bench_perpetuals(args.dydx),
+        "cascade": lambda: bench_cascade(args.cascade, args.snapshots),
     }
     sys.stdout.write(f"{machine()}\n")
     wrong = 0
