@@ -14,6 +14,7 @@ from defiliq.depth.read import find_pools, read_pools
 from defiliq.depth.route import route
 from defiliq.depth.uniswap_v3 import HIGHEST_LIMIT, LOWEST_LIMIT, PoolV3
 from tests.depth.swaps import random_swap
+from tests.lab.chain import DEPLOYER
 from tests.lab.uniswap_v3 import Asked, Swapped, UniswapLab
 from tests.lab.uniswap_v3.specs import PAIR_RESERVES, POOLS, TOKENS
 
@@ -154,3 +155,20 @@ def test_a_pair_pays_what_we_say_and_not_a_unit_more(lab_uniswap_v3: UniswapLab)
             assert lab.swap_pair("WETH", amount, sold.got)["status"] == "0x1"
             with connect(lab.url) as node:
                 assert read_pools(node, [pool.address], node.block("latest"), base="WETH") == (after,)
+
+
+@pytest.mark.parametrize("base", ["WETH", "USDC"])
+def test_a_sale_through_the_router_is_ours(lab_uniswap_v3: UniswapLab, base: str) -> None:
+    lab, amount = lab_uniswap_v3, 3 * 10 ** (TOKENS[base].decimals + 1)
+    pool = pool_at_head(lab, "WETH/USDC 0.3%", base)
+    sold, paid = lab.there.tokens[base], lab.there.tokens[pool.quote.symbol]
+    with lab.rewinding():
+        lab.give(base, DEPLOYER, amount)
+        lab.chain.send(sold, "approve", lab.there.router.address, amount)
+        before = lab.chain.call(paid, "balanceOf", DEPLOYER)
+        deadline = lab.chain.now() + 10**6
+        order = sold.address, paid.address, pool.fee_pips, DEPLOYER, deadline, amount, 0, 0
+        lab.chain.send(lab.there.router, "exactInputSingle", order)
+        fill, after = pool.sell(amount)
+        assert lab.chain.call(paid, "balanceOf", DEPLOYER) - before == fill.got > 0
+        assert pool_at_head(lab, "WETH/USDC 0.3%", base) == after
