@@ -108,8 +108,7 @@ def cascade(
     require_use(ctx, "steps", is_used=sweep, needed="--sweep")
     require_use(ctx, "heartbeat", is_used=deviation is not None, needed="--deviation")
     require_use(ctx, "by", is_used=not sweep, needed="--shock")
-    if sweep == bool(shocks):
-        raise click.UsageError("Give either a --shock such as -10%, or --sweep.")
+    require_one_kind(shocks, sweep=sweep)
     check_shocks(shocks)
     depths.check(needed="a cascade")
     rule = oracle_rule(deviation, heartbeat)
@@ -123,9 +122,15 @@ def cascade(
         else:
             found = _simulated(ladders, depths, shocks, rule, round_s)
             _show(ladders, found, by, output, shape, talk)
-            incomplete |= found.ended != "quiet" and found.ended != "depth ran dry"
+            incomplete |= found.ended == "round limit"
     if incomplete:
         ctx.exit(INCOMPLETE)
+
+
+def require_one_kind(shocks: tuple[str, ...], *, sweep: bool) -> None:
+    """Refuse both a shock and a sweep, and neither."""
+    if sweep == bool(shocks):
+        raise click.UsageError("Give either a --shock such as -10%, or --sweep.")
 
 
 def check_shocks(texts: tuple[str, ...]) -> None:

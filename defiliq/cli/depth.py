@@ -24,6 +24,8 @@ from defiliq.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import pandas as pd
+
     from defiliq.depth.combined import Venue
 
 PICTURES = ".png .svg"
@@ -90,7 +92,11 @@ def depth(
     else:
         market = _of_file(path, base) if path is not None else _of_law(str(impact), price, base)
     market = market if price is None else _at_price(market, read_amount(price))
-    table = depth_table(market, *amounts)
+    _show(depth_table(market, *amounts), market, output, shape, talk)
+
+
+def _show(table: pd.DataFrame, market: Venue, output: str | None, shape: str | None, talk: Talk) -> None:
+    """A picture, rows in a file, a table for people, or rows on stdout."""
     if output is not None and Path(output).suffix.lower() in PICTURES.split():
         _draw(market, output, talk)
     elif output is not None:
