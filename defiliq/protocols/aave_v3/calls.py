@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from defiliq.book import Book
 from defiliq.calls import (
@@ -29,6 +30,7 @@ from defiliq.protocols.aave_v3.close_factor import (
     CloseFactor,
     HalfOfOneDebt,
     HalfOfWholeDebt,
+    PairLegs,
     Values,
 )
 from defiliq.protocols.aave_v3.legs import (
@@ -65,6 +67,8 @@ REASONS: Final = (
 )
 INACTIVE, PAUSED, GRACE, NO_THRESHOLD, NO_BONUS, OUTSIDE, SENTINEL, DUST, NO_BURN = range(2, 11)
 LASTING: Final = OUTSIDE
+_FEW: Final = 1e6
+"""Token base units, far more than one scaled unit is: only less than that can round to none."""
 _CUT = 1e-7
 """An average threshold this little below a whole basis point is that one: doubles fell short of it."""
 
@@ -75,20 +79,21 @@ class AaveCalls:
 
     revision: int
     close_factor: CloseFactor
+    cell: Ints
+    """(L,) each leg's reserve in its account's category: a place in the tables (C,) that follow."""
     threshold_bps: Floats
-    """(L,)"""
     bonus: Floats
-    """(L,) 1.05 for 5%, as the account's category has it; 0 where the collateral has none."""
+    """1.05 for 5%, as the category has it; 0 where the collateral has none."""
     fee_share: Floats
-    """(L,) the protocol's share of the bonus."""
+    """The protocol's share of the bonus."""
     income: Floats
-    """(L,) aTokens per scaled one."""
+    """ATokens per scaled one."""
     debt_growth: Floats
-    """(L,) debt per scaled debt."""
-    seize_reason: Ints
-    """(L,) why the pool refuses the leg as collateral; WENT where it does not."""
-    repay_reason: Ints
-    """(L,) why the pool refuses the leg as debt; WENT where it does not."""
+    """Debt per scaled debt."""
+    seize_reason: NDArray[np.int8]
+    """Why the pool refuses the reserve as collateral; WENT where it does not."""
+    repay_reason: NDArray[np.int8]
+    """Why the pool refuses the reserve as debt; WENT where it does not."""
     is_guarded: bool
     """Whether a sentinel holds back calls at a health factor of 0.95 and above."""
 
@@ -119,7 +124,7 @@ class AaveCalls:
         owed = standing.owed * standing.worth
         owed = whole(owed) if self.revision < FIRST_DIRECTED_REVISION else raised(owed)
         collateral, debt = standing.sum(supplied), standing.sum(owed)
-        weighted = standing.sum(supplied * self.threshold_bps.take(standing.legs))
+        weighted = standing.sum(supplied * self.threshold_bps.take(self.cell.take(standing.legs)))
         if self.revision < FIRST_UNAVERAGED_REVISION:
             average = np.divide(weighted, collateral, out=np.zeros_like(weighted), where=collateral > 0)
             weighted = collateral * np.floor(average + _CUT)
@@ -130,38 +135,30 @@ class AaveCalls:
         """The call that pays best on each account, all of which break."""
         values = self._values(standing)
         pairs = pairs_of(standing, standing.supplied > 0, standing.owed > 0)
-        seize, repay = standing.legs.take(pairs.seize), standing.legs.take(pairs.repay)
-        reason = self.seize_reason.take(seize)
-        reason = np.where(reason == WENT, self.repay_reason.take(repay), reason)
+        legs, cell = PairLegs.of(pairs, standing), self.cell.take(standing.legs)
+        held, lent = cell.take(pairs.seize), cell.take(pairs.repay)
+        reason = self.seize_reason.take(held)
+        reason = np.where(reason == WENT, self.repay_reason.take(lent), reason)
         if self.is_guarded:
             waits = (values.factor >= SENTINEL_HF_THRESHOLD / WAD).take(pairs.account)
-            reason = np.where((reason == WENT) & waits, SENTINEL, reason)
-        bonus, fee_share = self.bonus.take(seize), self.fee_share.take(seize)
-        worths = standing.worth.take(pairs.seize), standing.worth.take(pairs.repay)
-        supplied = standing.supplied.take(pairs.seize)
-
-        def call(cover: Floats) -> Moved:
-            return self._moved(cover, supplied, worths, bonus, fee_share)
-
-        most = self.close_factor.most(pairs, standing, values)
-        moved = call(most)
-        less = self.close_factor.without_dust(most, moved, pairs, standing)
+            reason[(reason == WENT) & waits] = SENTINEL
+        bonus, fee_share = self.bonus.take(held), self.fee_share.take(held)
+        most = self.close_factor.most(pairs, legs, values)
+        moved = self._moved(most, legs, bonus, fee_share)
+        less = self.close_factor.without_dust(most, moved, legs)
         if less is not None:
-            most, moved = less, call(less)
-        reason = np.where((reason == WENT) & (most <= 0), DUST, reason)
-        clears = self._clears(values, pairs, standing, moved)
-        reason = np.where(
-            (reason == WENT) & self._burns_nothing(pairs, standing, moved, clears), NO_BURN, reason
-        )
-        calls = best_pairs(standing, pairs, moved, reason.astype(np.int8), BARE)
-        self._write_off(standing, values, calls)
+            most, moved = less, self._moved(less, legs, bonus, fee_share)
+        reason[(reason == WENT) & (most <= 0)] = DUST
+        few = np.flatnonzero((moved.taken - moved.fee < _FEW) | (moved.repaid < _FEW))
+        nothing = few[self._burns_nothing(few, pairs, legs, moved, values, (held, lent))]
+        reason[nothing] = np.where(reason[nothing] == WENT, NO_BURN, reason[nothing])
+        calls = best_pairs(standing, pairs, moved, reason, BARE)
+        self._write_off(standing, values, calls, cell)
         return calls
 
-    def _moved(
-        self, cover: Floats, supplied: Floats, worths: tuple[Floats, Floats], bonus: Floats, fee_share: Floats
-    ) -> Moved:
+    def _moved(self, cover: Floats, legs: PairLegs, bonus: Floats, fee_share: Floats) -> Moved:
         """What repaying `cover` moves (LiquidationLogic._calculateAvailableCollateralToLiquidate)."""
-        seize_worth, repay_worth = worths
+        supplied, _, seize_worth, repay_worth = legs
         is_floored = self.revision >= FIRST_FLOORED_SEIZURE_REVISION
         amount = whole(cover * repay_worth / seize_worth) * bonus
         amount = whole(amount) if is_floored else np.floor(amount + 0.5)
@@ -174,39 +171,47 @@ class AaveCalls:
         fee = np.ceil(above * fee_share) if is_floored else np.floor(above * fee_share + 0.5)
         return Moved(amount, fee, np.where(is_capped, needed, cover))
 
-    def _clears(self, values: Values, pairs: Pairs, standing: Standing, moved: Moved) -> Bools:
-        """(p,) whether the pool finds no collateral left (hasNoCollateralLeft)."""
-        taken_base = whole(moved.taken * standing.worth.take(pairs.seize))
-        all_base = values.collateral.take(pairs.account)
-        clears: Bools = all_base - taken_base <= 0.5 + all_base * 2.0**-50
-        return clears
-
-    def _burns_nothing(self, pairs: Pairs, standing: Standing, moved: Moved, clears: Bools) -> Bools:
-        """(p,) whether a token would be told to burn no scaled unit."""
-        burnt = (
-            np.where(clears, standing.owed.take(pairs.repay), moved.repaid)
-            if self.close_factor.writes_off
-            else moved.repaid
-        )
-        scaled_debt = burnt / self.debt_growth.take(standing.legs.take(pairs.repay))
-        seized = moved.taken - moved.fee
+    def _burns_nothing(
+        self,
+        few: Ints,
+        pairs: Pairs,
+        legs: PairLegs,
+        moved: Moved,
+        values: Values,
+        cells: tuple[Ints, Ints],
+    ) -> Bools:
+        """(f,) of a few pairs, whether a token would be told to burn no scaled unit."""
+        taken, fee, repaid = (column.take(few) for column in moved)
+        held, lent = (column.take(few) for column in cells)
+        if self.close_factor.writes_off:
+            all_base = values.collateral.take(pairs.account.take(few))
+            clears = _is_gone(all_base - whole(taken * legs.seize_worth.take(few)), all_base)
+            repaid = np.where(clears, legs.owed.take(few), repaid)
+        scaled_debt, seized = repaid / self.debt_growth.take(lent), taken - fee
         if self.revision >= FIRST_DIRECTED_REVISION:
             nothing: Bools = (seized <= 0) | (whole(scaled_debt) < 1)
         else:
-            scaled = seized / self.income.take(standing.legs.take(pairs.seize))
-            nothing = (scaled < 0.5) | (scaled_debt < 0.5)
+            nothing = (seized / self.income.take(held) < 0.5) | (scaled_debt < 0.5)
         return nothing
 
-    def _write_off(self, standing: Standing, values: Values, calls: Calls) -> None:
+    def _write_off(self, standing: Standing, values: Values, calls: Calls, cell: Ints) -> None:
         """Count the debt that nothing backs after the calls, and let it go where the pool writes it off."""
         left_base = standing.sum(whole(calls.supplied_left * standing.worth))
-        clears = (calls.reason == WENT) & (left_base <= 0.5 + values.collateral * 2.0**-50)
+        clears = (calls.reason == WENT) & _is_gone(left_base, values.collateral)
+        if not clears.any():
+            return
         owed_base = calls.owed_left * standing.worth
         rounded = whole(owed_base) if self.revision < FIRST_DIRECTED_REVISION else np.ceil(owed_base)
         calls.bad_debt_base[:] = np.where(clears, standing.sum(rounded), 0.0)
         if self.close_factor.writes_off:
-            gone = clears.take(standing.account) & (self.repay_reason.take(standing.legs) != INACTIVE)
+            gone = clears.take(standing.account) & (self.repay_reason.take(cell) != INACTIVE)
             calls.owed_left[gone] = 0.0
+
+
+def _is_gone(left_base: Floats, all_base: Floats) -> Bools:
+    """Whether the pool finds no collateral left (hasNoCollateralLeft)."""
+    gone: Bools = left_base <= 0.5 + all_base * 2.0**-50
+    return gone
 
 
 def call_terms(book: Book[AaveMarket]) -> CallTerms:
@@ -214,45 +219,50 @@ def call_terms(book: Book[AaveMarket]) -> CallTerms:
     market, account_of_leg = book.market, book.account_of_leg
     cell = book.modes.astype(np.intp).take(account_of_leg) * len(market.reserves) + book.reserves
 
-    def per_leg(number: Callable[[AaveReserve, int, EMode | None], float]) -> Floats:
-        """(L,) a number of each leg's reserve in its account's category."""
+    def table(number: Callable[[AaveReserve, int, EMode | None], float]) -> Floats:
+        """(C,) a number of each reserve in each category."""
         modes = [market.emodes.get(mode) for mode in range(max([0, *market.emodes]) + 1)]
-        table = [number(reserve, k, mode) for mode in modes for k, reserve in enumerate(market.reserves)]
-        return np.array(table, dtype=np.float64).take(cell)
+        rows = [number(reserve, k, mode) for mode in modes for k, reserve in enumerate(market.reserves)]
+        return np.array(rows, dtype=np.float64)
 
-    income = per_leg(lambda reserve, *_: reserve.income_ray / RAY)
-    debt_growth = per_leg(lambda reserve, *_: reserve.debt_ray / RAY)
-    counts = (
-        per_leg(lambda reserve, *_: backs_debt(Leg(0, 0, 0, True), reserve, market.revision)) * book.counted
-    )
-    threshold = per_leg(lambda _, k, emode: threshold_bps(market, k, emode))
+    income = table(lambda reserve, *_: reserve.income_ray / RAY)
+    debt_growth = table(lambda reserve, *_: reserve.debt_ray / RAY)
+    backs = table(lambda reserve, *_: backs_debt(Leg(0, 0, 0, True), reserve, market.revision))
+    threshold = table(lambda _, k, emode: threshold_bps(market, k, emode))
+    weight = threshold.take(cell) / BPS
     averaged = market.revision < FIRST_UNAVERAGED_REVISION
     is_whole = market.revision >= FIRST_WHOLE_DEBT_REVISION
     rule = AaveCalls(
         revision=market.revision,
         close_factor=HalfOfWholeDebt() if is_whole else HalfOfOneDebt(),
+        cell=cell,
         threshold_bps=threshold,
-        bonus=per_leg(lambda reserve, _, emode: _bonus_bps(reserve, emode) / BPS),
-        fee_share=per_leg(lambda reserve, *_: reserve.liquidation_protocol_fee_bps / BPS),
+        bonus=table(lambda reserve, _, emode: _bonus_bps(reserve, emode) / BPS),
+        fee_share=table(lambda reserve, *_: reserve.liquidation_protocol_fee_bps / BPS),
         income=income,
         debt_growth=debt_growth,
-        seize_reason=per_leg(lambda reserve, _, emode: _seize_reason(reserve, emode, market)).astype(np.intp),
-        repay_reason=per_leg(lambda reserve, _, emode: _repay_reason(reserve, emode, market)).astype(np.intp),
+        seize_reason=table(lambda reserve, _, emode: _seize_reason(reserve, emode, market)).astype(np.int8),
+        repay_reason=table(lambda reserve, _, emode: _repay_reason(reserve, emode, market)).astype(np.int8),
         is_guarded=not market.liquidations_allowed and market.revision < FIRST_FLOORED_SEIZURE_REVISION,
     )
     return CallTerms(
         first_leg=book.first_leg,
         reserves=book.reserves.astype(np.intp),
-        feeds=per_leg(lambda reserve, _, emode: price_feed(reserve, emode)).astype(np.intp),
-        unit=per_leg(lambda reserve, *_: float(reserve.unit)),
-        supplied=_rounded(book.collateral.to_float() * income, market.revision, is_debt=False) * counts,
-        owed=_owed(book, debt_growth),
-        weight=threshold / BPS,
-        least_weight=np.maximum(0.0, threshold - 1.0) / BPS if averaged else threshold / BPS,
+        feeds=table(lambda reserve, _, emode: price_feed(reserve, emode)).astype(np.intp).take(cell),
+        unit=table(lambda reserve, *_: float(reserve.unit)).take(cell),
+        supplied=_supplied(book, income.take(cell)) * backs.take(cell),
+        owed=_owed(book, debt_growth.take(cell)),
+        weight=weight,
+        least_weight=np.maximum(0.0, weight - 1.0 / BPS) if averaged else weight,
         burden=np.ones(book.legs),
         always=np.zeros(len(book), dtype=np.bool_),
         rule=rule,
     )
+
+
+def _supplied(book: Book[AaveMarket], income: Floats) -> Floats:
+    """(L,) what backs debt where its reserve does."""
+    return _rounded(book.collateral.to_float() * income, book.market.revision, is_debt=False) * book.counted
 
 
 def _owed(book: Book[AaveMarket], debt_growth: Floats) -> Floats:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -34,17 +34,40 @@ class Values:
     """(n,) health factors."""
 
 
+class PairLegs(NamedTuple):
+    """The two legs of each pair."""
+
+    supplied: Floats
+    """(p,) token base units of the collateral."""
+    owed: Floats
+    """(p,) token base units of the debt."""
+    seize_worth: Floats
+    """(p,) base currency per token base unit of the collateral."""
+    repay_worth: Floats
+    """(p,) base currency per token base unit of the debt."""
+
+    @classmethod
+    def of(cls, pairs: Pairs, standing: Standing) -> PairLegs:
+        """Of some pairs."""
+        return cls(
+            standing.supplied.take(pairs.seize),
+            standing.owed.take(pairs.repay),
+            standing.worth.take(pairs.seize),
+            standing.worth.take(pairs.repay),
+        )
+
+
 class CloseFactor(Protocol):
     """How much of a debt one call may repay, and what it may leave: what v3.3 changed."""
 
     writes_off: bool
     """Whether debts go once nothing backs them any more."""
 
-    def most(self, pairs: Pairs, standing: Standing, values: Values) -> Floats:
+    def most(self, pairs: Pairs, legs: PairLegs, values: Values) -> Floats:
         """(p,) token base units of each pair's debt."""
         ...
 
-    def without_dust(self, most: Floats, moved: Moved, pairs: Pairs, standing: Standing) -> Floats | None:
+    def without_dust(self, most: Floats, moved: Moved, legs: PairLegs) -> Floats | None:
         """(p,) less than `most` where what that moves would leave too little; 0 where no call leaves enough.
 
         None where nothing leaves too little.
@@ -57,13 +80,12 @@ class HalfOfOneDebt:
 
     writes_off = False
 
-    def most(self, pairs: Pairs, standing: Standing, values: Values) -> Floats:
+    def most(self, pairs: Pairs, legs: PairLegs, values: Values) -> Floats:
         """(p,) token base units of each pair's debt."""
-        owed = standing.owed.take(pairs.repay)
         is_deep = (values.factor <= CLOSE_FACTOR_HF_THRESHOLD / WAD).take(pairs.account)
-        return np.where(is_deep, owed, np.floor(owed * (DEFAULT_CLOSE_FACTOR_BPS / BPS) + 0.5))
+        return np.where(is_deep, legs.owed, np.floor(legs.owed * (DEFAULT_CLOSE_FACTOR_BPS / BPS) + 0.5))
 
-    def without_dust(self, most: Floats, moved: Moved, pairs: Pairs, standing: Standing) -> Floats | None:
+    def without_dust(self, most: Floats, moved: Moved, legs: PairLegs) -> Floats | None:
         """Whatever is left is left."""
         return None
 
@@ -73,9 +95,9 @@ class HalfOfWholeDebt:
 
     writes_off = True
 
-    def most(self, pairs: Pairs, standing: Standing, values: Values) -> Floats:
+    def most(self, pairs: Pairs, legs: PairLegs, values: Values) -> Floats:
         """(p,) token base units of each pair's debt."""
-        owed, owed_base = standing.owed.take(pairs.repay), values.owed.take(pairs.repay)
+        owed_base = values.owed.take(pairs.repay)
         half_base = np.floor(values.debt * (DEFAULT_CLOSE_FACTOR_BPS / BPS) + 0.5).take(pairs.account)
         is_bounded = (
             (values.factor > CLOSE_FACTOR_HF_THRESHOLD / WAD).take(pairs.account)
@@ -83,24 +105,22 @@ class HalfOfWholeDebt:
             & (owed_base >= MIN_BASE_MAX_CLOSE_FACTOR)
             & (owed_base > half_base)
         )
-        return np.where(is_bounded, whole(half_base / standing.worth.take(pairs.repay)), owed)
+        return np.where(is_bounded, whole(half_base / legs.repay_worth), legs.owed)
 
-    def without_dust(self, most: Floats, moved: Moved, pairs: Pairs, standing: Standing) -> Floats | None:
+    def without_dust(self, most: Floats, moved: Moved, legs: PairLegs) -> Floats | None:
         """A call leaves nothing of one leg, or MIN_LEFTOVER_BASE of both; the less it takes, the more.
 
         What a call takes of the collateral grows with what it repays, in one proportion but for roundings.
         """
-        owed, supplied = standing.owed.take(pairs.repay), standing.supplied.take(pairs.seize)
-        owed_worth, supplied_worth = standing.worth.take(pairs.repay), standing.worth.take(pairs.seize)
-        taken = moved.taken
-        debt_left, collateral_left = owed - moved.repaid, supplied - taken
+        debt_left, collateral_left = legs.owed - moved.repaid, legs.supplied - moved.taken
         is_dust = (debt_left > 0) & (collateral_left > 0)
-        is_dust &= (debt_left * owed_worth < MIN_LEFTOVER_BASE) | (
-            collateral_left * supplied_worth < MIN_LEFTOVER_BASE
+        is_dust &= (debt_left * legs.repay_worth < MIN_LEFTOVER_BASE) | (
+            collateral_left * legs.seize_worth < MIN_LEFTOVER_BASE
         )
         if not is_dust.any():
             return None
-        for_debt = whole(owed - MIN_LEFTOVER_BASE / owed_worth)
+        taken = moved.taken
+        for_debt = whole(legs.owed - MIN_LEFTOVER_BASE / legs.repay_worth)
         per_repaid = np.divide(taken, most, out=np.full_like(taken, np.inf), where=taken > 0)
-        for_collateral = whole((supplied - MIN_LEFTOVER_BASE / supplied_worth) / per_repaid)
+        for_collateral = whole((legs.supplied - MIN_LEFTOVER_BASE / legs.seize_worth) / per_repaid)
         return np.where(is_dust, np.maximum(0.0, np.minimum(for_debt, for_collateral)), most)
