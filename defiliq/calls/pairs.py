@@ -85,6 +85,8 @@ def best_pairs(
 
 def _best(first: Ints, bonus_base: Floats, seized_base: Floats) -> Ints:
     """(a,) the best pair of each account whose pairs begin at `first`."""
+    if len(first) == len(bonus_base):
+        return first
     counts = np.diff(first, append=len(bonus_base))
     doubt = _ALIKE * np.maximum.reduceat(seized_base, first)
     most = np.maximum.reduceat(bonus_base, first)

@@ -147,18 +147,23 @@ class _Tally:
         _require_conserved(standing, calls)
         self.calls += int(np.count_nonzero(calls.reason == WENT))
         self.refuse(calls.reason)
-        for k, tokens in enumerate((calls.seized, calls.fees, calls.repaid)):
-            moved = np.flatnonzero(tokens)
-            reserve = self.terms.reserves.take(standing.legs.take(moved))
-            self._add(tokens.take(moved), reserve + k * self.reserves)
-        bases = calls.seized_base, calls.repaid_base, calls.bonus_base, calls.bad_debt_base
-        for k, base in enumerate(bases):
-            some = base[base != 0]
-            self._add(some, np.full(len(some), _COLUMNS * self.reserves + k))
-
-    def _add(self, values: Floats, groups: Ints) -> None:
-        self._values.append(values)
-        self._groups.append(groups)
+        reserve = self.terms.reserves.take(standing.legs)
+        places = np.arange(_COLUMNS * self.reserves, _COLUMNS * self.reserves + _BASES)
+        values = np.concatenate(
+            (
+                *(calls.seized, calls.fees, calls.repaid),
+                *(calls.seized_base, calls.repaid_base, calls.bonus_base, calls.bad_debt_base),
+            )
+        )
+        groups = np.concatenate(
+            (
+                *(reserve + k * self.reserves for k in range(_COLUMNS)),
+                np.repeat(places, len(standing)),
+            )
+        )
+        some = np.flatnonzero(values)
+        self._values.append(values.take(some))
+        self._groups.append(groups.take(some))
 
     def refuse(self, reasons: NDArray[np.int8]) -> None:
         """Count the accounts that stay as they are, by reason."""
