@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from inspect import signature
 from typing import Any
 
 import pytest
@@ -16,7 +17,10 @@ from defiliq.model import (
     analyse_heat,
     build_heat,
     find_clusters,
+    find_magnet,
+    find_vacuums,
     key_levels,
+    support_resistance,
 )
 from tests.model.happened import UNPRICED, happened, longs, shorts
 from tests.model.ladders import NOW, ladder, seed_ladder
@@ -65,6 +69,35 @@ def test_the_settings_decide() -> None:
     spread = of((95.0, 10.0), (90.0, 10.0), settings=Settings(min_vacuum_pct=10.0))
     assert spread.vacuums == ()
     assert len(of((95.0, 10.0), (90.0, 10.0)).vacuums) == 1
+
+
+def test_the_settings_are_by_default_those_of_each_part() -> None:
+    parts = (support_resistance, build_heat, find_clusters, find_magnet, find_vacuums)
+    default = {name: each.default for part in parts for name, each in signature(part).parameters.items()}
+    assert Settings() == Settings(
+        step_pct=default["step_pct"],
+        within_pct=default["within_pct"],
+        min_share_pct=default["min_share_pct"],
+        valley=default["valley"],
+        min_impact_pct=default["min_impact_pct"],
+        h=default["h"],
+        most_inside=default["most_inside"],
+        min_vacuum_pct=default["min_width_pct"],
+        window_s=default["window_s"],
+        large_usd=default["threshold_usd"],
+        sr_by=default["by"],
+    )
+
+
+def test_blocks_are_mixed_where_asked_for() -> None:
+    ladders = [ladder([(90.0, 1.0)]), ladder([(80.0, 1.0)], market="Prime", block_hash="0xbb")]
+    with pytest.raises(InputError, match="different blocks"):
+        analyse(ladders, ETH)
+    assert len(analyse(ladders, ETH, mixed_blocks=True).clusters) == 2
+
+
+def test_the_window_s_edge_counts_among_all_that_breaks() -> None:
+    assert [level.share_pct for level in of((90.0, 1.0), (50.0, 3.0)).key_levels] == [75.0, 25.0]
 
 
 @pytest.mark.parametrize(
