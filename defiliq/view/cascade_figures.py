@@ -10,7 +10,7 @@ import pandas as pd
 from defiliq.model.cascade import frontier
 from defiliq.view.cascade_charts import beyond_frontier, drivers_shown, round_names, steps_of, sweep_lines
 from defiliq.view.charts import compact
-from defiliq.view.figures import LEGEND, MARGIN, Figure, empty_figure, money_axis, money_ticks, named
+from defiliq.view.figure_frame import LEGEND, MARGIN, Figure, empty_figure, money_axis, money_ticks, named
 from defiliq.view.heat_rows import amount_shown, counted, distance_shown
 from defiliq.view.palette import BAD_DEBT, DRIVERS, INDUCED, INITIAL, LONG, MIDDLE, SHORT
 from defiliq.view.terminal import money_named

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from defiliq.view.chart_frame import Caption, add_axes, framed, say_nothing, spelled
 from defiliq.view.charts import compact
-from defiliq.view.figures import LEGEND, MARGIN, Figure, empty_figure, named
+from defiliq.view.figure_frame import LEGEND, MARGIN, Figure, empty_figure, named
 from defiliq.view.heat_rows import amount_shown, counted, distance_shown, price_shown
 from defiliq.view.palette import GREY, INK, LONG, MIDDLE, SHORT
 from defiliq.view.terminal import money_named

@@ -10,10 +10,23 @@ import math
 from collections.abc import Mapping, Sequence
 from html import escape
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from defiliq.view.chart_frame import window
 from defiliq.view.charts import compact
+from defiliq.view.figure_frame import (
+    LEGEND,
+    MARGIN,
+    Figure,
+    empty_figure,
+    money_axis,
+    money_ticks,
+    named,
+    price_axis,
+    scale_bar,
+    spot_line,
+    spot_name,
+)
 from defiliq.view.heat_rows import (
     WITHIN_PCT,
     HeatRow,
@@ -27,15 +40,14 @@ from defiliq.view.heat_rows import (
     price_shown,
 )
 from defiliq.view.model_charts import NOTHING, SLOTS, piled_up
-from defiliq.view.palette import LONG, MIDDLE, SCALE_STOPS, SHORT, price_ticks
+from defiliq.view.palette import LONG, SCALE_STOPS, SHORT, price_ticks
 from defiliq.view.rungs import OFF_SCALE
-from defiliq.view.terminal import clean, money_named
+from defiliq.view.terminal import money_named
 
 if TYPE_CHECKING:
     from defiliq.model.clusters import Cluster
     from defiliq.model.heat import Heat
 
-Figure: TypeAlias = dict[str, Any]
 NAMED = 6
 _NAMED_SHARE = 0.05
 """Of the largest cluster: smaller ones are not named."""
@@ -52,8 +64,13 @@ def heatmap_figure(heat: Heat, clusters: Sequence[Cluster], *, within_pct: float
     low, high = window(shown.low_usd, shown.high_usd)
     full = shown.full_usd
     traces = [_bars(shown, heat, side, colour) for side, colour in (("long", LONG), ("short", SHORT))]
-    traces += [_strip(shown, heat, low, high), *_cluster_names(clusters, heat, low, high, full)]
+    traces += [
+        _strip(shown, heat, low, high),
+        *_giants(shown),
+        *_cluster_names(clusters, heat, low, high, full),
+    ]
     money = money_ticks(full, 2)
+    reach = 1.75 if shown.has_giants else 1.12  # room for the sizes of bars that are cut
     layout = {
         "height": 620,
         "barmode": "overlay",
@@ -65,7 +82,7 @@ def heatmap_figure(heat: Heat, clusters: Sequence[Cluster], *, within_pct: float
         "yaxis": price_axis(low, high, heat.driver) | {"automargin": True},
         "xaxis": {
             "domain": [0, 0.84],
-            "range": [-1.12 * full, 1.12 * full],
+            "range": [-reach * full, reach * full],
             "tickvals": [-value for value in money[:0:-1]] + money,
             "ticktext": [compact(value) for value in (*money[:0:-1], *money)],
             "title": {"text": f"{named(heat.base_symbol)} per {shown.step_pct:.3g}% of price"},
@@ -117,87 +134,13 @@ def ladder_figure(heat: Heat, *, within_pct: float = WITHIN_PCT) -> Figure:
         "legend": LEGEND,
         "margin": MARGIN,
         "xaxis": price_axis(low, high, heat.driver, _TICKS),
-        "yaxis": money_axis("liquidated on the way", heat.base_symbol, most) | _bent(traces, most, shown),
+        "yaxis": _bent_axis(traces, most, heat.base_symbol)
+        if shown.has_giants
+        else money_axis("liquidated on the way", heat.base_symbol, most),
         "shapes": [spot_line(heat, "x")],
         "annotations": [spot_name(heat, "x")],
     }
     return {"data": traces, "layout": layout}
-
-
-LEGEND = {"orientation": "h", "x": 0, "y": 1.0, "yanchor": "bottom", "itemsizing": "constant"}
-MARGIN = {"l": 12, "r": 12, "t": 44, "b": 56}
-
-
-def empty_figure(words: str) -> Figure:
-    """A figure that says why it shows nothing."""
-    note = {"text": words, "x": 0.5, "y": 0.5, "xref": "paper", "yref": "paper", "showarrow": False}
-    hidden = {"visible": False}
-    return {
-        "data": [],
-        "layout": {"height": 160, "annotations": [note], "xaxis": hidden, "yaxis": hidden, "margin": MARGIN},
-    }
-
-
-def named(text: object) -> str:
-    """Text from a chain for a figure, where some HTML would be read as such."""
-    return escape(clean(text))
-
-
-def price_axis(low: float, high: float, driver: str, most: int = 9) -> dict[str, Any]:
-    """A logarithmic axis with round prices."""
-    ticks = price_ticks(low, high, most)
-    return {
-        "type": "log",
-        "range": [math.log10(low), math.log10(high)],
-        "tickvals": ticks,
-        "ticktext": [price_shown(tick, driver) for tick in ticks],
-        "title": {"text": f"{named(driver)}, logarithmic"},
-    }
-
-
-def money_axis(label: str, base_symbol: str, most: float) -> dict[str, Any]:
-    """An axis of money from nothing up, in three digits and a letter."""
-    ticks = money_ticks(most)
-    return {
-        "range": [0, 1.06 * most if most > 0 else 1],
-        "tickvals": ticks,
-        "ticktext": [compact(tick) for tick in ticks],
-        "title": {"text": f"{label} ({named(base_symbol)})"},
-        "automargin": True,
-    }
-
-
-def spot_line(heat: Heat, axis: str) -> dict[str, Any]:
-    """A dashed line across the figure at spot."""
-    across, along = ("x", "y") if axis == "y" else ("y", "x")
-    line = {"color": MIDDLE, "width": 1.5, "dash": "dash"}
-    spot = heat.spot_usd
-    return {
-        "type": "line",
-        "line": line,
-        f"{across}ref": "paper",
-        f"{across}0": 0,
-        f"{across}1": 1,
-        f"{along}ref": along,
-        f"{along}0": spot,
-        f"{along}1": spot,
-    }
-
-
-def spot_name(heat: Heat, axis: str) -> dict[str, Any]:
-    """What stands at the line of spot; on a logarithmic axis an annotation is placed by the logarithm."""
-    place = math.log10(heat.spot_usd)
-    text = f"spot {price_shown(heat.spot_usd, heat.driver)}"
-    if axis == "y":
-        where = {"xref": "paper", "x": 0, "xanchor": "left", "yref": "y", "y": place, "yanchor": "bottom"}
-    else:
-        where = {"yref": "paper", "y": 1, "yanchor": "top", "xref": "x", "x": place, "xanchor": "left"}
-    return {"text": text, "showarrow": False, **where}
-
-
-def money_ticks(most: float, count: int = 5) -> list[float]:
-    """Round amounts from nothing up."""
-    return price_ticks(0.0, most, count) if most > 0 else [0.0]
 
 
 def _bars(shown: HeatRows, heat: Heat, side: str, colour: str) -> dict[str, Any]:
@@ -213,8 +156,6 @@ def _bars(shown: HeatRows, heat: Heat, side: str, colour: str) -> dict[str, Any]
         "x": [sign * min(size, shown.full_usd) for size in sizes],
         "y": [(row.low_usd + row.high_usd) / 2 for row in rows],
         "width": [row.high_usd - row.low_usd for row in rows],
-        "text": [OFF_SCALE if size > shown.full_usd else "" for size in sizes],
-        "textposition": "inside",
         "hovertext": [_row_words(row, side, heat) for row in rows],
         "hoverinfo": "text",
     }
@@ -233,7 +174,6 @@ def _strip(shown: HeatRows, heat: Heat, low: float, high: float) -> dict[str, An
     """Density by colour, empty rows and all: the same dollars have the same colour at any price."""
     edges, density = shown.strip(low, high)
     most = shown.full_density_usd
-    ticks = money_ticks(most)
     unit = named(money_named(heat.base_symbol))
     said = [
         f"{price_shown(math.sqrt(bottom * top), heat.driver)}: {amount_shown(value)}{unit} per 1% of price"
@@ -252,18 +192,29 @@ def _strip(shown: HeatRows, heat: Heat, low: float, high: float) -> dict[str, An
         "colorscale": SCALE_STOPS,
         "hovertext": [[text] for text in said],
         "hoverinfo": "text",
-        "colorbar": {
-            "orientation": "h",
-            "y": -0.14,
-            "yanchor": "top",
-            "thickness": 12,
-            "len": 1,
-            "x": 0.5,
-            "tickvals": [math.sqrt(tick) for tick in ticks],
-            "ticktext": [compact(tick) for tick in ticks],
-            "title": {"text": f"density: {named(heat.base_symbol)} per 1% of price", "side": "bottom"},
-        },
+        "colorbar": scale_bar(most, heat.base_symbol, -0.14),
     }
+
+
+def _giants(shown: HeatRows) -> list[dict[str, Any]]:
+    """The sizes of bars that are cut, behind their ends."""
+    sided = [(row, side) for row in shown.rows for side in ("long", "short")]
+    cut = [(row, side) for row, side in sided if _side_of(row, side)[0] > shown.full_usd]
+    if not cut:
+        return []
+    return [
+        {
+            "type": "scatter",
+            "mode": "text",
+            "name": "beyond the scale",
+            "showlegend": False,
+            "x": [-shown.full_usd if side == "long" else shown.full_usd for _, side in cut],
+            "y": [math.sqrt(row.low_usd * row.high_usd) for row, _ in cut],
+            "text": [f"{OFF_SCALE} {compact(_side_of(row, side)[0])}" for row, side in cut],
+            "textposition": ["middle left" if side == "long" else "middle right" for _, side in cut],
+            "hoverinfo": "skip",
+        }
+    ]
 
 
 def _cluster_names(
@@ -304,10 +255,8 @@ def _cluster_names(
     ]
 
 
-def _bent(traces: Sequence[Mapping[str, Any]], most: float, shown: HeatRows) -> dict[str, Any]:
+def _bent_axis(traces: Sequence[Mapping[str, Any]], most: float, base_symbol: str) -> dict[str, Any]:
     """A logarithmic axis of money, where a giant would flatten all else on a straight one."""
-    if not shown.has_giants:
-        return {}
     least = min(value for trace in traces for value in trace["y"] if value is not None)
     ticks = price_ticks(least, most, _TICKS) if most > least else [most]
     names = [compact(tick) for tick in ticks]

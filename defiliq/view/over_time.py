@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from defiliq.view.chart_frame import Caption, add_axes, framed, price_axis, say_nothing, spelled
 from defiliq.view.charts import compact, minute
 from defiliq.view.feeds import END_OF_CALENDAR
-from defiliq.view.figures import LEGEND, MARGIN, Figure, empty_figure, money_ticks, named
-from defiliq.view.figures import price_axis as upright
+from defiliq.view.figure_frame import LEGEND, MARGIN, Figure, empty_figure, named, scale_bar
+from defiliq.view.figure_frame import price_axis as upright
 from defiliq.view.heat_rows import WITHIN_PCT, amount_shown, counted, money_shown, price_shown
 from defiliq.view.palette import GREY, INK, SCALE, SCALE_POWER, SCALE_STOPS
 from defiliq.view.rungs import full_scale
@@ -210,7 +210,6 @@ def over_time_figure(found: HeatOverTime, *, within_pct: float = WITHIN_PCT) -> 
     edges, columns = columns_of(shown.at)
     cells = [None if k is None else shown.density_usd[k].tolist() for k in columns]
     rows = range(len(mesh.edges_usd) - 1)
-    ticks = money_ticks(mesh.full_usd)
     unit = named(money_named(mesh.base_symbol))
     colours = {
         "type": "heatmap",
@@ -225,17 +224,7 @@ def over_time_figure(found: HeatOverTime, *, within_pct: float = WITHIN_PCT) -> 
         "zmax": math.sqrt(mesh.full_usd),
         "colorscale": SCALE_STOPS,
         "hovertemplate": f"%{{y:,.6g}}: %{{customdata}}{unit} per 1% of price<br>%{{x}}<extra></extra>",
-        "colorbar": {
-            "orientation": "h",
-            "y": -0.18,
-            "yanchor": "top",
-            "thickness": 12,
-            "len": 1,
-            "x": 0.5,
-            "tickvals": [math.sqrt(tick) for tick in ticks],
-            "ticktext": [compact(tick) for tick in ticks],
-            "title": {"text": f"density: {named(mesh.base_symbol)} per 1% of price", "side": "bottom"},
-        },
+        "colorbar": scale_bar(mesh.full_usd, mesh.base_symbol, -0.18),
     }
     layout: dict[str, Any] = {
         "height": 560,

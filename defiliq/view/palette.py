@@ -46,3 +46,13 @@ def price_ticks(low: float, high: float, most: int = 9) -> list[float]:
         if len(ticks) <= most:
             return ticks
     return ticks[:: math.ceil(len(ticks) / most)]
+
+
+def scale_ticks(most: float) -> list[float]:
+    """Amounts to be named on the scale of colours: nothing, and round ones well apart in the square root."""
+    found = {0.0}
+    for share in (1 / 16, 1 / 4, 1):
+        least = most * share * (1 + 1e-9)
+        unit = 10.0 ** math.floor(math.log10(least))
+        found.add(max(digit * unit for digit in (1, 1.5, 2, 3, 4, 5, 6, 8) if digit * unit <= least))
+    return sorted(found)

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 
 from defiliq.view.cascade_figures import cascade_figure, depth_figure, sweep_figure
 from defiliq.view.contagion import arcs_told, contagion_figure
-from defiliq.view.figures import Figure, heatmap_figure, ladder_figure
+from defiliq.view.figure_frame import Figure
+from defiliq.view.figures import heatmap_figure, ladder_figure
 from defiliq.view.over_time import over_time_figure
 from defiliq.view.palette import INDUCED, INITIAL, LONG, SHORT
+from defiliq.view.rungs import OFF_SCALE
 from defiliq.view.terminal import clean
 
 if TYPE_CHECKING:
@@ -77,7 +79,7 @@ def _of_heat(analysis: Analysis) -> dict[str, Picture]:
         f"Asset: {clean(heat.driver)}. Upright: liquidation price on a logarithmic scale, where the same "
         f"percentage is the same length. Bars: {clean(heat.base_symbol)} per row, all rows of the same "
         "percentage. Colour of the strip: from black (nothing) to yellow (most), one colour for one amount "
-        "at any price."
+        f"at any price; {OFF_SCALE} marks what is beyond the scale."
     )
     heatmap = heatmap_figure(heat, analysis.clusters, within_pct=within)
     ladder = ladder_figure(heat, within_pct=within)

@@ -13,7 +13,8 @@ import pytest
 from defiliq.model.clusters import find_clusters
 from defiliq.model.heat import build_heat
 from defiliq.view.depth_curve import depth_curve
-from defiliq.view.figures import Figure, heatmap_figure, ladder_figure
+from defiliq.view.figure_frame import Figure
+from defiliq.view.figures import heatmap_figure, ladder_figure
 from defiliq.view.model_charts import NOTHING
 from defiliq.view.report_figures import pictures_of
 from tests.view.heat_stage import (
@@ -104,7 +105,8 @@ def test_a_giant_leaves_the_others_to_be_seen() -> None:
     heat = build_heat([ladder_of([*small, (2800.0, 1e9, "long")], 3000.0)], "ETH/USD")
     bars, strip = (trace(heatmap_figure(heat, ()), name) for name in ("long", "density"))
     assert set(bars["x"]) == {-1e6}
-    assert bars["text"] == [*[""] * 6, "»"]
+    (giant,) = [t for t in heatmap_figure(heat, ())["data"] if t["name"] == "beyond the scale"]
+    assert (giant["x"], giant["text"]) == ([-1e6], ["» 1B"])
     assert "$2,800 long 1.00B, 1 account, -6.7%" in bars["hovertext"]
     assert sum(row[0] >= strip["zmax"] * (1 - 1e-9) for row in strip["z"]) == 7
     ladder = ladder_figure(heat)

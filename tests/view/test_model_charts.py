@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from defiliq.model.heat import Heat, build_heat
 from defiliq.view.charts import write_picture
 from defiliq.view.heat_rows import few_slots, heat_rows
 from defiliq.view.model_charts import NOTHING, SLOTS, draw_heatmap, draw_ladder, piled_up
-from defiliq.view.palette import LONG, SCALE, SCALE_STOPS, SHORT, price_ticks
+from defiliq.view.palette import LONG, SCALE, SCALE_STOPS, SHORT, price_ticks, scale_ticks
 from tests.view.drawn import boxes, clipped, texts, touching, words
 from tests.view.heat_stage import SEED_LEVELS, Level, ladder_of, seeds_heat, wide_heat
 
@@ -194,3 +195,13 @@ def test_without_matplotlib_it_says_what_to_install(monkeypatch: pytest.MonkeyPa
 def test_ticks_are_round_prices(low: float, high: float, ticks: list[float]) -> None:
     assert price_ticks(low, high) == pytest.approx(ticks)
     assert SEED_LEVELS[0][0] in price_ticks(56_000.0, 57_000.0)
+
+
+@pytest.mark.parametrize("most", [1.0, 9.99, 3.7e6, 1e11, 2.5e-3])
+def test_amounts_on_the_scale_of_colours_are_well_apart(most: float) -> None:
+    ticks = scale_ticks(most)
+    assert ticks[0] == 0
+    assert len(ticks) == 4
+    roots = [math.sqrt(tick / most) for tick in ticks]
+    assert all(high - low > 0.1 for low, high in pairwise(roots))
+    assert 0.8 < roots[-1] <= 1.000001
