@@ -55,6 +55,8 @@ def where(heat: Heat) -> dict[str, object]:
     for name in IDENTITY:
         values = list(dict.fromkeys(heat.sources[name].tolist()))
         joined[name] = values[0] if len(values) == 1 else "+".join(str(value) for value in values)
+    if str(joined["chain_id"]).isdecimal():
+        joined["chain_id"] = int(str(joined["chain_id"]))  # as every other table has it
     return joined | {"driver": heat.driver, "spot_usd": heat.spot_usd, "base_symbol": heat.base_symbol}
 
 

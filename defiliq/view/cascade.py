@@ -17,7 +17,7 @@ PUBLISHED_BRANCHING = "0.03 to 0.2"
 Seuma, arXiv 2608.03616, a preprint). They count the liquidations that one begets; ours counts dollars."""
 _ROUNDS = (
     *("round", "cause", "driver", "market_usd", "accounts", "seized_usd", "traded_usd", "after_usd"),
-    *("unfilled_usd", "bad_debt_usd", "oracle_usd", "calls", "repaid_usd", "at_s"),
+    *("unfilled_usd", "bad_debt_usd", "deleveraged_usd", "oracle_usd", "calls", "repaid_usd", "at_s"),
 )
 _SWEEP = (
     *("shock_pct", "accounts", "initial_usd", "induced_usd", "branching_ratio", "final_change_pct"),
@@ -36,7 +36,7 @@ def print_cascade(cascade: Cascade) -> None:
     parts = cascade.markets.groupby(["protocol", "chain_id", "market"], sort=True)
     if len(parts) > 1:
         print_rows(_by_market(cascade), "by market, after the shock")
-    print_lines(["", *summary_lines(cascade)])
+    print_lines(["", "round 0 is what breaks at spot: it is not traded", *summary_lines(cascade)])
 
 
 def summary_lines(cascade: Cascade) -> list[str]:
@@ -50,7 +50,7 @@ def summary_lines(cascade: Cascade) -> list[str]:
             f"{clean(name)} {_price(spot)} -> {_price(spot * float(final))} ({cascade.change_pct(name):+.2f}%"
         )
         times = cascade.amplification(name)
-        amplified = "" if math.isnan(times) else f", {times:.2f} times the shock of {shock:+.2f}%"
+        amplified = "" if not math.isfinite(times) else f", {times:.2f} times the shock of {shock:+.2f}%"
         lines.append(f"{moved}{amplified}), depth: {clean(cascade.depth[name])}")
     initial, induced = in_words(cascade.initial_usd, base), in_words(cascade.induced_usd, base)
     lines.append(
@@ -59,6 +59,10 @@ def summary_lines(cascade: Cascade) -> list[str]:
     ratio = cascade.branching_ratio
     told = "none, the shock liquidated nothing" if math.isnan(ratio) else f"{ratio:.4f}"
     lines.append(f"branching ratio {told} (induced per initial; published ones are {PUBLISHED_BRANCHING})")
+    if not math.isnan(cascade.fund_left_usd):
+        spent, left = in_words(cascade.fund_spent_usd, base), in_words(cascade.fund_left_usd, base)
+        over = in_words(cascade.deleveraged_usd, base)
+        lines.append(f"insurance funds paid {spent}, {left} left; {over} taken over by opposite positions")
     if cascade.followed_at_once:
         names = ", ".join(clean(name) for name in cascade.followed_at_once)
         lines.append(f"no deviation is known of the oracles of {names}: they follow every move")
@@ -104,7 +108,7 @@ def _ending(cascade: Cascade, base: str) -> str:
 def _said(cascade: Cascade) -> list[str]:
     """Columns without what never happened, and without the driver's name where there is one."""
     rounds = cascade.rounds
-    idle = {name for name in ("unfilled_usd", "bad_debt_usd") if not rounds[name].any()}
+    idle = {name for name in ("unfilled_usd", "bad_debt_usd", "deleveraged_usd") if not rounds[name].any()}
     if rounds["driver"].nunique() == 1:
         idle.add("driver")
     return [name for name in _ROUNDS if name not in idle]
@@ -112,7 +116,15 @@ def _said(cascade: Cascade) -> list[str]:
 
 def _by_market(cascade: Cascade) -> pd.DataFrame:
     after = cascade.markets[cascade.markets["round"] > 0]
-    columns = ["accounts", "calls", "seized_usd", "repaid_usd", "bonus_usd", "bad_debt_usd"]
+    columns = [
+        "accounts",
+        "calls",
+        "seized_usd",
+        "repaid_usd",
+        "bonus_usd",
+        "bad_debt_usd",
+        "deleveraged_usd",
+    ]
     return after.groupby(["protocol", "chain_id", "market"], sort=True)[columns].sum().reset_index()
 
 
