@@ -24,6 +24,8 @@ from defiliq.pricing.driver import Driver
 Floats = NDArray[np.float64]
 Ints = NDArray[np.intp]
 Bools = NDArray[np.bool_]
+_CHUNK = 1 << 13
+"""Accounts at a time: their columns stay in the cache."""
 
 
 class FloatLevels(NamedTuple):
@@ -63,8 +65,9 @@ def float_levels(terms: CallTerms, prices: Sequence[int], driver: Driver) -> Flo
     is_long[: len(already)] = lines.margin(2.0 * spot)[already] >= at_spot[already]
     is_long[len(already) : len(already) + len(below[0])] = True
     is_already = np.arange(len(account)) < len(already)
-    size = _sizes(terms, lines, account, price, is_long)
-    return FloatLevels(account, is_long, price, is_already, size)
+    parts = [slice(start, start + _CHUNK) for start in range(0, len(account), _CHUNK)]
+    sizes = [_sizes(terms, lines, account[part], price[part], is_long[part]) for part in parts]
+    return FloatLevels(account, is_long, price, is_already, np.concatenate([np.zeros(0), *sizes]))
 
 
 class _Lines:

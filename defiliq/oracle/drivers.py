@@ -63,6 +63,10 @@ def find_driver(market: Market, name: str, groups: Sequence[Driver] = ()) -> Dri
     fits none; the error lists what it could mean, or what comes close, first.
     """
     wanted = name.strip().casefold()
+    if not groups:
+        found = _input_driver(market, wanted)
+        if found is not None:
+            return found
     known = (*groups, *drivers(market))
     for driver in known:
         if wanted in (driver.name.casefold(), driver.name.casefold().removesuffix(RATIO_SUFFIX)):
@@ -82,6 +86,20 @@ def find_driver(market: Market, name: str, groups: Sequence[Driver] = ()) -> Dri
     if close:
         raise SeveralDrivers(name, close)
     raise UnknownDriver(name, _closest_first(name, [driver.name for driver in known]))
+
+
+def _input_driver(market: Market, wanted: str) -> Driver | None:
+    """The driver of the inputs of one name; None where there are none, or where the name could mean another.
+
+    Making every driver only to choose one by its name takes longer than all else about a market.
+    """
+    names = [(k, quantity.name.casefold()) for k, quantity in market.graph.inputs]
+    positions = [k for k, name in names if name == wanted]
+    is_short = any(name == wanted + RATIO_SUFFIX for _, name in names)
+    if not positions or is_short or not market.graph.feeds:
+        return None
+    driver = _pair_driver(market, positions)
+    return driver if driver.outputs else None
 
 
 def group_driver(market: Market, spec: str) -> Driver:
