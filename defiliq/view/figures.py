@@ -259,12 +259,13 @@ def _bent_axis(traces: Sequence[Mapping[str, Any]], most: float, base_symbol: st
     """A logarithmic axis of money, where a giant would flatten all else on a straight one."""
     least = min(value for trace in traces for value in trace["y"] if value is not None)
     ticks = price_ticks(least, most, _TICKS) if most > least else [most]
-    names = [compact(tick) for tick in ticks]
     return {
         "type": "log",
         "range": [math.log10(least / 2), math.log10(most * 2)],
         "tickvals": ticks,
-        "ticktext": names,
+        "ticktext": [compact(tick) for tick in ticks],
+        "title": {"text": f"liquidated on the way, logarithmic ({named(base_symbol)})"},
+        "automargin": True,
     }
 
 

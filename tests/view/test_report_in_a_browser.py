@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from defiliq.model.analysis import analyse
 from defiliq.view.depth_curve import depth_curve
 from defiliq.view.report_html import write_report_html
 from tests.browser import Page, chromium, find_chromium
-from tests.view.heat_stage import contagion_of, full_analysis, thin_depth, wide_over_time
+from tests.view.heat_stage import Level, contagion_of, full_analysis, ladder_of, thin_depth, wide_over_time
 
 pytestmark = pytest.mark.browser
 
@@ -84,13 +85,40 @@ def test_nothing_is_wider_than_the_screen(
         " e.getBoundingClientRect().right > innerWidth + 0.5).map(e => e.outerHTML.slice(0, 80))"
     )
     assert wide == []
-    cut = page.evaluate(
+    assert cut_words(page) == []
+
+
+def cut_words(page: Page) -> list[str]:
+    """Words of axes and legends that stick out of their figure."""
+    found: list[str] = page.evaluate(
         "[...document.querySelectorAll('.plot')].flatMap(p => { const box = p.getBoundingClientRect();"
         " return [...p.querySelectorAll('.ytick text, .y2tick text, .ytitle, .xtitle, .legendtext')]"
         " .filter(t => t.getBoundingClientRect().left < box.left - 1 ||"
         " t.getBoundingClientRect().right > box.right + 1).map(t => p.id + ' ' + t.textContent); })"
     )
-    assert cut == []
+    return found
+
+
+def test_a_giant_cuts_no_words(page: Page, tmp_path: Path) -> None:
+    small: list[Level] = [(2000.0 + 100 * k, 1e6, "long") for k in range(6)]
+    ladder = ladder_of(
+        [
+            *small,
+            (2800.0, 123e9, "long"),
+            (3300.0, 45e9, "short"),
+            (3400.0, 2e6, "short"),
+            (2950.0, 2e5, "long"),
+        ],
+        3000.0,
+    )
+    path = write_report_html(analyse([ladder], "ETH/USD"), tmp_path / "giant.html")
+    show(page, path, 390, 844, False, True)
+    assert page.complaints() == []
+    assert cut_words(page) == []
+    names = page.evaluate(
+        "[...document.querySelectorAll('#figure-heatmap .textpoint')].map(t => t.textContent)"
+    )
+    assert {"» 123B", "» 45B"} <= set(names)
 
 
 def test_colours_follow_the_scheme_and_change_with_it(page: Page, report: Path) -> None:
