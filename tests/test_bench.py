@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from defiliq.protocols.aave_v3.rules import rule
+from tests.bench.cascade import bench_cascade
 from tests.bench.compound import bench_comet, bench_comptroller
 from tests.bench.levels import bench_levels
 from tests.bench.report import Note, Report, Row, render
@@ -38,6 +39,15 @@ def test_compound_agrees_with_its_law(bench: Callable[[int], list[Report]]) -> N
     assert not levels.is_wrong
     assert any(note.text.endswith("differ from the law: 0") for note in verdicts.notes)
     assert not any(note.text.startswith("0 ") for note in (*verdicts.notes, *levels.notes))
+
+
+def test_cascades_in_columns_agree_with_the_law() -> None:
+    rounds, sweep, over_time = bench_cascade(ACCOUNTS, snapshots=2, shocks=4, workers=1)
+    assert not rounds.is_wrong
+    assert not sweep.is_wrong
+    assert all(note.ok is not False for note in rounds.notes[2:])
+    assert [row.count for row in sweep.rows] == [4, 2]
+    assert [row.count for row in over_time.rows] == [2, 1]
 
 
 def test_the_synthetic_book_holds_what_it_says() -> None:

@@ -86,11 +86,13 @@ def ether_depth(market: AaveMarket) -> SquareRootImpact:
     )
 
 
-def bench_cascade(accounts: int, snapshots: int) -> list[Report]:
+def bench_cascade(
+    accounts: int, snapshots: int, shocks: int = SHOCKS, workers: int = WORKERS
+) -> list[Report]:
     """Rounds, a sweep, and heat over time."""
     market = graphed_market()
     book = synthetic_book(market, accounts, SEED)
-    return [_rounds(book), _sweep(book), _over_time(book, snapshots)]
+    return [_rounds(book), _sweep(book, shocks), _over_time(book, snapshots, workers)]
 
 
 def _rounds(book: Book[Any]) -> Report:
@@ -134,16 +136,16 @@ def _rounds(book: Book[Any]) -> Report:
     )
 
 
-def _sweep(book: Book[Any]) -> Report:
+def _sweep(book: Book[Any], count: int) -> Report:
     """A whole cascade per shock, down to half and up by half; the law does a few of the same."""
     depth = {DRIVER: ether_depth(book.market)}
-    half = SHOCKS // 2
+    half = count // 2
     shocks = [Ratio(sign * 50 * k, half) for sign in (-1, 1) for k in range(1, half + 1)]
+    few = [shocks[half // 5], shocks[half + half // 5]]
     tables: list[pd.DataFrame] = []
     seconds = best_of(1, lambda: tables.append(sweep([book], DRIVER, shocks, depth)))
-    few = [Ratio(-10), Ratio(10)]
     begun = perf_counter()
-    by_law = [cascade([book], [f"{DRIVER}={float(shock):+g}%"], depth) for shock in few]
+    by_law = [cascade([book], [f"{DRIVER}={float(shock):+}%"], depth) for shock in few]
     law_seconds = perf_counter() - begun
     table = tables[-1]
     totals = dict(zip(table["shock_pct"].tolist(), table["total_usd"].tolist(), strict=True))
@@ -165,12 +167,12 @@ def _sweep(book: Book[Any]) -> Report:
     )
 
 
-def _over_time(book: Book[Any], snapshots: int) -> Report:
+def _over_time(book: Book[Any], snapshots: int, workers: int) -> Report:
     """Snapshots of the same accounts at other blocks and prices; the law's levels are what they replace."""
     with TemporaryDirectory() as name:
         folder = Path(name)
         _write_snapshots(book, folder, snapshots)
-        seconds = best_of(1, lambda: read_over_time(folder, DRIVER, workers=WORKERS))
+        seconds = best_of(1, lambda: read_over_time(folder, DRIVER, workers=workers))
         alone = best_of(1, lambda: read_frame(folder / "0000.parquet", DRIVER, DEFAULT_STEP_PCT))
         begun = perf_counter()
         one = load_snapshot(folder / "0000.parquet")
@@ -178,7 +180,7 @@ def _over_time(book: Book[Any], snapshots: int) -> Report:
         exact_seconds = perf_counter() - begun
     whole = seconds / snapshots * OVER_TIME_SNAPSHOTS
     return Report(
-        f"heat over time: snapshots of {len(book):,} accounts, {WORKERS} processes",
+        f"heat over time: snapshots of {len(book):,} accounts, {workers} processes",
         [
             Row("float levels and first calls", snapshots, seconds),
             Row("exact levels alone", 1, exact_seconds),
