@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from defiliq.calls import WENT, CallTerms, legs_of
+from defiliq.calls import WENT, CallTerms, Standing, legs_of
 from defiliq.engine.calls import first_calls
 from defiliq.engine.lines import courses
 from defiliq.engine.pieces import straight_pieces
@@ -56,7 +56,10 @@ def float_levels(terms: CallTerms, prices: Sequence[int], driver: Driver) -> Flo
     spot = float(driver.spot)
     at_spot = lines.margin(spot)
     owes = np.bincount(lines.account_of_leg, terms.owed, minlength=len(terms)) > 0
-    already = np.flatnonzero(((at_spot < 0) | terms.always) & owes)
+    suspects = np.flatnonzero(((at_spot < 0) | terms.always) & owes)
+    legs, _ = legs_of(terms.first_leg, suspects)
+    there = lines.price.take(terms.feeds.take(legs))
+    already = suspects[terms.rule.breaks(Standing.apart(terms, suspects, there))]
     below = lines.nearest(pieces, driver, at_spot, owes, is_long=True)
     above = lines.nearest(pieces, driver, at_spot, owes, is_long=False)
     account = np.concatenate((already, below[0], above[0]))

@@ -39,6 +39,11 @@ class Risks(NamedTuple):
     required: Floats
     """(n,) maintenance."""
 
+    @property
+    def cover(self) -> Floats:
+        """(n,) net collateral as a share of what is required; 0 where nothing is, which nobody liquidates."""
+        return np.divide(self.net, self.required, out=np.zeros_like(self.net), where=self.required > 0)
+
 
 class Order(NamedTuple):
     """The orders of k accounts, for one position each."""
@@ -138,7 +143,7 @@ class DydxCalls:
         in_steps = whole(whole(most / worth) / step) * step
         quantums = np.where((notional <= most) | (held <= step), held, np.clip(in_steps, step, held))
 
-        short = (config.bankruptcy_adjustment_ppm / PPM) * (1.0 - (risks.net / risks.required).take(rows))
+        short = (config.bankruptcy_adjustment_ppm / PPM) * (1.0 - risks.cover.take(rows))
         spread = risks.margin.take(chosen) * (config.spread_to_maintenance_margin_ratio_ppm / PPM)
         price = (risks.notional.take(chosen) - np.clip(short, 0.0, 1.0) * spread) / size
         exact, tick = price / self.subtick.take(legs), self.tick.take(legs)
@@ -158,7 +163,7 @@ class DydxCalls:
         left = np.abs(order.size) - order.quantums
         left_notional = whole(left * worth)
         released = risks.margin.take(chosen) - self._margin(left_notional, legs)
-        share = np.floor((risks.net / risks.required).take(rows) * released)
+        share = np.floor(risks.cover.take(rows) * released)
         due = risks.notional.take(chosen) - signed * left_notional - share
         paid = whole(order.subticks * order.quantums * self.subtick.take(legs))
         beyond = signed * paid - due

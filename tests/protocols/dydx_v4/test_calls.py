@@ -10,6 +10,9 @@ from typing import Any
 import pytest
 
 from defiliq.book import Book
+from defiliq.engine.float_levels import float_levels
+from defiliq.oracle.drivers import find_driver
+from defiliq.protocols.dydx_v4.calls import call_terms
 from defiliq.protocols.dydx_v4.market import DydxMarket
 from defiliq.types import Account
 from defiliq.units import PPM
@@ -113,6 +116,19 @@ def test_closed_books_take_nothing() -> None:
     assert first_calls_agree(book, market.prices) == Counter({"the same": 1, "refused": 1})
     found = settles_agree(book, market.prices)
     assert found.refused == {"ErrLiquidationConflictsWithClobPairStatus": 1}
+
+
+def test_a_debt_without_a_position_is_no_liquidation() -> None:
+    market = three()
+    accounts = [
+        replace(holding(-(10**6)), owner=f"{owner(1)}/0"),
+        replace(holding(-(86_000 * 10**6), 10**10), owner=f"{owner(2)}/0"),
+    ]
+    book = Book.build(market, accounts)
+    assert first_calls_agree(book, market.prices) == Counter({"the same": 1})
+    levels = float_levels(call_terms(book), market.prices, find_driver(market, "P1-USD"))
+    assert levels is not None
+    assert levels.account.tolist() == [1]
 
 
 def test_a_negative_fillable_price_is_refused() -> None:
