@@ -7,9 +7,9 @@ import math
 LONG, SHORT = "#1b7fc4", "#d55e00"
 """Blue and vermillion: apart in hue and in lightness for every kind of colour blindness."""
 INK, FAINT, GREY, RULE = "#222222", "#666666", "#b5b5b5", "#e6e6e6"
-INITIAL, INDUCED, BAD_DEBT = "#7f8c99", "#cc79a7", "#d1263b"
+INITIAL, INDUCED, BAD_DEBT = "#7f8c99", "#c17d00", "#d1263b"
 """What a shock does itself, what follows from that, and what is left unpaid."""
-DRIVERS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7")
+DRIVERS = ("#1b7fc4", "#d55e00", "#8a8a8a", "#cc79a7")
 """Several prices in one picture."""
 MIDDLE = "#888888"
 """Seen on white and on black."""

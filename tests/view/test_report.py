@@ -42,6 +42,16 @@ def page_of(analysis: Analysis) -> str:
     return report_html(analysis, depth=depth_curve(thin_depth(), 3000.0), contagion=contagion_of(analysis))
 
 
+@pytest.fixture(scope="module")
+def plain_page() -> str:
+    return page_of(full_analysis())
+
+
+@pytest.fixture(scope="module")
+def hostile_page() -> str:
+    return page_of(full_analysis(HOSTILE))
+
+
 class Tags(HTMLParser):
     """What a browser would see of a page: its tags, and its text outside of scripts and styles."""
 
@@ -165,8 +175,8 @@ def test_hostile_names_stay_in_their_cell_of_markdown() -> None:
     assert len(re.findall(r"(?<!\\)\|", row)) == 12
 
 
-def test_hostile_names_are_text_in_the_page() -> None:
-    hostile, plain = Tags(page_of(full_analysis(HOSTILE))), Tags(page_of(full_analysis()))
+def test_hostile_names_are_text_in_the_page(plain_page: str, hostile_page: str) -> None:
+    hostile, plain = Tags(hostile_page), Tags(plain_page)
     assert [tag for tag, _ in hostile.tags] == [tag for tag, _ in plain.tags]
     assert not any(name.startswith("on") for _, attrs in hostile.tags for name in attrs)
     assert "</script><img src=x onerror=alert(1)>" in "".join(hostile.text)
@@ -182,8 +192,8 @@ def test_a_hostile_driver_is_text_everywhere() -> None:
     assert tags.count("script") == 3
 
 
-def test_the_page_names_nothing_outside_of_itself() -> None:
-    page = Tags(page_of(full_analysis()))
+def test_the_page_names_nothing_outside_of_itself(plain_page: str) -> None:
+    page = Tags(plain_page)
     kept = {"href", "src", "srcset", "action", "data", "poster"}
     assert [value for _, attrs in page.tags for name, value in attrs.items() if name in kept] == ["data:,"]
     policy = next(str(attrs["content"]) for _, attrs in page.tags if "http-equiv" in attrs)
@@ -202,9 +212,8 @@ def test_the_same_analysis_is_the_same_page(tmp_path: Path) -> None:
     assert ids == ["figure-heatmap", "figure-ladder", "figure-cascade", "figure-sweep", "figures"]
 
 
-def test_the_figures_are_data_that_no_tag_ends() -> None:
-    page = page_of(full_analysis(HOSTILE))
-    data = re.search(r'<script type="application/json" id="figures">(.*?)</script>', page, re.DOTALL)
+def test_the_figures_are_data_that_no_tag_ends(hostile_page: str) -> None:
+    data = re.search(r'<script type="application/json" id="figures">(.*?)</script>', hostile_page, re.DOTALL)
     assert data is not None
     figures = json.loads(data[1])
     assert list(figures) == [
@@ -214,9 +223,9 @@ def test_the_figures_are_data_that_no_tag_ends() -> None:
     assert "<" not in data[1]
 
 
-def test_a_page_says_what_the_markdown_says() -> None:
+def test_a_page_says_what_the_markdown_says(plain_page: str) -> None:
     analysis = full_analysis()
-    text = "".join(Tags(page_of(analysis)).text)
+    text = "".join(Tags(plain_page).text)
     for section in sections_of(analysis):
         assert section.heading in text
         for item in section.items:
