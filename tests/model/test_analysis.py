@@ -172,6 +172,10 @@ def test_of_two_stacks_as_close_the_nearer_begins() -> None:
     assert nearer_above is not None
     assert nearer_below is not None
     assert (nearer_above.price_usd, nearer_below.price_usd) == (103.0, 97.0)
+    both_moderate = of((97.0, 10.0), (92.5, 10.0), (103.5, 10.0), (105.6, 10.0))
+    assert (both_moderate.risk_down.label, both_moderate.risk_up.label) == ("moderate", "moderate")
+    assert both_moderate.implications.key_level is not None
+    assert both_moderate.implications.key_level.price_usd == 97.0, "by where a stack begins"
 
 
 def test_without_a_stack_the_largest_cluster_is_the_key_level() -> None:
@@ -194,6 +198,9 @@ def test_what_is_liquidatable_already_is_said() -> None:
     table = ladder([(99.0, 1500.0), (98.0, 10.0)], changes=[{"outcome": "already"}])
     said = analyse([table], ETH).implications.risk_text
     assert said.endswith(" 1 account is liquidatable at spot already, with $1,500.")
+    both = ladder([(99.0, 1500.0), (101.0, 500.0)], changes=[{"outcome": "already"}] * 2)
+    held = analyse([both], ETH).implications.risk_text
+    assert held.endswith(" 2 accounts are liquidatable at spot already, with $2,000.")
     only = analyse([table.iloc[:1]], ETH)
     assert only.implications.risk_text == (
         "No cluster stands within the window. 1 account is liquidatable at spot already, with $1,500."

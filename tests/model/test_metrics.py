@@ -139,6 +139,16 @@ def test_what_one_transaction_takes_of_one_account_is_one_liquidation() -> None:
     assert math.isnan(found.largest["price_usd"]), "of two drivers there is no one price"
 
 
+def test_a_day_has_24_hours() -> None:
+    assert DAY_S == 24 * 60 * 60
+
+
+def test_an_event_of_no_size_does_not_move_the_price() -> None:
+    found = day([*longs(0.0, price_usd=50.0, transaction="0xaa"), *longs(6.0, transaction="0xaa")])
+    assert found.largest is not None
+    assert (found.largest["price_usd"], found.largest_usd) == (100.0, 6.0)
+
+
 def test_whales_are_above_ten_million_dollars() -> None:
     assert not day(longs(10e6)).is_whale
     assert day(longs(above(10e6))).is_whale
