@@ -119,7 +119,11 @@ def _events(
     if files:
         from defiliq.pipeline.table_files import load_events
 
-        return joined([load_events(path) for path in files]), False
+        table = joined([load_events(path) for path in files])
+        once = table.drop_duplicates(ignore_index=True)
+        if len(once) < len(table):
+            talk.say(f"{len(table) - len(once)} events are in these files again, and count once")
+        return once, False
     if blocks is None:
         return None, False
     from defiliq.cli.events import happened

@@ -30,9 +30,7 @@ def print_cascade(cascade: Cascade) -> None:
     """The rounds of a cascade, by market where there are several, and what it comes to."""
     names = cascade.rounds["driver"].unique()
     along = f" along {clean(names[0])}" if len(names) == 1 else ""
-    print_rows(
-        _shown(cascade.rounds), f"rounds{along}; 0 is what breaks at spot and is not traded", _said(cascade)
-    )
+    print_rows(_shown(cascade.rounds), f"rounds{along}", _said(cascade))
     parts = cascade.markets.groupby(["protocol", "chain_id", "market"], sort=True)
     if len(parts) > 1:
         print_rows(_by_market(cascade), "by market, after the shock")

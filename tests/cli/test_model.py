@@ -271,8 +271,8 @@ def test_the_driver_is_the_one_where_most_breaks(run: Run, files: dict[str, Path
 
 
 def test_all_broken_already(run: Run, tmp_path: Path) -> None:
-    already = ladder(held())
-    already = ladder_file(already[already["outcome"] == "already"], tmp_path / "already.csv")
+    broken = ladder(held())
+    already = ladder_file(broken[broken["outcome"] == "already"], tmp_path / "already.csv")
     code, out, err = run("clusters", "--from", already)
     assert (code, len(rows(out))) == (0, 0)
     assert "where most dollars are liquidatable already (--driver chooses another)" in err

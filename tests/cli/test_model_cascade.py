@@ -170,7 +170,7 @@ def test_depth_that_runs_dry_is_said(run: Run, files: dict[str, Path]) -> None:
     assert f"depth: depth curve {files['curve'].name}" in out
     code, out, _ = run(*command[:3], "--sweep", "--steps", "1", *command[5:], "--format", "table")
     assert code == 0
-    assert "1 of 2 shocks end where the depth runs dry" in out
+    assert "2 of 2 shocks end where the depth runs dry" in out
 
 
 def test_a_market_that_falls_to_nothing(run: Run, files: dict[str, Path], tmp_path: Path) -> None:
