@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from defiliq.book import Book
 from defiliq.calls import WENT, Balances, Calls, CallTerms, Standing
-from defiliq.engine.sums import steady_sums
+from defiliq.engine.sums import steady_sum, steady_sums
 from defiliq.engine.taken import Taken
 from defiliq.errors import ConservationBroken
 
@@ -139,8 +139,9 @@ class _Tally:
         self.terms, self.reserves = terms, reserves
         self.calls = 0
         self.refused: Counter[str] = Counter()
-        self._values: list[Floats] = []
+        self._tokens: list[Floats] = []
         self._groups: list[Ints] = []
+        self._bases: list[tuple[Floats, ...]] = []
 
     def put(self, standing: Standing, calls: Calls) -> None:
         """Add the calls on some accounts."""
@@ -148,22 +149,12 @@ class _Tally:
         self.calls += int(np.count_nonzero(calls.reason == WENT))
         self.refuse(calls.reason)
         reserve = self.terms.reserves.take(standing.legs)
-        places = np.arange(_COLUMNS * self.reserves, _COLUMNS * self.reserves + _BASES)
-        values = np.concatenate(
-            (
-                *(calls.seized, calls.fees, calls.repaid),
-                *(calls.seized_base, calls.repaid_base, calls.bonus_base, calls.bad_debt_base),
-            )
-        )
-        groups = np.concatenate(
-            (
-                *(reserve + k * self.reserves for k in range(_COLUMNS)),
-                np.repeat(places, len(standing)),
-            )
-        )
-        some = np.flatnonzero(values)
-        self._values.append(values.take(some))
-        self._groups.append(groups.take(some))
+        tokens = np.concatenate((calls.seized, calls.fees, calls.repaid))
+        groups = np.concatenate([reserve + k * self.reserves for k in range(_COLUMNS)])
+        moved = np.flatnonzero(tokens)
+        self._tokens.append(tokens.take(moved))
+        self._groups.append(groups.take(moved))
+        self._bases.append((calls.seized_base, calls.repaid_base, calls.bonus_base, calls.bad_debt_base))
 
     def refuse(self, reasons: NDArray[np.int8]) -> None:
         """Count the accounts that stay as they are, by reason."""
@@ -173,13 +164,14 @@ class _Tally:
 
     def taken(self, accounts: int) -> Taken:
         """The sums, which do not hang on the order of accounts."""
-        count = _COLUMNS * self.reserves
-        sums = [0.0] * (count + _BASES)
-        if self._values:
-            values, groups = np.concatenate(self._values), np.concatenate(self._groups)
-            sums = steady_sums(values, groups, count + _BASES).tolist()
+        sums = [0.0] * (_COLUMNS * self.reserves)
+        bases = [0.0] * _BASES
+        if self._tokens:
+            tokens, groups = np.concatenate(self._tokens), np.concatenate(self._groups)
+            sums = steady_sums(tokens, groups, len(sums)).tolist()
+            bases = [steady_sum(np.concatenate(parts)) for parts in zip(*self._bases, strict=True)]
         seized, fees, repaid = (sums[k * self.reserves : (k + 1) * self.reserves] for k in range(_COLUMNS))
-        seized_base, repaid_base, bonus_base, bad_debt_base = sums[count:]
+        seized_base, repaid_base, bonus_base, bad_debt_base = bases
         return Taken(
             accounts,
             self.calls,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,7 +21,7 @@ def steady_sums(values: Floats, group: NDArray[np.intp], groups: int) -> Floats:
     summation).
     """
     total, rest = np.zeros(groups), values.astype(np.float64, copy=True)
-    room = 2.0 ** (len(values).bit_length() + 1)
+    room = _room(len(values))
     for _ in range(_FOLDS):
         largest = np.zeros(groups)
         np.maximum.at(largest, group, np.abs(rest))
@@ -28,3 +30,22 @@ def steady_sums(values: Floats, group: NDArray[np.intp], groups: int) -> Floats:
         total += np.bincount(group, cut, minlength=groups)
         rest -= cut
     return total
+
+
+def steady_sum(values: Floats) -> float:
+    """The sum of finite values, the same to the last bit whatever their order."""
+    total, rest = 0.0, values
+    for _ in range(_FOLDS):
+        largest = float(np.max(np.abs(rest), initial=0.0))
+        if largest == 0.0:
+            break
+        anchor = _room(len(values)) * 2.0 ** math.ceil(math.log2(largest))
+        cut = (rest + anchor) - anchor
+        total += float(cut.sum())
+        rest = rest - cut
+    return total
+
+
+def _room(count: int) -> float:
+    """How far above the largest of so many values a grid has to be, for no sum to reach it."""
+    return 2.0 ** (count.bit_length() + 1)
