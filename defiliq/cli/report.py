@@ -12,7 +12,6 @@ from defiliq.cli.cascade import check_shocks, named_shocks, oracle_rule
 from defiliq.cli.clusters import Threshold, contagion_of, require_depth, say_untold, threshold_options
 from defiliq.cli.depth_options import Depths, depth_options
 from defiliq.cli.events import parse_blocks
-from defiliq.cli.ladder import parse_percent
 from defiliq.cli.ladders import Ladders, Lens, lens_options, opened_ladders
 from defiliq.cli.options import Source, output_option, source_options
 from defiliq.cli.printing import INCOMPLETE, require_format, require_use, write_text
@@ -164,26 +163,20 @@ def _analysis(
     cascade: Cascade | None,
     swept: pd.DataFrame | None,
 ) -> Analysis:
-    from defiliq.model.analysis import Settings, analyse
-    from defiliq.model.axis import rungs_on, sources_of, spot_of
+    from defiliq.model.analysis import Settings, analyse_heat
     from defiliq.model.impact import impact
 
-    depth = depths.of(ladders).get(ladders.driver)
-    rungs = rungs_on(ladders.seen, ladders.driver, mixed_blocks=ladders.lens.mixed_blocks)
-    spot = spot_of(sources_of(rungs, ladders.failed))
-    return analyse(
-        ladders.seen,
-        ladders.driver,
+    heat, depth = ladders.heat(), depths.of(ladders).get(ladders.driver)
+    return analyse_heat(
+        heat,
         Settings(
-            step_pct=parse_percent(ladders.lens.step),
+            step_pct=heat.step_pct,
             within_pct=threshold.within_pct,
             min_share_pct=threshold.min_share_pct,
             min_impact_pct=threshold.min_impact_pct,
             large_usd=large_usd,
         ),
-        mixed_blocks=ladders.lens.mixed_blocks,
-        failed=ladders.failed,
-        impact=None if depth is None else impact(depth, spot),
+        impact=None if depth is None else impact(depth, heat.spot_usd),
         depth="" if depth is None else depth.name,
         events=happened,
         cascade=cascade,

@@ -115,6 +115,8 @@ def _overview(analysis: Analysis) -> Section:
     notes = [f"Events: {clean(happened.coverage)}."] if happened.coverage else []
     if seen.untold:
         notes.append(f"Of unknown size, in no sum: {counted(seen.untold, 'liquidation')}.")
+    if happened.unpriced_events:
+        notes.append(f"Of unknown driver and money, left out: {counted(happened.unpriced_events, 'event')}.")
     if happened.other_events:
         notes.append(f"Of other drivers, left out: {counted(happened.other_events, 'event')}.")
     return Section(heading, tuple(items), _venues(seen.by_venue, unit), tuple(notes))
