@@ -165,11 +165,13 @@ def _name_clusters(axes: Axes, clusters: Sequence[Cluster], shown: HeatRows, hea
     """Price, size and distance of the largest clusters, on the side of the axis where their bars are not."""
     low, high = axes.get_ylim()
     seen = [cluster for cluster in clusters if low <= cluster.price_usd <= high]
+    spot = math.log(heat.spot_usd / low) / math.log(high / low)
     for side, colour in _SIDES:
         sign = 1 if side == "long" else -1
         named = [cluster for cluster in biggest_first(seen, NAMED) if cluster.type == side]
+        named = named[: max(0, int(_room(spot, sign)[1] / _NAME_GAP))]
         shares = [math.log(cluster.price_usd / low) / math.log(high / low) for cluster in named]
-        for cluster, share, place in zip(named, shares, spread(shares, _NAME_GAP), strict=True):
+        for cluster, share, place in zip(named, shares, _beside(shares, spot, sign), strict=True):
             price = price_shown(cluster.price_usd, heat.driver)
             text = f"{price}  {amount_shown(cluster.magnitude_usd)}  {counted(cluster.accounts, 'account')}"
             axes.annotate(
@@ -189,6 +191,21 @@ def _name_clusters(axes: Axes, clusters: Sequence[Cluster], shown: HeatRows, hea
                 },
                 bbox={"boxstyle": "square,pad=0.1", "facecolor": "white", "edgecolor": "none", "alpha": 0.85},
             )
-    y = math.log(heat.spot_usd / low) / math.log(high / low)
-    spot = f"spot {price_shown(heat.spot_usd, heat.driver)}"
-    axes.text(0.005, y + 0.004, spot, va="bottom", color=FAINT, fontsize=9, transform=axes.transAxes)
+    name = f"spot {price_shown(heat.spot_usd, heat.driver)}"
+    axes.text(0.005, spot + 0.004, name, va="bottom", color=FAINT, fontsize=9, transform=axes.transAxes)
+
+
+def _room(spot: float, sign: int) -> tuple[float, float]:
+    """(where names begin, how far they may go): below spot for longs (1), above it and its name for shorts.
+
+    Beyond that are the other side's bars.
+    """
+    edge = spot - _NAME_GAP if sign > 0 else spot + 2 * _NAME_GAP
+    return edge, edge if sign > 0 else 1 - edge
+
+
+def _beside(shares: Sequence[float], spot: float, sign: int) -> list[float]:
+    """Heights for names, moved away from spot where they would touch."""
+    edge, room = _room(spot, sign)
+    away = [min(1.0, max(0.0, sign * (edge - share) / room)) for share in shares]
+    return [edge - sign * room * place for place in spread(away, _NAME_GAP / room)]

@@ -13,6 +13,7 @@ from matplotlib.collections import QuadMesh
 from matplotlib.colors import to_hex, to_rgba
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from matplotlib.text import Annotation
 
 from defiliq.errors import MissingExtra
 from defiliq.model.clusters import find_clusters
@@ -114,6 +115,22 @@ def test_no_words_are_cut_and_none_lie_on_others(heat: Heat) -> None:
     for figure in (draw_heatmap(heat, find_clusters(heat)), draw_ladder(heat)):
         assert clipped(figure) == []
         assert touching(figure) == []
+
+
+def test_names_stay_on_their_side_of_spot() -> None:
+    levels: list[Level] = [(10.0, 1e5, "long"), *((2990.0 - 25 * k, 1e6 + k, "long") for k in range(5))]
+    levels += [(3010.0 + 25 * k, 1e6 + k, "short") for k in range(3)]
+    heat = heat_of(levels)
+    figure = draw_heatmap(heat, find_clusters(heat, within_pct=100), within_pct=100)
+    axes = figure.axes[0]
+    low, high = axes.get_ylim()
+    spot = math.log(3000 / low) / math.log(high / low)
+    named = [text for text in axes.texts if "account" in text.get_text()]
+    places = {text.get_text(): text.xyann for text in named if isinstance(text, Annotation)}
+    assert len(places) >= 5
+    for across, height in places.values():
+        assert (height < spot) == (across > 0.5)
+    assert touching(figure) == []
 
 
 def test_a_giant_is_cut_and_has_its_size_beside_it() -> None:
