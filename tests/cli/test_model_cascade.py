@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from rich.text import Text
 
+from defiliq.depth.files import save_pools
 from defiliq.depth.venue import Depth
 from defiliq.model.cascade import OracleRule
 from defiliq.model.tables import CONTAGION_COLUMNS
@@ -32,6 +33,7 @@ from tests.cli.model_stage import (
     rungs,
     snapshot_of,
 )
+from tests.depth.pools import deep
 
 FALL = ("--shock", "-10%")
 LAW_OF_ETH: dict[str, Depth] = {ETH: read_law("1M,4%").at("ETH", "USD", Fraction(3000))}
@@ -171,6 +173,21 @@ def test_depth_that_runs_dry_is_said(run: Run, files: dict[str, Path]) -> None:
     code, out, _ = run(*command[:3], "--sweep", "--steps", "1", *command[5:], "--format", "table")
     assert code == 0
     assert "2 of 2 shocks end where the depth runs dry" in out
+
+
+def test_pools_that_were_kept(run: Run, files: dict[str, Path], tmp_path: Path) -> None:
+    """They stand at 2,500 dollars: the depth is brought to where the market is."""
+    kept = save_pools([deep(), deep(500)], held().market.block, tmp_path / "pools.json")
+    command = ("cascade", "--from", files["Local"], *FALL, "--format", "table")
+    code, out, _ = run(*command, "--depth", f"file:{kept}")
+    assert code == 0
+    assert "depth: " in out
+    assert "ETH/USD 3,000.00 -> " in out
+    for spec in (f"file:{kept}@WETH", f"ETH/USD=file:{kept}@WETH"):
+        assert run(*command, "--depth", spec)[:2] == (0, out)
+    code, out, err = run(*command, "--depth", f"file:{kept}@WBTC", "-q")
+    assert (code, out) == (2, "")
+    assert "these pools trade WETH, USDC, not WBTC" in err
 
 
 def test_a_market_that_falls_to_nothing(run: Run, files: dict[str, Path], tmp_path: Path) -> None:
