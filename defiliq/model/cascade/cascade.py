@@ -85,9 +85,14 @@ class Cascade:
         return float(100 * (self.final[driver] - 1))
 
     def amplification(self, driver: str) -> float:
-        """How many times further than the shock the market went, in the logarithm of price."""
-        shock, final = (float(part[driver]) for part in (self.shock, self.final))
-        return math.log(final) / math.log(shock) if shock != 1 else math.nan
+        """How many times further than the shock the market went, in the logarithm of price.
+
+        Infinite where nothing is left of the price.
+        """
+        shock, final = self.shock[driver], self.final[driver]
+        if shock == 1:
+            return math.nan
+        return _log(final) / _log(shock) if final else math.inf
 
     def _once(self) -> pd.DataFrame:
         """One row per round after the shock: rounds have a row per driver."""
@@ -97,3 +102,8 @@ class Cascade:
     def _seized(self, causes: Container[str]) -> float:
         rows = self._once()
         return math.fsum(rows["seized_usd"][[cause in causes for cause in rows["cause"]]])
+
+
+def _log(ratio: Fraction) -> float:
+    """Of numerator and denominator apart, which may be beyond all floats."""
+    return math.log(ratio.numerator) - math.log(ratio.denominator)
