@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from defiliq.book import Book
-from defiliq.ladder import LADDER_COLUMNS, as_table
+from defiliq.ladder import LADDER_COLUMNS
 from defiliq.pipeline.judge import ladder
 from defiliq.pipeline.snapshot import save_snapshot
 from defiliq.types import Block
@@ -65,7 +65,7 @@ def snapshot_of(book: Book[Any], folder: Path) -> Path:
 
 def ladder_file(table: pd.DataFrame, path: Path) -> Path:
     """Rungs as `defiliq ladder -o` writes them."""
-    return write_table(as_table(table.to_dict("records"), LADDER_COLUMNS), path)
+    return write_table(table[list(LADDER_COLUMNS)], path)
 
 
 def froms(*paths: Path) -> tuple[str, ...]:

@@ -240,7 +240,7 @@ def test_a_market_without_the_driver_is_left_out_and_named(
 
 def test_other_blocks_only_where_they_are_asked_for(run: Run, files: dict[str, Path]) -> None:
     both = froms(files["Local"], files["Later"])
-    for command in ("clusters", "heatmap", "magnet", "report"):
+    for command in ("clusters", "report"):
         code, out, err = run(command, *both, "-q")
         assert (code, out) == (2, "")
         assert "\nError: aave-v3 Local on chain 31337 at block 120 and aave-v3 Later" in err
