@@ -212,7 +212,8 @@ def draw_model(demo: Demo) -> None:
         demo.run(shows, command, *arguments, "-o", f"{picture}.png")
     demo.run(
         "report: all of it as one page that needs no network",
-        "report", *ALONG_ETH, *DEPTH, *shock, "--sweep", "-o", "report.html",
+        "report", *ALONG_ETH, *DEPTH, *shock, "--sweep", "--over-time", "history",
+        "-o", "report.html",
     )  # fmt: skip
     demo.run("report: the same for reading here", "report", *ALONG_ETH, *DEPTH, *shock, "-o", "report.md")
 

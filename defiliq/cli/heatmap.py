@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from defiliq.model.clusters import Cluster
     from defiliq.model.heat import Heat
+    from defiliq.model.over_time import HeatOverTime
 
 PICTURES = ".png .svg"
 
@@ -131,16 +132,7 @@ def _over_time(
         raise click.UsageError("--over-time reads the files of its folder. Leave the market out.")
     if lens.driver is None:
         raise click.UsageError("Name the --driver to look along.")
-    from defiliq.pipeline.over_time import read_over_time
-
-    with talk.progress("Reading") as tell:
-        found = read_over_time(
-            folder,
-            lens.driver,
-            step_pct=parse_percent(lens.step),
-            on_progress=lambda done, total: tell(done, total, "files"),
-        )
-    talk.say(f"{len(found.times)} moments along {found.driver}")
+    found = read_history(folder, lens.driver, lens, talk)
     if output is not None and _is_picture(output):
         from defiliq.view.charts import write_picture
         from defiliq.view.over_time import draw_over_time
@@ -150,3 +142,18 @@ def _over_time(
         write_output(found.cells, output, talk)
     if output is None or shape is not None:
         print_table(found.cells, "csv" if default_shape(shape) == "table" else default_shape(shape))
+
+
+def read_history(folder: str, driver: str, lens: Lens, talk: Talk) -> HeatOverTime:
+    """Time by price, from the files of a folder."""
+    from defiliq.pipeline.over_time import read_over_time
+
+    with talk.progress("Reading") as tell:
+        found = read_over_time(
+            folder,
+            driver,
+            step_pct=parse_percent(lens.step),
+            on_progress=lambda done, total: tell(done, total, "files"),
+        )
+    talk.say(f"{len(found.times)} moments along {found.driver}")
+    return found

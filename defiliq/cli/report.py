@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -12,8 +14,9 @@ from defiliq.cli.cascade import check_shocks, named_shocks, oracle_rule
 from defiliq.cli.clusters import Threshold, contagion_of, require_depth, say_untold, threshold_options
 from defiliq.cli.depth_options import Depths, depth_options
 from defiliq.cli.events import parse_blocks
+from defiliq.cli.heatmap import read_history
 from defiliq.cli.ladders import Ladders, Lens, lens_options, opened_ladders
-from defiliq.cli.options import Source, output_option, source_options
+from defiliq.cli.options import Source, collected, output_option, source_options
 from defiliq.cli.printing import INCOMPLETE, require_format, require_use, write_text
 from defiliq.cli.talk import Talk
 
@@ -25,10 +28,48 @@ if TYPE_CHECKING:
     from defiliq.model.analysis import Analysis
     from defiliq.model.cascade import Cascade, OracleRule
     from defiliq.model.contagion import Place
+    from defiliq.model.over_time import HeatOverTime
 
+F = TypeVar("F", bound=Callable[..., Any])
 PAGES = ".md .html"
 SWEPT_PCT = (*range(-50, 0, 2), *range(2, 52, 2))
 """The shocks of a report's sweep."""
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """Liquidations that happened: where they are from, and which count as large."""
+
+    event_files: tuple[str, ...]
+    blocks: str | None
+    large_usd: float
+
+
+_PAST = (
+    click.option(
+        "--events",
+        "event_files",
+        multiple=True,
+        metavar="FILE",
+        help="Liquidations that happened, as `defiliq events -o` writes them.",
+    ),
+    click.option(
+        "--blocks", metavar="A:B", help="Read them from the node instead, as `defiliq events` does."
+    ),
+    click.option(
+        "--large-usd",
+        type=click.FloatRange(0),
+        default=100e6,
+        show_default="100 million",
+        metavar="X",
+        help="From which liquidation on a price becomes support or resistance.",
+    ),
+)
+
+
+def past_options(command: F) -> F:
+    """Liquidations that happened, handed over as `past`."""
+    return collected(command, "past", Past, _PAST)
 
 
 @click.command(short_help="The whole model over one driver, for reading.")
@@ -46,21 +87,13 @@ SWEPT_PCT = (*range(-50, 0, 2), *range(2, 52, 2))
 @click.option("--sweep", is_flag=True, help="Simulate shocks from -50% to +50%, too. It needs a depth.")
 @click.option("--deviation", metavar="PCT", help="Oracles follow once they are so far off, such as 0.5%.")
 @click.option(
-    "--events",
-    "event_files",
-    multiple=True,
-    metavar="FILE",
-    help="Liquidations that happened, as `defiliq events -o` writes them.",
+    "--over-time",
+    "folder",
+    type=click.Path(exists=True, file_okay=False),
+    metavar="DIR",
+    help="Show time by price, too, from a folder of snapshots or ladder files; in .html only.",
 )
-@click.option("--blocks", metavar="A:B", help="Read them from the node instead, as `defiliq events` does.")
-@click.option(
-    "--large-usd",
-    type=click.FloatRange(0),
-    default=100e6,
-    show_default=True,
-    metavar="X",
-    help="From which liquidation on a price becomes support or resistance.",
-)
+@past_options
 @output_option(PAGES)
 @click.pass_context
 def report(
@@ -72,9 +105,8 @@ def report(
     shocks: tuple[str, ...],
     sweep: bool,
     deviation: str | None,
-    event_files: tuple[str, ...],
-    blocks: str | None,
-    large_usd: float,
+    folder: str | None,
+    past: Past,
     output: str | None,
 ) -> None:
     """Key levels, magnets, cascade risk, support and resistance of one driver, with coverage and provenance.
@@ -83,11 +115,9 @@ def report(
     """
     require_format(output, PAGES)
     require_use(ctx, "deviation", is_used=bool(shocks) or sweep, needed="--shock or --sweep")
-    require_use(ctx, "large_usd", is_used=bool(event_files) or blocks is not None, needed="--events")
-    if event_files and blocks is not None:
-        raise click.UsageError("Events come from --events or from --blocks, not from both.")
-    if blocks is not None and source.snapshot:
-        raise click.UsageError("--blocks asks a node, and --from needs none. Use --events FILE.")
+    is_page = output is not None and Path(output).suffix.lower() == ".html"
+    require_use(ctx, "folder", is_used=is_page, needed="a page: -o FILE.html")
+    require_past(ctx, past, source)
     if lens.groups and (shocks or sweep):
         raise click.UsageError("--group is a view along several feeds: no cascade runs along it.")
     check_shocks(shocks)
@@ -95,40 +125,50 @@ def report(
     rule = oracle_rule(deviation, None)
     talk = Talk(quiet=source.quiet)
     with opened_ladders(source, lens, talk) as ladders:
-        happened, missing = _events(source, event_files, blocks, talk)
+        happened, missing = _events(source, past, talk)
         cascade = _cascade(ladders, depths, shocks, rule) if shocks else None
         swept = _sweep(ladders, depths, rule, talk) if sweep else None
-        found = _analysis(ladders, threshold, depths, large_usd, happened, cascade, swept)
+        found = _analysis(ladders, threshold, depths, past.large_usd, happened, cascade, swept)
         depth = depths.of(ladders).get(ladders.driver)
         graph = None
         if depth is not None:
             graph = contagion_of(ladders, found.heat, found.clusters, threshold, depths)
     say_untold(found.heat.untold, talk)
-    _show(found, graph, depth, output, talk)
+    history = None if folder is None else read_history(folder, ladders.driver, lens, talk)
+    _show(found, graph, depth, history, output, talk)
     if ladders.incomplete or found.heat.untold or missing:
         ctx.exit(INCOMPLETE)
 
 
-def _events(
-    source: Source, files: tuple[str, ...], blocks: str | None, talk: Talk
-) -> tuple[pd.DataFrame | None, bool]:
+def require_past(ctx: click.Context, past: Past, source: Source) -> None:
+    """Refuse what contradicts itself in where events come from."""
+    asked = bool(past.event_files) or past.blocks is not None
+    require_use(ctx, "large_usd", is_used=asked, needed="--events")
+    if past.event_files and past.blocks is not None:
+        raise click.UsageError("Events come from --events or from --blocks, not from both.")
+    if past.blocks is not None and source.snapshot:
+        raise click.UsageError("--blocks asks a node, and --from needs none. Use --events FILE.")
+
+
+def _events(source: Source, past: Past, talk: Talk) -> tuple[pd.DataFrame | None, bool]:
     """Liquidations that happened, where somebody asks for them, and whether some are missing."""
     from defiliq.ladder import joined
 
-    if files:
+    if past.event_files:
         from defiliq.pipeline.table_files import load_events
 
-        table = joined([load_events(path) for path in files])
+        table = joined([load_events(path) for path in past.event_files])
         once = table.drop_duplicates(ignore_index=True)
         if len(once) < len(table):
             talk.say(f"{len(table) - len(once)} events are in these files again, and count once")
         return once, False
-    if blocks is None:
+    if past.blocks is None:
         return None, False
     from defiliq.cli.events import happened
     from defiliq.cli.sources import listings
 
-    tables = [happened(listing, source, parse_blocks(blocks), talk) for listing in listings(source)]
+    span = parse_blocks(past.blocks)
+    tables = [happened(listing, source, span, talk) for listing in listings(source)]
     return joined(tables), any(table.attrs["stopped"] or table.attrs["unpriced"] for table in tables)
 
 
@@ -185,7 +225,12 @@ def _analysis(
 
 
 def _show(
-    found: Analysis, contagion: nx.DiGraph[Place] | None, depth: Depth | None, output: str | None, talk: Talk
+    found: Analysis,
+    contagion: nx.DiGraph[Place] | None,
+    depth: Depth | None,
+    history: HeatOverTime | None,
+    output: str | None,
+    talk: Talk,
 ) -> None:
     if output is None or Path(output).suffix.lower() == ".md":
         from defiliq.view.report_markdown import report_markdown
@@ -200,4 +245,5 @@ def _show(
     from defiliq.view.report_html import write_report_html
 
     sides = () if depth is None else depth_curve(depth, found.heat.spot_usd)
-    talk.say(f"Wrote {write_report_html(found, output, depth=sides, contagion=contagion)}")
+    path = write_report_html(found, output, depth=sides, contagion=contagion, over_time=history)
+    talk.say(f"Wrote {path}")
