@@ -51,6 +51,16 @@ def decode_address(text: str, prefix: str) -> bytes:
     return (number >> over).to_bytes(size, "big")
 
 
+def encode_address(raw: bytes, prefix: str) -> str:
+    """The text of an account's bytes, in small letters."""
+    size = -(-8 * len(raw) // 5)
+    number = int.from_bytes(raw, "big") << 5 * size - 8 * len(raw)
+    values = bytes(number >> 5 * k & 31 for k in reversed(range(size)))
+    rest = _polymod(values + bytes(CHECKSUM_LETTERS), _after(prefix)) ^ 1
+    check = bytes(rest >> 5 * k & 31 for k in reversed(range(CHECKSUM_LETTERS)))
+    return f"{prefix}1{''.join(ALPHABET[value] for value in values + check)}"
+
+
 def decode_bech32(text: str) -> tuple[str, bytes]:
     """The prefix in small letters and the five-bit values of a bech32 text; NotBech32 where it is none."""
     if len(text) > LONGEST:

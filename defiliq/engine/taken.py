@@ -28,3 +28,9 @@ class Taken(NamedTuple):
     """Debt that nothing backs any more after these liquidations."""
     refused: Mapping[str, int]
     """Why liquidatable accounts stay as they are, with how many do."""
+    deleveraged_base: float = 0
+    """Positions that opposite ones took over because a fund could not pay; not in what was seized."""
+    fund_spent_base: float = 0
+    """What funds whose balance is known paid."""
+    fund_left_base: float | None = None
+    """What they have then; None where none is known."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from functools import partial
 from typing import Any
@@ -13,7 +14,16 @@ from defiliq.book import Book
 from defiliq.depth.venue import Depth
 from defiliq.engine.liquidate import ColumnBook
 from defiliq.errors import InputError, SeveralDrivers, UnknownDriver
-from defiliq.model.cascade import BookStage, Cascade, LawBook, OracleRule, RungStage, Stage, simulate
+from defiliq.model.cascade import (
+    BackedBook,
+    BookStage,
+    Cascade,
+    LawBook,
+    OracleRule,
+    RungStage,
+    Stage,
+    simulate,
+)
 from defiliq.model.cascade import sweep as sweep_shocks
 from defiliq.model.cascade.booked import Ledger
 from defiliq.model.cascade.lawful import Law
@@ -68,7 +78,9 @@ def sweep(
     rule: OracleRule | None = None,
     on_progress: Counter | None = None,
 ) -> pd.DataFrame:
-    """One cascade per shock of a driver, each from spot: SWEEP_COLUMNS. Books are liquidated in columns."""
+    """One cascade per shock of a driver, each from spot: SWEEP_COLUMNS. Books are liquidated in columns, and
+    insurance funds pay always.
+    """
     names = driver_names(of, {**depths, driver: None})
     makers = _makers(of, tuple(dict.fromkeys(names.values())), in_columns=True)
     return sweep_shocks(
@@ -112,9 +124,7 @@ def _makers(
             _require_apart(moving)
             ledger = _column_ledger(one) if in_columns else None
             makers.append(
-                partial(
-                    _book_stage, one, moving, partial(LawBook, one, law_of(one)) if ledger is None else ledger
-                )
+                partial(_book_stage, one, moving, partial(ledger_of, one) if ledger is None else ledger)
             )
     return makers
 
@@ -133,6 +143,31 @@ def _column_ledger(book: Book[Any]) -> Callable[[], Ledger] | None:
         return None
     columns.settle(book.market.prices)
     return columns.copy
+
+
+def ledger_of(book: Book[Any]) -> LawBook:
+    """A book as it is liquidated by its law, and by that of the fund behind it where its balance is known."""
+    law, backing = law_of(book), PROTOCOLS[book.market.protocol].backing
+    if backing is None or not backing.balances(book.market):
+        return LawBook(book, law)
+    return BackedBook(book, law, backing)
+
+
+def with_insurance_fund(books: Sequence[Book[Any]], dollars: Fraction | None) -> list[Book[Any]]:
+    """Books with so much in their insurance funds; None where they are to pay always.
+
+    Isolated markets have funds of their own, which keep what was read. InputError where no book has a fund.
+    """
+    found = []
+    for book in books:
+        backing = PROTOCOLS[book.market.protocol].backing
+        if backing is not None:
+            amount = None if dollars is None else int(dollars * book.market.base_unit)
+            book = replace(book, market=backing.with_balance(book.market, amount))
+        found.append(book)
+    if all(PROTOCOLS[book.market.protocol].backing is None for book in books):
+        raise InputError("none of these markets has an insurance fund that decides what is liquidated.")
+    return found
 
 
 def law_of(book: Book[Any]) -> Law:

@@ -17,6 +17,7 @@ from defiliq.protocols.explained import LegValue
 from defiliq.protocols.happened import OnEvents
 from defiliq.types import (
     Account,
+    Backing,
     Block,
     Happening,
     Health,
@@ -67,6 +68,11 @@ class LendingProtocol(Protocol):
     @property
     def root_address(self) -> str:
         """The one address that a market file must give; '' where the chain itself is the market."""
+        ...
+
+    @property
+    def backing(self) -> Backing | None:
+        """The law of the funds behind its liquidations; None where no fund decides what goes through."""
         ...
 
     @property

@@ -5,6 +5,7 @@ same one. A *driver* (see `pricing`) moves one or more feeds, each by an integer
 """
 
 from defiliq.types.account import Account, Leg, StableDebt
+from defiliq.types.backing import Backing, Balances, SharedOut, Shortfall
 from defiliq.types.chain import Block, ChainId, Listing, checksum
 from defiliq.types.happening import Happening, HappeningKind, Worth
 from defiliq.types.health import (
@@ -23,7 +24,9 @@ from defiliq.types.market import Feed, Market, Reserve
 __all__ = [
     "NO_DEBT_FACTOR",
     "Account",
+    "Backing",
     "Backstop",
+    "Balances",
     "Block",
     "ChainId",
     "Eta",
@@ -43,6 +46,8 @@ __all__ = [
     "Reserve",
     "Rule",
     "Seizure",
+    "SharedOut",
+    "Shortfall",
     "Side",
     "StableDebt",
     "Taking",

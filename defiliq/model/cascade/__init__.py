@@ -1,5 +1,6 @@
 """Cascades: liquidations are sold into the market, the price falls, oracles follow, more accounts break."""
 
+from defiliq.model.cascade.backed import BackedBook
 from defiliq.model.cascade.booked import BookStage
 from defiliq.model.cascade.cascade import Cascade
 from defiliq.model.cascade.columns import MARKET_COLUMNS, ROUND_COLUMNS, SWEEP_COLUMNS
@@ -13,6 +14,7 @@ __all__ = [
     "MARKET_COLUMNS",
     "ROUND_COLUMNS",
     "SWEEP_COLUMNS",
+    "BackedBook",
     "BookStage",
     "Cascade",
     "Followed",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Protocol
@@ -12,6 +13,9 @@ from defiliq.model.cascade.stage import Followed, OracleRule, Settled
 from defiliq.pricing.driver import Driver
 from defiliq.pricing.graph import Input
 from defiliq.types import Market
+
+MONEY_WITHIN = Fraction(2, 100)
+"""What is worth 1 of the base currency, so nearly, is what others are sold for and bought with."""
 
 
 class Ledger(Protocol):
@@ -60,6 +64,9 @@ class BookStage:
             traded,
             untraded,
             taken.refused,
+            taken.deleveraged_base / unit,
+            taken.fund_spent_base / unit,
+            math.nan if taken.fund_left_base is None else taken.fund_left_base / unit,
         )
 
     def _moved(self, at: Mapping[str, int]) -> Market:
@@ -89,9 +96,9 @@ class BookStage:
             # Perpetuals may count in multiples of a token: a negative number of decimals.
             worth = net / Fraction(10) ** reserve.decimals * price
             driver = self._driver_of[k]
-            if driver is None:
+            if driver is None and abs(price - 1) > MONEY_WITHIN:
                 untraded[reserve.symbol] = untraded.get(reserve.symbol, 0.0) + float(worth)
-            else:
+            elif driver is not None:
                 traded[driver.name] += worth * driver.unit / at[driver.name]
         return traded, untraded
 

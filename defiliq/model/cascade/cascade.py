@@ -34,7 +34,7 @@ class Cascade:
     markets: pd.DataFrame
     """MARKET_COLUMNS"""
     untraded_usd: Mapping[str, float]
-    """Symbol to what was seized less repaid of assets that hang on no driver with a depth: not traded."""
+    """Symbol to what was seized less repaid of assets that hang on no driver with a depth and are no money."""
     refused: Mapping[str, int]
     """Why accounts that were liquidatable in the last round stay as they are."""
     ended: Ended
@@ -68,6 +68,22 @@ class Cascade:
     def bad_debt_usd(self) -> float:
         """Debt that nothing backs any more after these liquidations; what was so at spot is left out."""
         return math.fsum(self._once()["bad_debt_usd"])
+
+    @property
+    def deleveraged_usd(self) -> float:
+        """Positions that opposite ones took over after the shock, as funds could not pay: traded nowhere."""
+        return math.fsum(self._once()["deleveraged_usd"])
+
+    @property
+    def fund_spent_usd(self) -> float:
+        """What insurance funds of known balance paid after the shock."""
+        return math.fsum(self.markets["fund_spent_usd"][self.markets["round"] > 0])
+
+    @property
+    def fund_left_usd(self) -> float:
+        """What they have at the end; NaN where no balance is known, so that they were taken to pay always."""
+        left = self.markets["fund_left_usd"][self.markets["round"] == self.markets["round"].max()].dropna()
+        return math.fsum(left) if len(left) else math.nan
 
     @property
     def accounts(self) -> int:

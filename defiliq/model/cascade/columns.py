@@ -16,7 +16,8 @@ ROUND_COLUMNS = (
         "accounts",
         "calls",
     ),
-    *("seized_usd", "repaid_usd", "bonus_usd", "bad_debt_usd", "traded_usd", "unfilled_usd"),
+    *("seized_usd", "repaid_usd", "bonus_usd", "bad_debt_usd", "deleveraged_usd"),
+    *("traded_usd", "unfilled_usd"),
 )
 """One row per round and driver. What accounts lost is the round's, the same in the row of each driver; the
 oracle's price is the lowest of the markets' where the driver falls, the highest where it rises."""
@@ -24,9 +25,10 @@ oracle's price is the lowest of the markets' where the driver falls, the highest
 MARKET_COLUMNS = (
     *IDENTITY,
     *("round", "accounts", "calls", "seized_usd", "repaid_usd", "bonus_usd", "bad_debt_usd", "refused"),
+    *("deleveraged_usd", "fund_spent_usd", "fund_left_usd"),
     "base_symbol",
 )
-"""One row per round and market."""
+"""One row per round and market. `fund_left_usd` is NaN where no fund's balance is known."""
 
 SWEEP_COLUMNS = (
     *("shock_pct", "rounds", "accounts", "initial_usd", "induced_usd", "total_usd", "branching_ratio"),

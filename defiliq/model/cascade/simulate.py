@@ -205,6 +205,9 @@ class _Run:
                 "bonus_usd": settled.bonus_usd,
                 "bad_debt_usd": settled.bad_debt_usd,
                 "refused": sum(settled.refused.values()),
+                "deleveraged_usd": settled.deleveraged_usd,
+                "fund_spent_usd": settled.fund_spent_usd,
+                "fund_left_usd": settled.fund_left_usd,
             }
         )
 
@@ -219,7 +222,7 @@ class _Run:
         """The round as rows, one per driver."""
         sums = {
             name: math.fsum(getattr(settled, name) for settled in done)
-            for name in ("seized_usd", "repaid_usd", "bonus_usd", "bad_debt_usd")
+            for name in ("seized_usd", "repaid_usd", "bonus_usd", "bad_debt_usd", "deleveraged_usd")
         }
         counts = {name: sum(getattr(settled, name) for settled in done) for name in ("accounts", "calls")}
         for name, venue in self.venues.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -53,6 +54,12 @@ class Settled(NamedTuple):
     """Symbol to what was seized less repaid of assets that hang on no driver with a known depth."""
     refused: Mapping[str, int]
     """Why liquidatable accounts stay as they are, with how many do."""
+    deleveraged_usd: float = 0.0
+    """Positions that opposite ones took over because a fund could not pay: traded nowhere."""
+    fund_spent_usd: float = 0.0
+    """What funds whose balance is known paid."""
+    fund_left_usd: float = math.nan
+    """What they have then; NaN where none is known, so that they are taken to pay always."""
 
 
 class Stage(Protocol):

@@ -19,12 +19,14 @@ from defiliq.protocols.aave_v3.rules import health, rule
 from defiliq.protocols.aave_v3.rules_take import take
 from defiliq.protocols.aave_v3.soundness import unsound
 from defiliq.protocols.aave_v3.values import values
+from defiliq.types import Backing
 
 name: Final[str] = "aave-v3"
 node_kind: Final = "evm"
 verdicts_of: Final = "the contract's own answers"
 root_address: Final[str] = "pool_addresses_provider"
 market_type: Final[type[AaveMarket]] = AaveMarket
+backing: Final[Backing | None] = None
 
 __all__ = [
     "AaveMarket",
@@ -33,6 +35,7 @@ __all__ = [
     "EMode",
     "after",
     "ask_many",
+    "backing",
     "call_terms",
     "discovery",
     "event_worth",

@@ -18,12 +18,14 @@ from defiliq.protocols.compound_v2.read import read, read_market
 from defiliq.protocols.compound_v2.rules import health, rule
 from defiliq.protocols.compound_v2.soundness import unsound
 from defiliq.protocols.compound_v2.take import take
+from defiliq.types import Backing
 
 name: Final[str] = "compound-v2"
 node_kind: Final = "evm"
 verdicts_of: Final = "the contract's own answers"
 root_address: Final[str] = "comptroller"
 market_type: Final[type[CompoundMarket]] = CompoundMarket
+backing: Final[Backing | None] = None
 
 __all__ = [
     "Answer",
@@ -31,6 +33,7 @@ __all__ = [
     "CompoundMarket",
     "after",
     "ask_many",
+    "backing",
     "call_terms",
     "discovery",
     "event_worth",

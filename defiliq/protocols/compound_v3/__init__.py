@@ -19,12 +19,14 @@ from defiliq.protocols.compound_v3.rules import health, is_borrow_collateralized
 from defiliq.protocols.compound_v3.soundness import unsound
 from defiliq.protocols.compound_v3.take import take
 from defiliq.protocols.compound_v3.values import values
+from defiliq.types import Backing
 
 name: Final[str] = "compound-v3"
 node_kind: Final = "evm"
 verdicts_of: Final = "the contract's own answers"
 root_address: Final[str] = "comet"
 market_type: Final[type[CometMarket]] = CometMarket
+backing: Final[Backing | None] = None
 
 __all__ = [
     "Answer",
@@ -33,6 +35,7 @@ __all__ = [
     "RateCurve",
     "after",
     "ask_many",
+    "backing",
     "call_terms",
     "discovery",
     "event_worth",

@@ -18,12 +18,14 @@ from defiliq.protocols.dydx_solo.read import read, read_market
 from defiliq.protocols.dydx_solo.rules import health, rule
 from defiliq.protocols.dydx_solo.soundness import unsound
 from defiliq.protocols.dydx_solo.take import take
+from defiliq.types import Backing
 
 name: Final[str] = "dydx-solo"
 node_kind: Final = "evm"
 verdicts_of: Final = "the contract's own answers"
 root_address: Final[str] = "solo_margin"
 market_type: Final[type[SoloMarket]] = SoloMarket
+backing: Final[Backing | None] = None
 
 __all__ = [
     "LIQUID",
@@ -34,6 +36,7 @@ __all__ = [
     "SoloReserve",
     "after",
     "ask_many",
+    "backing",
     "call_terms",
     "discovery",
     "event_worth",

@@ -6,6 +6,7 @@ from typing import Final
 
 from defiliq.protocols.dydx_v4.after import after
 from defiliq.protocols.dydx_v4.ask import Answer, ask_many
+from defiliq.protocols.dydx_v4.backed import BACKING
 from defiliq.protocols.dydx_v4.calls import call_terms
 from defiliq.protocols.dydx_v4.events import event_worth, search_events
 from defiliq.protocols.dydx_v4.explain import explain, remarks
@@ -18,12 +19,14 @@ from defiliq.protocols.dydx_v4.rules import health, rule
 from defiliq.protocols.dydx_v4.soundness import unsound
 from defiliq.protocols.dydx_v4.take import take
 from defiliq.protocols.dydx_v4.values import values
+from defiliq.types import Backing
 
 name: Final[str] = "dydx-v4"
 node_kind: Final = "cosmos"
 verdicts_of: Final = "the law on each subaccount as the node gives it alone, because nodes give no verdicts"
 root_address: Final[str] = ""
 market_type: Final[type[DydxMarket]] = DydxMarket
+backing: Final[Backing | None] = BACKING
 
 __all__ = [
     "Answer",
@@ -32,6 +35,7 @@ __all__ = [
     "Perpetual",
     "after",
     "ask_many",
+    "backing",
     "call_terms",
     "discovery",
     "event_worth",

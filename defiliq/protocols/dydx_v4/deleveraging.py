@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Final, Literal, NamedTuple, TypeAlias
 
 from defiliq.protocols.dydx_v4.liquidation import bankruptcy_quote_quantums
 from defiliq.protocols.dydx_v4.market import DydxMarket
@@ -13,6 +13,9 @@ from defiliq.protocols.dydx_v4.settle import USDC, Subaccount, places_of, settle
 from defiliq.protocols.dydx_v4.updates import PositionChange, Update, matched
 
 DeleveragePrice: TypeAlias = Literal["bankruptcy", "oracle"]
+
+_PASSED_OVER: Final = ("ErrFailedToUpdateSubaccounts", "division by zero")
+"""What lets the next one be asked. The second: what is left of a position is dust that needs no margin."""
 
 
 class Deleveraged(NamedTuple):
@@ -113,11 +116,11 @@ def offset_position(
         if held * remaining <= 0:
             continue
         part = held if abs(remaining) > abs(held) else remaining
-        quote_delta = deleveraged_quote_quantums(liquidated, market, perpetual_id, part, price)
         try:
+            quote_delta = deleveraged_quote_quantums(liquidated, market, perpetual_id, part, price)
             done = deleverage(liquidated, other, market, perpetual_id, part, quote_delta)
         except ChainRefused as refused:
-            if refused.error != "ErrFailedToUpdateSubaccounts":
+            if refused.error not in _PASSED_OVER:
                 raise
             continue
         liquidated, after[k], market = done

@@ -18,6 +18,7 @@ Message: TypeAlias = Any
 
 SUBACCOUNT: Final = "/dydxprotocol.subaccounts.Query/Subaccount"
 SUBACCOUNT_ALL: Final = "/dydxprotocol.subaccounts.Query/SubaccountAll"
+BALANCE: Final = "/cosmos.bank.v1beta1.Query/Balance"
 LIQUIDATIONS: Final = "/dydxprotocol.clob.Query/LiquidationsConfiguration"
 MOST_LISTED: Final = 9_999
 """Many times what the chain has of anything but subaccounts: to a node that goes on and on nobody listens."""
@@ -107,9 +108,20 @@ def fetch_subaccount(node: CosmosNode, owner: str, number: int, at: Block) -> Me
     return found
 
 
+def fetch_balance(node: CosmosNode, address: str, denom: str, at: Block) -> str:
+    """What an account of the bank has of a coin, in the coin's base units, as the node writes it."""
+    proto = messages()["bank"]
+    request = proto.QueryBalanceRequest(address=address, denom=denom).SerializeToString()
+    found = parsed(proto.QueryBalanceResponse, node.query(BALANCE, request, at)).balance
+    if found.denom != denom:
+        raise DecodeError("Balance", "another coin than the one that was asked for")
+    return str(found.amount)
+
+
 def messages() -> dict[str, ModuleType]:
     """The protocol's query messages by module; MissingExtra where their package is not installed."""
     try:
+        from v4_proto.cosmos.bank.v1beta1 import query_pb2 as bank
         from v4_proto.dydxprotocol.assets import query_pb2 as assets
         from v4_proto.dydxprotocol.clob import query_pb2 as clob
         from v4_proto.dydxprotocol.perpetuals import query_pb2 as perpetuals
@@ -119,6 +131,7 @@ def messages() -> dict[str, ModuleType]:
         raise MissingExtra("reading dYdX v4", "v4-proto", "dydx") from None
     return {
         "assets": assets,
+        "bank": bank,
         "clob": clob,
         "perpetuals": perpetuals,
         "prices": prices,

@@ -81,6 +81,15 @@ class LiquidationsConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class InsuranceFund:
+    """What one insurance fund has: it gets the fees of liquidations and pays what subaccounts cannot."""
+
+    place: int
+    """In the market's reserves: of the isolated perpetual that it is of, or USDC's for the common one."""
+    quote_quantums: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DydxMarket(Market):
     """The chain's perpetuals at one height. `reserves[0]` is USDC, the perpetuals follow in their order."""
 
@@ -90,6 +99,9 @@ class DydxMarket(Market):
 
     reserves: tuple[Perpetual, ...]
     liquidations: LiquidationsConfig
+    insurance_funds: tuple[InsuranceFund, ...] | None = None
+    """By place; None where they were not read, or the node does not tell. An isolated perpetual's that nobody
+    trades is left out."""
 
     @staticmethod
     def account_name(key: bytes) -> str:

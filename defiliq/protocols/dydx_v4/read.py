@@ -24,6 +24,7 @@ from defiliq.protocols.dydx_v4.fetch import (
     fetch_subaccount,
     has_unknown,
 )
+from defiliq.protocols.dydx_v4.insurance import read_funds
 from defiliq.protocols.dydx_v4.market import DydxMarket
 from defiliq.protocols.dydx_v4.settle import Position, Subaccount, places_of, to_account, unjudged
 from defiliq.protocols.priceless import tell_missing
@@ -69,9 +70,12 @@ def read(
     In `Book.failed` by name: subaccounts that the chain itself would not judge, those with a position that
     has no price, and of `owners` those that the chain does not keep. Where all are read, also what nobody can
     name: subaccounts that the node counts and does not list, and every perpetual of which the positions do
-    not sum to the chain's own open interest. `uncounted` changes nothing: whatever is held counts.
+    not sum to the chain's own open interest. Insurance funds are read with all only. `uncounted` changes
+    nothing: whatever is held counts.
     """
     market, lost = decode_market(fetch_market(node, at), listing, at)
+    if owners is None:
+        market = read_funds(node, market, at)
     reader = _Reader(market, lost)
     if owners is None:
         book, unlisted = reader.whole(_told(fetch_all(node, at, reader.told), on_progress))

@@ -28,6 +28,7 @@ def unsound(book: Book[Any]) -> str:
         *(f"{held.symbol}: {why}" for held in market.reserves[1:] for why in odd_perpetual(held)),
         *odd_config(market.liquidations),
         *_odd_prices(market),
+        *_odd_funds(market),
     ):
         return reason
     return _misplaced(book)
@@ -138,6 +139,16 @@ def _odd_prices(market: DydxMarket) -> Iterator[str]:
             yield f"{held.symbol}: a price of {market.prices[held.feed]}"
         if held.exponent > 0 or market.price_unit(held.feed) != 10**-held.exponent:
             yield f"{held.symbol}: a price in units of {market.price_unit(held.feed)}"
+
+
+def _odd_funds(market: DydxMarket) -> Iterator[str]:
+    """The common insurance fund is behind USDC's place, any other behind an isolated perpetual's."""
+    funds = market.insurance_funds or ()
+    own = {place for place, held in enumerate(market.reserves) if place == 0 or held.is_isolated}
+    if not {fund.place for fund in funds} <= own or len({fund.place for fund in funds}) < len(funds):
+        yield "an insurance fund of no market"
+    if not all(0 <= fund.quote_quantums <= MOST_SUMMED for fund in funds):
+        yield "an insurance fund beyond all range"
 
 
 def _misplaced(book: Book[Any]) -> str:

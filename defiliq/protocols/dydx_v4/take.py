@@ -28,10 +28,18 @@ from defiliq.types import Account, Backstop, Liquidation, Refusal, Seizure, Taki
 def take(account: Account, market: DydxMarket) -> Taking:
     """What the order for the largest position on an open book takes at the market's prices, or why none does.
 
+    The whole order is filled at its own price, the worst that it takes.
+    """
+    order = order_of(account, market)
+    return order if isinstance(order, Refusal) else taken_at(order, market)
+
+
+def order_of(account: Account, market: DydxMarket) -> LiquidationOrder | Refusal:
+    """The order for the largest position on an open book, or why there is none.
+
     The chain draws a position per block; the largest is the one that moves the most.
     """
-    risk = account_risk(account, market)
-    if not risk.is_liquidatable:
+    if not account_risk(account, market).is_liquidatable:
         return Refusal("ErrSubaccountNotLiquidatable: net collateral covers the maintenance margin")
     held = [place for place, _ in positions_of(account)]
     on_book = [place for place in held if is_open(market, place)]
@@ -39,10 +47,9 @@ def take(account: Account, market: DydxMarket) -> Taking:
         return Refusal(_closed(held, market))
     place = max(on_book, key=lambda k: abs(_notional(market, k, size_at(account, k))))
     try:
-        order = order_for(account, market, place, Tally())
+        return order_for(account, market, place, Tally())
     except ChainRefused as refused:
         return Refusal(str(refused))
-    return _filled(order, market, drawn_from=len(held), is_bankrupt=risk.net_collateral < 0)
 
 
 def _closed(held: list[int], market: DydxMarket) -> str:
@@ -56,9 +63,7 @@ def _notional(market: DydxMarket, place: int, quantums: int) -> int:
     return quote_quantums(quantums, market.price_of(place), market.reserves[place])
 
 
-def _filled(
-    order: LiquidationOrder, market: DydxMarket, *, drawn_from: int, is_bankrupt: bool
-) -> Liquidation:
+def taken_at(order: LiquidationOrder, market: DydxMarket) -> Liquidation:
     """The whole order at its own price. It pays no trading fee; what its filler pays is left out."""
     perpetual = market.reserves[order.place]
     notional = _notional(market, order.place, order.quantums)
@@ -87,16 +92,14 @@ def _filled(
         bad_debt_base=max(0, -fund_delta),
         debt_to_cover=repaid,
         backstop=Backstop(USDC, max(0, -fund_delta) if order.is_buy else -fund_delta),
-        remark=_remark(order, market, fund_delta, drawn_from, is_bankrupt),
+        remark=_remark(order, market, fund_delta),
     )
 
 
-def _remark(
-    order: LiquidationOrder, market: DydxMarket, fund_delta: int, drawn_from: int, is_bankrupt: bool
-) -> str:
+def _remark(order: LiquidationOrder, market: DydxMarket, fund_delta: int) -> str:
     """How the order came about, and who bears what the subaccount cannot."""
     perpetual, held = market.reserves[order.place], abs(size_at(order.account, order.place))
-    said = []
+    drawn_from, said = sum(1 for _ in positions_of(order.account)), []
     if drawn_from > 1:
         said.append(f"the largest of {drawn_from} positions, of which each block draws one")
     if order.quantums < held:
@@ -109,7 +112,7 @@ def _remark(
         said.append(f"{fund} pays {_in_usdc(-fund_delta)}")
         if -fund_delta > market.liquidations.max_quantums_insurance_lost:
             said.append("more than it may in one block")
-    if is_bankrupt:
+    if account_risk(order.account, market).net_collateral < 0:
         said.append("unfilled, opposite positions take it over at the bankruptcy price")
     return "; ".join(said)
 
