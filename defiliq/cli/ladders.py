@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import click
@@ -137,6 +137,14 @@ def lens_options(command: F) -> F:
 def driver_options(command: F) -> F:
     """The driver alone, handed over as `lens`."""
     return collected(command, "lens", Lens, _DRIVER)
+
+
+def along_shocks(lens: Lens, shocks: Sequence[str]) -> Lens:
+    """The lens, along the driver of the first shock where all of them name one and nobody names another."""
+    names = [text.rpartition("=")[0].strip() for text in shocks]
+    if lens.driver is not None or not names or not all(names):
+        return lens
+    return replace(lens, driver=names[0])
 
 
 @contextmanager

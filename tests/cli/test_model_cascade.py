@@ -217,6 +217,15 @@ def test_several_markets_several_drivers(run: Run, files: dict[str, Path]) -> No
     assert set(first["driver"]) == {ETH, "BTC/USD"}
 
 
+def test_a_shock_that_names_its_driver_chooses_it(run: Run, files: dict[str, Path]) -> None:
+    words = ("cascade", "--from", files["Local"], *LAW)
+    code, out, err = run(*words, "--shock", "btc/usd=-10%")
+    assert code == 0
+    assert set(numbers(out)["driver"]) == {"BTC/USD"}
+    assert "where most dollars break" not in err
+    assert run(*words, "--driver", "BTC/USD", "--shock", "-10%")[:2] == (0, out)
+
+
 def test_what_does_not_go_together_is_refused(run: Run, files: dict[str, Path]) -> None:
     for name in ("Local", "ladder"):
         code, out, err = run("cascade", *froms(files[name], files[name]), *FALL, *LAW)
