@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 PICTURES = ".png .svg"
 STEPS = 50
+_DOLLARS = re.compile(r"[0-9]{1,18}(?:\.[0-9]{1,6})?")
 _PERCENT = re.compile(r"[+-][0-9]{1,6}(?:\.[0-9]{1,9})?%")
 
 
@@ -76,6 +78,11 @@ _PERCENT = re.compile(r"[+-][0-9]{1,6}(?:\.[0-9]{1,9})?%")
     metavar="SECONDS",
     help="From one round to the next, for heartbeats.",
 )
+@click.option(
+    "--insurance-fund",
+    metavar="USD",
+    help="Dollars in dYdX v4's common insurance fund, or unlimited.  [default: as read; else unlimited]",
+)
 @click.option("--by", type=click.Choice(["round", "market"]), help="Rows as data.  [default: round]")
 @output_option(f"{TABLES}, or a picture: {PICTURES}")
 @format_option(SHAPES)
@@ -91,6 +98,7 @@ def cascade(
     deviation: str | None,
     heartbeat: int | None,
     round_s: int,
+    insurance_fund: str | None,
     by: str | None,
     output: str | None,
     shape: str | None,
@@ -105,13 +113,11 @@ def cascade(
     where accounts or sizes are missing, or more rounds may follow.
     """
     require_format(output, f"{TABLES} {PICTURES}")
-    require_use(ctx, "steps", is_used=sweep, needed="--sweep")
-    require_use(ctx, "heartbeat", is_used=deviation is not None, needed="--deviation")
-    require_use(ctx, "by", is_used=not sweep, needed="--shock")
+    _require_uses(ctx, is_sweep=sweep, has_deviation=deviation is not None)
     require_one_kind(shocks, sweep=sweep)
     check_shocks(shocks)
     depths.check(needed="a cascade")
-    rule = oracle_rule(deviation, heartbeat)
+    rule, fund = oracle_rule(deviation, heartbeat), fund_dollars(insurance_fund)
     talk = Talk(quiet=source.quiet)
     with opened_ladders(source, along_shocks(lens, shocks), talk) as ladders:
         untold = ladders.untold()
@@ -120,11 +126,20 @@ def cascade(
         if sweep:
             _sweep(ladders, depths, steps, rule, round_s, output, shape, talk)
         else:
-            found = _simulated(ladders, depths, shocks, rule, round_s)
+            told = funded(ladders, fund) if insurance_fund else ladders
+            found = _simulated(told, depths, shocks, rule, round_s)
             _show(ladders, found, by, output, shape, talk)
             incomplete |= found.ended == "round limit"
     if incomplete:
         ctx.exit(INCOMPLETE)
+
+
+def _require_uses(ctx: click.Context, *, is_sweep: bool, has_deviation: bool) -> None:
+    """Refuse options that would do nothing."""
+    require_use(ctx, "steps", is_used=is_sweep, needed="--sweep")
+    require_use(ctx, "heartbeat", is_used=has_deviation, needed="--deviation")
+    for option in ("insurance_fund", "by"):
+        require_use(ctx, option, is_used=not is_sweep, needed="--shock")
 
 
 def require_one_kind(shocks: tuple[str, ...], *, sweep: bool) -> None:
@@ -166,6 +181,25 @@ def oracle_rule(deviation: str | None, heartbeat: int | None) -> OracleRule | No
             param_hint="'--deviation'",
         )
     return OracleRule(int(bps), heartbeat)
+
+
+def fund_dollars(text: str | None) -> Fraction | None:
+    """Dollars in a fund; None where it is to pay always, or nothing is said of it."""
+    if text is None or text.strip().lower() == "unlimited":
+        return None
+    if _DOLLARS.fullmatch(text.strip()) is None:
+        raise click.BadParameter(
+            f"{text!r} is no amount. Write dollars, such as 5000000, or unlimited.",
+            param_hint="'--insurance-fund'",
+        )
+    return Fraction(text.strip())
+
+
+def funded(ladders: Ladders, dollars: Fraction | None) -> Ladders:
+    """The same with so much in the insurance funds of their books."""
+    from defiliq.pipeline.cascade import with_insurance_fund
+
+    return replace(ladders, books=with_insurance_fund(ladders.books, dollars))
 
 
 def _simulated(
