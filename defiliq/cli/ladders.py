@@ -48,6 +48,8 @@ class Ladders:
     """The node of each book; None for one from a snapshot."""
     lens: Lens
     incomplete: bool
+    unresolved: int = 0
+    """Levels that rounding alone decides, of all books that were solved; no ladder file tells."""
 
     @property
     def failed(self) -> dict[MarketKey, int]:
@@ -240,7 +242,8 @@ def _of_books(books: Sequence[Book[Any]], nodes: Sequence[AnyNode | None], lens:
         having = [_has(book, driver) for book in books]
     names = () if lens.driver is None else (driver if driver is not None else lens.driver,)
     tables = [_solved(book, names, lens, talk) for book, has in zip(books, having, strict=True) if has]
-    incomplete = any(book.failed for book in books) or any(table.attrs["unresolved"] for table in tables)
+    undecided = [(owner, name) for table in tables for owner, name in table.attrs["unresolved"]]
+    incomplete = bool(undecided) or any(book.failed for book in books)
     if lens.driver is None:
         driver = _heaviest(tables, talk)
         if not lens.groups:
@@ -254,7 +257,8 @@ def _of_books(books: Sequence[Book[Any]], nodes: Sequence[AnyNode | None], lens:
     kept_nodes = [node for node, has in zip(nodes, having, strict=True) if has]
     along = _along(tables, found)
     spelled = next((str(table["driver"].iloc[0]) for table in along if len(table)), found)
-    return Ladders(spelled, along, kept, kept_nodes, lens, incomplete)
+    unresolved = sum(name == spelled for _, name in undecided)
+    return Ladders(spelled, along, kept, kept_nodes, lens, incomplete, unresolved)
 
 
 def _along(tables: Sequence[pd.DataFrame], driver: str) -> list[pd.DataFrame]:

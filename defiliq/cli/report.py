@@ -221,6 +221,7 @@ def _analysis(
         events=happened,
         cascade=cascade,
         sweep=swept,
+        unresolved=ladders.unresolved,
     )
 
 

@@ -101,6 +101,8 @@ class Analysis:
     cascade: Cascade | None
     sweep: pd.DataFrame | None
     """SWEEP_COLUMNS"""
+    unresolved: int = 0
+    """Levels that rounding alone decides: they are in none of the ladders."""
 
     @property
     def at(self) -> int | None:
@@ -158,6 +160,7 @@ def analyse_heat(
     events_coverage: str = "",
     cascade: Cascade | None = None,
     sweep: pd.DataFrame | None = None,
+    unresolved: int = 0,
 ) -> Analysis:
     """The whole model over a heat, whose bucket width is the one that counts.
 
@@ -186,7 +189,7 @@ def analyse_heat(
     happened = None if events is None else _happened(heat, events, settings, until_at, events_coverage)
     return Analysis(
         *(settings, heat, clusters, levels, magnet, above, below, lean, vacuums, down, up, implied),
-        *(depth, happened, cascade, sweep),
+        *(depth, happened, cascade, sweep, unresolved),
     )
 
 

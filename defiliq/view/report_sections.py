@@ -284,6 +284,9 @@ def _coverage(analysis: Analysis) -> Section:
         notes += outside_words(heat, shown)
     if analysis.failed_accounts is None:
         notes.append("Not every ladder tells how many accounts could not be read.")
+    if analysis.unresolved:
+        left_out = f"{counted(analysis.unresolved, 'level')} decided by rounding alone"
+        notes.append(f"Incomplete: {left_out}, in no table above.")
     depth = f"Market depth: {clean(analysis.depth)}."
     notes.append(depth if analysis.depth else "No market depth was given, so impacts are not known.")
     notes.append(
