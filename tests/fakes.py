@@ -130,6 +130,7 @@ def fake_protocol(
         "verdicts_of",
         "root_address",
         "market_type",
+        "backing",
         "load_listings",
         "health",
         "rule",

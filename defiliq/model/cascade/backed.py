@@ -18,7 +18,7 @@ from defiliq.engine.taken import Taken
 from defiliq.errors import ConservationBroken
 from defiliq.model.cascade.lawful import MOST_CALLS, Law, LawBook, why_not
 from defiliq.model.cascade.tally import Tally, require_kept
-from defiliq.types import Account, Backing, Liquidation, Refusal, Shortfall
+from defiliq.types import Account, Backing, Balances, Liquidation, Refusal, Shortfall
 
 NOBODY = "nobody on the other side can take it over"
 
@@ -68,20 +68,20 @@ class BackedBook(LawBook):
         why.update({row: why_not(order) for row, order in orders.items() if isinstance(order, Refusal)})
         placed = [row for row in rows if row not in why]
         went: set[int] = set()
-        lacking: list[int] = []
+        lacking: list[tuple[int, Balances]] = []
         for k in self._backing.in_order([orders[row] for row in placed], self._market):
             row = placed[k]
             taking = self._backing.take(orders[row], self._market, self.balances)
             if isinstance(taking, Shortfall):
-                lacking.append(row)
+                lacking.append((row, dict(self.balances)))
             elif isinstance(taking, Liquidation) and (taking.repaid or taking.seizures):
                 self._fill(row, taking, tally)
                 went.add(row)
             else:
                 why[row] = why_not(taking)
         touched: set[int] = set()
-        for row in lacking:
-            changed = self._share_out(row, tally)
+        for row, balances in lacking:
+            changed = self._share_out(row, balances, tally)
             touched |= changed
             if changed:
                 went.add(row)
@@ -120,15 +120,18 @@ class BackedBook(LawBook):
             if self.balances[fund] < 0:
                 raise ConservationBroken(account.owner, "the fund", self.balances[fund])
 
-    def _share_out(self, row: int, tally: Tally) -> set[int]:
-        """One account's position among opposite ones; who took a part of it."""
+    def _share_out(self, row: int, balances: Balances, tally: Tally) -> set[int]:
+        """One account's position among opposite ones; who took a part of it.
+
+        `balances` are those that its order failed for: fees that came in since are for the next block.
+        """
         if row in self._unshared:
             return set()
         account, market = self.now(row), self._market
-        # It may have taken another one's position over in this very block, or its fund may have got fees.
+        # It may have taken another one's position over in this very block, so it is asked for once more.
         lacking = order = self._order(row)
         if not isinstance(order, Refusal):
-            lacking = self._backing.take(order, market, self.balances)
+            lacking = self._backing.take(order, market, balances)
         if not isinstance(lacking, Shortfall):
             return set()
         holders = self._holders(lacking)

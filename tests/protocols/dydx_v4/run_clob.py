@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 
+from defiliq.protocols.dydx_v4.backed import share_out
 from defiliq.protocols.dydx_v4.deleveraging import (
+    Offset,
     deleverage,
     deleverage_price,
     deleveraged_quote_quantums,
@@ -39,7 +42,7 @@ from defiliq.protocols.dydx_v4.refused import ChainRefused
 from defiliq.protocols.dydx_v4.rules import account_risk, health
 from defiliq.protocols.dydx_v4.settle import USDC, Subaccount, places_of, settled, to_account, unjudged
 from defiliq.protocols.dydx_v4.updates import PositionChange, Update, matched, transition, updated
-from defiliq.types import Account
+from defiliq.types import Account, Shortfall
 from defiliq.units import PPM, mul_div_up
 from tests.protocols.dydx_v4.states import perpetual
 from tests.protocols.dydx_v4.vectors import (
@@ -346,3 +349,31 @@ def offsetting(case: Case) -> None:
     if "expectedOpenInterest" in case:
         place = places_of(market)[perpetual_id]
         assert found.market.reserves[place].open_interest == case["expectedOpenInterest"]
+    if liquidated.position(perpetual_id) is not None:
+        _shared_out_alike(liquidated, others, market, perpetual_id, delta, found)
+
+
+def _shared_out_alike(
+    liquidated: Subaccount,
+    others: Sequence[Subaccount],
+    market: DydxMarket,
+    perpetual_id: int,
+    delta: int,
+    found: Offset,
+) -> None:
+    """As cascades have it: of judged accounts, who took a part of it and what all of them are then."""
+    judged = [to_account(raw, market) for raw in (liquidated, *others)]
+    lacking = Shortfall(places_of(market)[perpetual_id], delta)
+    shared = share_out(judged[0], iter(judged[1:]), market, lacking)
+    assert shared.closed == abs(delta) - abs(found.remaining)
+    assert shared.market == found.market
+    took = {name for name, _ in found.fills}
+    assert {others[k].name for k in shared.others} == took
+    left = {raw.name: to_account(raw, market) for raw in found.subaccounts}
+    for account in (shared.account, *shared.others.values()):
+        assert _unsettled(account) == _unsettled(left[account.owner])
+
+
+def _unsettled(account: Account) -> Account:
+    """The account without the indices of its positions: those of whom nobody touches are not written anew."""
+    return replace(account, legs=tuple(replace(leg, funding_index=None) for leg in account.legs))
