@@ -148,6 +148,8 @@ def clusters(
     Neighbouring price buckets that are heavy are one cluster, divided where there is a dip between two peaks.
     With a depth, each says what trading all of it does to the price. --contagion tells how far the trades of
     one take the price into others, on every driver with a depth.
+
+    --from takes snapshots, or ladders as `defiliq ladder -o` writes them.
     """
     is_picture = output is not None and Path(output).suffix.lower() in PICTURES.split()
     require_format(output, f"{TABLES} {PICTURES}" if contagion else TABLES)
@@ -222,6 +224,8 @@ def magnet(
     """Which side's liquidations pull on the price, what lies between, and how closely clusters are stacked.
 
     A description of what lies there, never a probability of where the price goes.
+
+    --from takes snapshots, or ladders as `defiliq ladder -o` writes them.
     """
     require_format(output, TABLES)
     depths.check()

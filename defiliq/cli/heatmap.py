@@ -64,6 +64,8 @@ def heatmap(
     """How much is liquidated at which price of one driver: longs below spot, shorts above.
 
     Bars on a terminal, price buckets as data, a picture with -o FILE.png or .svg. Nothing is smoothed.
+
+    --from takes snapshots, or ladders as `defiliq ladder -o` writes them.
     """
     require_format(output, f"{TABLES} {PICTURES}")
     require_use(ctx, "curve", is_used=_is_picture(output) and folder is None, needed="a picture: -o FILE.png")

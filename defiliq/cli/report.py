@@ -112,6 +112,8 @@ def report(
     """Key levels, magnets, cascade risk, support and resistance of one driver, with coverage and provenance.
 
     Markdown on stdout or in a .md file; with -o FILE.html one self-contained page with interactive figures.
+
+    --from takes snapshots, or ladders as `defiliq ladder -o` writes them.
     """
     require_format(output, PAGES)
     require_use(ctx, "deviation", is_used=bool(shocks) or sweep, needed="--shock or --sweep")
