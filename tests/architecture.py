@@ -61,7 +61,7 @@ ONLY_IN: Mapping[str, set[str]] = {
     },
     "pandas": {"cli", "ladder", "model", "pipeline", "view"},
     "pyarrow": {"pipeline"},
-    "orjson": {"chain", "pipeline", "view"},
+    "orjson": {"chain", "depth", "pipeline", "view"},
     "click": {"cli"},
     "rich": {"cli", "view"},
     "platformdirs": {"cli"},

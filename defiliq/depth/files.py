@@ -7,13 +7,14 @@ Integers beyond 2 ** 53 are decimal texts, so that every reader of JSON keeps th
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeAlias
+
+import orjson
 
 from defiliq.depth.constant_product import PoolV2
 from defiliq.depth.read import Pool
@@ -48,9 +49,8 @@ def save_pools(pools: Sequence[Pool], block: Block, path: str | Path) -> Path:
     }
     try:
         handle, beside = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump(document, file, separators=(",", ":"))
-            file.write("\n")
+        with os.fdopen(handle, "wb") as file:
+            file.write(orjson.dumps(document) + b"\n")
         Path(beside).replace(target)
     except OSError as error:
         raise InputError(f"cannot write {target}: {error.strerror}. Choose another file.") from None
@@ -63,10 +63,10 @@ def load_pools(path: str | Path) -> tuple[Block, tuple[Pool, ...]]:
     try:
         if target.stat().st_size > MAX_BYTES:
             raise BadFile(str(path), f"it is larger than {MAX_BYTES >> 20} MB")
-        document = json.loads(target.read_text(encoding="utf-8"))
+        document = orjson.loads(target.read_bytes())
     except OSError as error:
         raise BadFile(str(path), error.strerror or "it cannot be read") from None
-    except (ValueError, RecursionError):
+    except ValueError:
         raise BadFile(str(path), "it is not JSON") from None
     try:
         return _decoded(document)
