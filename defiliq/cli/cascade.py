@@ -105,9 +105,9 @@ def cascade(
 ) -> None:
     """What a shock leads to: liquidations are sold, the price falls, oracles follow, more accounts break.
 
-    Every account is liquidated by its protocol's own law, to the wei, as often as that allows; of a ladder file
-    (--from) each rung gives its first call only. What is seized less what is repaid is traded along the driver into the
-    depth that is given. Nobody reacts, nobody refills the depth, and no interest accrues.
+    Every account is liquidated by its protocol's own law, to the wei, as often as that allows; of a ladder
+    file (--from) each rung gives its first call only. What is seized less what is repaid is traded along the
+    driver into the depth that is given. Nobody reacts, refills the depth, or pays interest.
 
     A depth that runs dry ends a cascade: what could not be traded is told, and the exit code is 0. It is 3
     where accounts or sizes are missing, or more rounds may follow.
