@@ -69,7 +69,27 @@ def cascade_figure(found: Cascade, base_symbol: str) -> Figure:
     once = rounds.drop_duplicates("round")
     numbers = once["round"].tolist()
     names = [name.replace("\n", " ") for name in round_names(rounds)]
-    traces = _price_traces(rounds, found, numbers)
+    traces = [*_price_traces(rounds, found, numbers), *_seized_traces(once, base_symbol)]
+    most = max(float(once["seized_usd"].max()), float(once["bad_debt_usd"].max()))
+    apart = -(-len(numbers) // 10)
+    layout = _layout(560) | {
+        "barmode": "overlay",
+        "yaxis": PERCENT | {"domain": [0.5, 1], "title": {"text": "from spot"}},
+        "yaxis2": money_axis("seized", base_symbol, most) | {"domain": [0, 0.42]},
+        "xaxis": {
+            "anchor": "y2",
+            "tickvals": [0, *numbers][::apart],
+            "ticktext": ["spot", *names][::apart],
+            "range": [-0.6, numbers[-1] + 0.6],
+            "automargin": True,
+        },
+    }
+    return {"data": traces, "layout": layout}
+
+
+def _seized_traces(once: pd.DataFrame, base_symbol: str) -> list[dict[str, Any]]:
+    """What each round liquidated, as bars, and the bad debt that it left."""
+    traces: list[dict[str, Any]] = []
     is_shock = once["cause"] == "shock"
     unit = named(money_named(base_symbol))
     for kind, name, colour in ((is_shock, "by the shock itself", INITIAL), (~is_shock, "induced", INDUCED)):
@@ -103,21 +123,7 @@ def cascade_figure(found: Cascade, base_symbol: str) -> Figure:
                 "hoverinfo": "text",
             }
         )
-    most = max(float(once["seized_usd"].max()), float(once["bad_debt_usd"].max()))
-    apart = -(-len(numbers) // 10)
-    layout = _layout(560) | {
-        "barmode": "overlay",
-        "yaxis": PERCENT | {"domain": [0.5, 1], "title": {"text": "from spot"}},
-        "yaxis2": money_axis("seized", base_symbol, most) | {"domain": [0, 0.42]},
-        "xaxis": {
-            "anchor": "y2",
-            "tickvals": [0, *numbers][::apart],
-            "ticktext": ["spot", *names][::apart],
-            "range": [-0.6, numbers[-1] + 0.6],
-            "automargin": True,
-        },
-    }
-    return {"data": traces, "layout": layout}
+    return traces
 
 
 def sweep_figure(table: pd.DataFrame, driver: str, base_symbol: str) -> Figure:
@@ -125,6 +131,18 @@ def sweep_figure(table: pd.DataFrame, driver: str, base_symbol: str) -> Figure:
     if table.empty:
         return empty_figure("no shock was tried")
     rising = table.sort_values("shock_pct", kind="stable")
+    traces = _sweep_traces(rising, base_symbol)
+    most = max(max(trace["y"]) for trace in traces)
+    layout = _layout(420) | {
+        "xaxis": PERCENT | {"title": {"text": f"shock of {named(driver)}"}},
+        "yaxis": money_axis("liquidated", base_symbol, most),
+        "shapes": _frontier_shapes(rising),
+    }
+    return {"data": traces, "layout": layout}
+
+
+def _sweep_traces(rising: pd.DataFrame, base_symbol: str) -> list[dict[str, Any]]:
+    """One line per kind of dollars and direction: no shock lies between falls and rises."""
     traces: list[dict[str, Any]] = []
     unit = named(money_named(base_symbol))
     for column, name, colour in sweep_lines(rising):
@@ -149,6 +167,11 @@ def sweep_figure(table: pd.DataFrame, driver: str, base_symbol: str) -> Figure:
                 }
             )
             is_first = False
+    return traces
+
+
+def _frontier_shapes(rising: pd.DataFrame) -> list[dict[str, Any]]:
+    """Where more is induced than caused, shaded, with lines at the smallest such shocks."""
     shapes: list[dict[str, Any]] = [
         {
             "type": "rect",
@@ -177,13 +200,7 @@ def sweep_figure(table: pd.DataFrame, driver: str, base_symbol: str) -> Figure:
         for edge in frontier(rising)
         if edge is not None
     ]
-    most = max(max(trace["y"]) for trace in traces)
-    layout = _layout(420) | {
-        "xaxis": PERCENT | {"title": {"text": f"shock of {named(driver)}"}},
-        "yaxis": money_axis("liquidated", base_symbol, most),
-        "shapes": shapes,
-    }
-    return {"data": traces, "layout": layout}
+    return shapes
 
 
 def _layout(height: int) -> dict[str, Any]:

@@ -208,24 +208,6 @@ def over_time_figure(found: HeatOverTime, *, within_pct: float = WITHIN_PCT) -> 
         return empty_figure(NOTHING)
     shown = mesh.thinned(MOST_COLUMNS)
     edges, columns = columns_of(shown.at)
-    cells = [None if k is None else shown.density_usd[k].tolist() for k in columns]
-    rows = range(len(mesh.edges_usd) - 1)
-    unit = named(money_named(mesh.base_symbol))
-    colours = {
-        "type": "heatmap",
-        "name": "density",
-        "x": [_iso(edge) for edge in edges],
-        "y": list(mesh.edges_usd),
-        "z": [
-            [None if cell is None else float(f"{math.sqrt(cell[row]):.4g}") for cell in cells] for row in rows
-        ],
-        "customdata": [[None if cell is None else compact(cell[row]) for cell in cells] for row in rows],
-        "zmin": 0,
-        "zmax": math.sqrt(mesh.full_usd),
-        "colorscale": SCALE_STOPS,
-        "hovertemplate": f"%{{y:,.6g}}: %{{customdata}}{unit} per 1% of price<br>%{{x}}<extra></extra>",
-        "colorbar": scale_bar(mesh.full_usd, mesh.base_symbol, -0.18),
-    }
     layout: dict[str, Any] = {
         "height": 560,
         "margin": MARGIN,
@@ -252,7 +234,32 @@ def over_time_figure(found: HeatOverTime, *, within_pct: float = WITHIN_PCT) -> 
             if k is None
         ],
     }
+    colours = _colours(shown, edges, columns, mesh)
     return {"data": [colours, _spot_trace(shown, edges, columns)], "layout": layout}
+
+
+def _colours(
+    shown: TimeMesh, edges: Sequence[float], columns: Sequence[int | None], mesh: TimeMesh
+) -> dict[str, Any]:
+    """The cells, by the root of what they hold: a page colours in equal steps. Gaps stay empty."""
+    cells = [None if k is None else shown.density_usd[k].tolist() for k in columns]
+    rows = range(len(mesh.edges_usd) - 1)
+    unit = named(money_named(mesh.base_symbol))
+    return {
+        "type": "heatmap",
+        "name": "density",
+        "x": [_iso(edge) for edge in edges],
+        "y": list(mesh.edges_usd),
+        "z": [
+            [None if cell is None else float(f"{math.sqrt(cell[row]):.4g}") for cell in cells] for row in rows
+        ],
+        "customdata": [[None if cell is None else compact(cell[row]) for cell in cells] for row in rows],
+        "zmin": 0,
+        "zmax": math.sqrt(mesh.full_usd),
+        "colorscale": SCALE_STOPS,
+        "hovertemplate": f"%{{y:,.6g}}: %{{customdata}}{unit} per 1% of price<br>%{{x}}<extra></extra>",
+        "colorbar": scale_bar(mesh.full_usd, mesh.base_symbol, -0.18),
+    }
 
 
 def _rounded(value: float) -> float:
