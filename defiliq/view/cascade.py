@@ -61,6 +61,11 @@ def summary_lines(cascade: Cascade) -> list[str]:
         spent, left = in_words(cascade.fund_spent_usd, base), in_words(cascade.fund_left_usd, base)
         over = in_words(cascade.deleveraged_usd, base)
         lines.append(f"insurance funds paid {spent}, {left} left; {over} taken over by opposite positions")
+    if cascade.losing_round is not None:
+        lines.append(
+            f"from round {cascade.losing_round} on the trades cost more than the bonus: liquidators who "
+            "sell at once would stop there"
+        )
     if cascade.followed_at_once:
         names = ", ".join(clean(name) for name in cascade.followed_at_once)
         lines.append(f"no deviation is known of the oracles of {names}: they follow every move")

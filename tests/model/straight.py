@@ -8,6 +8,8 @@ from typing import Self
 
 from defiliq.depth.venue import Fill, Token
 
+ETH, USD = Token("ETH", 0), Token("USD", 0)
+
 
 @dataclass(frozen=True, slots=True)
 class Straight:
@@ -19,18 +21,20 @@ class Straight:
     """Where it runs dry."""
     ceiling: Fraction = Fraction(10**9)
     name: str = "straight"
-    base: Token = Token("ETH", 0)
-    quote: Token = Token("USD", 0)
+    base: Token = ETH
+    quote: Token = USD
 
     def sell(self, amount: int) -> tuple[Fill, Self]:
         left = max(Fraction(0), amount - (self.price - self.floor) / self.slope)
         taken = amount - int(left)
-        return Fill(taken, 0, int(left)), replace(self, price=self.price - taken * self.slope)
+        after = replace(self, price=self.price - taken * self.slope)
+        return Fill(taken, int(taken * (self.price + after.price) / 2), int(left)), after
 
     def buy(self, amount: int) -> tuple[Fill, Self]:
         left = max(Fraction(0), amount - (self.ceiling - self.price) / self.slope)
         got = amount - int(left)
-        return Fill(0, got, int(left)), replace(self, price=self.price + got * self.slope)
+        after = replace(self, price=self.price + got * self.slope)
+        return Fill(int(got * (self.price + after.price) / 2), got, int(left)), after
 
     def at_price(self, price: Fraction) -> Self:
         return replace(self, price=price)

@@ -237,3 +237,13 @@ def test_a_sweep_tells_from_where_on_more_is_induced_than_caused() -> None:
     assert table["induced_usd"].tolist() == [1860.0, 0.0, 0.0, 0.0]
     assert table["final_change_pct"].tolist() == [-9.0, -6.0, -4.0, 7.0]
     assert frontier(table) == (-6.0, None)
+
+
+def test_a_trade_that_costs_more_than_the_bonus_is_told() -> None:
+    """10 tokens from 94 down to 93 bring 935 instead of 940 dollars: 0.53% less, 5 dollars."""
+    for bonus, losing in ((5.0, None), (4.99, 1)):
+        found = run(ladder(rung(95, 950, bonus_usd=bonus)), "0.94")
+        assert found.rounds["slippage_pct"].iloc[1] == float(100 * Fraction(5, 940))
+        assert found.losing_round == losing
+    assert math.isnan(found.rounds["slippage_pct"].iloc[0]), "nothing is traded at spot"
+    assert run(ladder(rung(90, 900)), "0.94").losing_round is None

@@ -115,7 +115,7 @@ def test_what_a_cascade_comes_to_is_said(cascade: Cascade) -> None:
     assert notes[0] == "Initial $2.74M, induced $28.41M (branching ratio 10.4)."
     assert "ETH/USD ends -12.13% from spot." in notes
     assert notes[-1] == "Depth of ETH/USD: square-root impact, 100M a day, 4%."
-    empty = replace(cascade, rounds=cascade.rounds.iloc[:0])
+    empty = replace(cascade, round_rows=())
     assert "branching ratio undefined" in cascade_notes(empty, "ETH/USD", "USD")[0]
     assert "nothing breaks" in said(draw_cascade(empty, CAPTION, "USD"))
     assert cascade_figure(empty, "USD")["data"] == []
@@ -126,7 +126,7 @@ def test_bad_debt_and_several_drivers_are_shown(cascade: Cascade) -> None:
     other = more.assign(driver="BTC/USD", traded_usd=1.0)
     found = replace(
         cascade,
-        rounds=pd.concat([more, other]).sort_values("round", kind="stable"),
+        round_rows=pd.concat([more, other]).sort_values("round", kind="stable").to_dict("records"),
         spot_usd={"ETH/USD": 3000.0, "BTC/USD": 3000.0},
     )
     assert drivers_shown(found.rounds) == ["ETH/USD", "BTC/USD"]
@@ -245,7 +245,7 @@ def test_names_from_a_chain_are_only_text(cascade: Cascade, tmp_path: Path) -> N
     odd = "<b>\U0001f680$x$/USD"
     named = replace(
         cascade,
-        rounds=cascade.rounds.assign(driver=odd),
+        round_rows=cascade.rounds.assign(driver=odd).to_dict("records"),
         spot_usd={odd: 3000.0},
         depth={odd: "</script>\n"},
         final={odd: Fraction(9, 10)},

@@ -17,10 +17,11 @@ ROUND_COLUMNS = (
         "calls",
     ),
     *("seized_usd", "repaid_usd", "bonus_usd", "bad_debt_usd", "deleveraged_usd"),
-    *("traded_usd", "unfilled_usd"),
+    *("traded_usd", "slippage_pct", "unfilled_usd"),
 )
 """One row per round and driver. What accounts lost is the round's, the same in the row of each driver; the
-oracle's price is the lowest of the markets' where the driver falls, the highest where it rises."""
+oracle's price is the lowest of the markets' where the driver falls, the highest where it rises.
+`slippage_pct` is by how much a trade's mean price was worse than the market's before, fees included."""
 
 MARKET_COLUMNS = (
     *IDENTITY,

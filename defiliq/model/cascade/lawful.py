@@ -17,6 +17,9 @@ from defiliq.types import Account, Liquidation, Market, Rule, Taking
 After: TypeAlias = Callable[[Account, Any, Liquidation], Account]
 """The account's state once a liquidation has gone through."""
 
+DUST = 10**6
+"""A call that repays so many times less than the first one is made by nobody: where a rule wants some debt to
+be left, rounding lets it be approached by single units."""
 MOST_CALLS = 4096
 """So many calls on one account at one price; only a chain that cuts them small needs more than a few."""
 
@@ -65,12 +68,17 @@ class LawBook:
 
     def _clear(self, row: int, account: Account, tally: Tally) -> bool:
         """Call on one account as long as the protocol lets it be; whether any call went through."""
+        first_base = None
         for calls in range(MOST_CALLS):
             taking = self._law.take(account, tally.market)
             if not isinstance(taking, Liquidation) or not (taking.repaid or taking.seizures):
                 if self._law.rule(account, tally.market).liquidatable(tally.market.prices):
                     tally.refused[why_not(taking)] += 1
                 return calls > 0
+            first_base = taking.repaid_base if first_base is None else first_base
+            if taking.repaid_base * DUST < first_base:
+                tally.refused["what one more call may repay is dust"] += 1
+                return True
             left = self._law.after(account, tally.market, taking)
             tally.put(account, left, taking, self._law.explain)
             account = self.accounts[row] = left

@@ -14,14 +14,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-
-import pandas as pd
+from typing import NamedTuple
 
 from defiliq.depth.venue import Depth
 from defiliq.errors import InputError
-from defiliq.ladder import as_table
 from defiliq.model.cascade.cascade import Cascade, Cause, Ended
-from defiliq.model.cascade.columns import MARKET_COLUMNS, ROUND_COLUMNS
 from defiliq.model.cascade.stage import OracleRule, Settled, Stage
 
 ROUND_S = 12
@@ -92,6 +89,16 @@ class _Venue:
         return self.shock * self.depth.price / self.anchor
 
 
+class _Trade(NamedTuple):
+    """What was sold along a driver, or bought where negative, in whole tokens."""
+
+    amount: Fraction
+    unfilled: Fraction = Fraction(0)
+    """What the depth could not take."""
+    worse: Fraction | None = None
+    """By which share its mean price was worse than the market's before, fees included; None without one."""
+
+
 @dataclass(slots=True)
 class _Run:
     """A simulation under way."""
@@ -141,13 +148,13 @@ class _Run:
             for name, amount in settled.traded.items():
                 if name in traded:
                     traded[name] += amount
-        unfilled = {name: Fraction(0) for name in traded}
+        trades = {name: _Trade(amount) for name, amount in traded.items()}
         if cause != "already":
             for settled in done:
                 self.untraded.update(settled.untraded_usd)
-            unfilled = {name: self._trade(name, amount) for name, amount in traded.items()}
-            self.is_dry = any(unfilled.values())
-        self._tell(cause, done, before, traded, unfilled)
+            trades = {name: self._trade(name, amount) for name, amount in traded.items()}
+            self.is_dry = any(trade.unfilled for trade in trades.values())
+        self._tell(cause, done, before, trades)
 
     def follow(self, round_s: int) -> Cause | None:
         """Let oracles answer; what made them, or None where none has anything new to say."""
@@ -181,16 +188,21 @@ class _Run:
         """The market's price in an oracle's integers."""
         return self.stages[quote.stage].drivers[quote.driver].at(self.venues[quote.driver].ratio)
 
-    def _trade(self, name: str, amount: Fraction) -> Fraction:
-        """Sell or buy along a driver; what the depth could not take, in whole tokens."""
+    def _trade(self, name: str, amount: Fraction) -> _Trade:
+        """Sell or buy along a driver."""
         venue = self.venues[name]
         unit = 10**venue.depth.base.decimals
         size = int(abs(amount) * unit)
         if size == 0:
-            return Fraction(0)
-        trade = venue.depth.sell if amount > 0 else venue.depth.buy
-        fill, venue.depth = trade(size)
-        return Fraction(fill.left, unit)
+            return _Trade(amount)
+        before = venue.depth.price
+        if amount > 0:
+            fill, venue.depth = venue.depth.sell(size)
+            worse = 1 - Fraction(fill.got) / (fill.given * before) if fill.given else None
+        else:
+            fill, venue.depth = venue.depth.buy(size)
+            worse = Fraction(fill.given) / (fill.got * before) - 1 if fill.got else None
+        return _Trade(amount, Fraction(fill.left, unit), worse)
 
     def _count(self, stage: Stage, settled: Settled) -> None:
         self.refused.update(settled.refused)
@@ -216,8 +228,7 @@ class _Run:
         cause: Cause,
         done: Sequence[Settled],
         before: Mapping[str, Fraction],
-        traded: Mapping[str, Fraction],
-        unfilled: Mapping[str, Fraction],
+        trades: Mapping[str, _Trade],
     ) -> None:
         """The round as rows, one per driver."""
         sums = {
@@ -226,7 +237,7 @@ class _Run:
         }
         counts = {name: sum(getattr(settled, name) for settled in done) for name in ("accounts", "calls")}
         for name, venue in self.venues.items():
-            spot = self._spot(name)
+            spot, trade = self._spot(name), trades[name]
             row: dict[str, object] = {
                 "round": self.number,
                 "cause": cause,
@@ -235,8 +246,9 @@ class _Run:
                 "oracle_usd": self._oracle_usd(name),
                 "market_usd": float(spot * before[name]),
                 "market_after_usd": float(spot * venue.ratio),
-                "traded_usd": float(spot * before[name] * traded[name]),
-                "unfilled_usd": float(spot * venue.ratio * unfilled[name]),
+                "traded_usd": float(spot * before[name] * trade.amount),
+                "slippage_pct": math.nan if trade.worse is None else float(100 * trade.worse),
+                "unfilled_usd": float(spot * venue.ratio * trade.unfilled),
             }
             self.rounds.append(row | counts | sums)
 
@@ -263,15 +275,9 @@ class _Run:
             spot_usd={name: float(self._spot(name)) for name in self.venues},
             depth={name: depth.name for name, depth in self.depths.items()},
             followed_at_once=tuple(sorted(unknown & set(self.venues))),
-            rounds=_table(self.rounds, ROUND_COLUMNS),
-            markets=_table(self.markets, MARKET_COLUMNS),
+            round_rows=self.rounds,
+            market_rows=self.markets,
             untraded_usd=dict(sorted(self.untraded.items())),
             refused=dict(self.refused),
             ended=ended,
         )
-
-
-def _table(rows: Sequence[dict[str, object]], columns: Sequence[str]) -> pd.DataFrame:
-    """Rows as a table, counts and seconds as integers."""
-    whole = {name: "int64" for name in ("round", "at_s", "calls", "refused") if name in columns}
-    return as_table(rows, columns).astype(whole)
