@@ -109,6 +109,10 @@ def test_another_market_names_the_file(snapshots: Path, tmp_path: Path) -> None:
         ({"price_usd": [-1.0, 2.0]}, "makes no sense"),
         ({"seized_usd": [-1.0, 2.0]}, "makes no sense"),
         ({"driver": ["BTC/USD", "BTC/USD"]}, "no rung on"),
+        ({"spot_usd": [0.0, 0.0]}, "makes no sense"),
+        ({"spot_usd": [None, None]}, "makes no sense"),
+        ({"block_timestamp": [None, None]}, "lacks what every rung has"),
+        ({"market": ["Core", "Prime"], "base_symbol": ["USD", "ETH"]}, "several currencies"),
     ],
 )
 def test_a_ladder_that_makes_no_sense(tmp_path: Path, changes: dict[str, Any], said: str) -> None:
@@ -121,6 +125,14 @@ def test_a_ladder_that_makes_no_sense(tmp_path: Path, changes: dict[str, Any], s
     assert "\n" not in str(raised.value)
 
 
+def test_a_rung_without_an_outcome_is_not_passed_over(tmp_path: Path) -> None:
+    rungs = ladder_of(at_block(1))
+    outcomes = [None, *rungs["outcome"].tolist()[1:]]
+    rungs.assign(outcome=outcomes).to_parquet(tmp_path / "1.parquet")
+    with pytest.raises(BadFile, match="lacks what every rung has"):
+        read_over_time(tmp_path, DRIVER)
+
+
 def test_files_that_are_none(tmp_path: Path) -> None:
     with pytest.raises(BadFile, match=r"(?i)no such file"):
         read_over_time(tmp_path / "nowhere", DRIVER)
@@ -130,6 +142,11 @@ def test_files_that_are_none(tmp_path: Path) -> None:
     with pytest.raises(BadFile, match=r"1\.csv"):
         read_over_time(tmp_path, DRIVER)
     (tmp_path / "0.parquet").write_bytes(b"PAR1 and nothing else")
+    with pytest.raises(BadFile, match=r"0\.parquet"):
+        read_over_time(tmp_path, DRIVER)
+    path = tmp_path / "0.parquet"
+    ladder_of(at_block(1)).to_parquet(path)
+    path.write_bytes(path.read_bytes().replace(b"seized_usd", b"seized_\x98sd"))
     with pytest.raises(BadFile, match=r"0\.parquet"):
         read_over_time(tmp_path, DRIVER)
 

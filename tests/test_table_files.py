@@ -6,6 +6,8 @@ import math
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from defiliq.errors import BadFile
@@ -72,6 +74,7 @@ def test_events_come_back_as_they_were(kind: str, tmp_path: Path) -> None:
         ("seized_usd", "inf", "row 2 has seized_usd inf"),
         ("block_number", "many", "it is no ladder"),
         ("callable", "maybe", "it is no ladder"),
+        ("chain_id", "", "a row is of no chain"),
     ],
 )
 def test_a_row_that_makes_no_sense_is_named(
@@ -115,3 +118,60 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     for load in (load_ladder, load_events):
         with pytest.raises(BadFile, match="No such file"):
             load(tmp_path / "nothing.csv")
+
+
+def kept(rungs: pd.DataFrame, folder: Path) -> tuple[pa.Table, Path]:
+    return pa.Table.from_pandas(rungs, preserve_index=False), folder / "ladder.parquet"
+
+
+def test_what_other_programs_make_of_columns_is_read(rungs: pd.DataFrame, tmp_path: Path) -> None:
+    """Integers that became floats, and texts that are not there."""
+    table, path = kept(rungs, tmp_path)
+    for name in ("chain_id", "block_number"):
+        place = table.schema.get_field_index(name)
+        table = table.set_column(place, name, table.column(name).cast(pa.float64()))
+    reasons = pa.array([None, *("why" for _ in rungs.index[1:])])
+    table = table.set_column(table.schema.get_field_index("reason"), "reason", reasons)
+    pq.write_table(table, path)
+    loaded = load_ladder(path)
+    assert loaded["reason"].tolist() == ["", *("why" for _ in rungs.index[1:])]
+    pd.testing.assert_frame_equal(loaded.drop(columns="reason"), rungs.drop(columns="reason"))
+
+
+def test_a_part_of_a_block_is_none(rungs: pd.DataFrame, tmp_path: Path) -> None:
+    path = write_table(rungs.assign(block_number=1.5), tmp_path / "ladder.parquet")
+    with pytest.raises(BadFile, match=r"1\.5 is no integer"):
+        load_ladder(path)
+
+
+def test_two_columns_of_one_name_are_refused(rungs: pd.DataFrame, tmp_path: Path) -> None:
+    table, path = kept(rungs, tmp_path)
+    pq.write_table(table.append_column("side", table.column("side")), path)
+    with pytest.raises(BadFile, match="two columns side"):
+        load_ladder(path)
+
+
+@pytest.mark.parametrize("metadata", [b"[]", b"null", b'{"index_columns": 5}'])
+def test_what_pandas_wrote_beside_a_table_is_not_needed(
+    rungs: pd.DataFrame, metadata: bytes, tmp_path: Path
+) -> None:
+    table, path = kept(rungs, tmp_path)
+    pq.write_table(table.replace_schema_metadata({b"pandas": metadata}), path)
+    pd.testing.assert_frame_equal(load_ladder(path), rungs)
+
+
+def test_bytes_that_are_no_text_are_refused(rungs: pd.DataFrame, tmp_path: Path) -> None:
+    """Also in the names of columns, where a library may fail to decode them."""
+    table, path = kept(rungs, tmp_path)
+    raws = pa.array([b"\x98" for _ in rungs.index], pa.binary())
+    for name in ("price_raw", "account"):
+        place = table.schema.get_field_index(name)
+        text = pa.Array.from_buffers(pa.string(), len(raws), raws.buffers())
+        pq.write_table(table.set_column(place, name, text), path)
+        with pytest.raises(BadFile, match="cannot be read as a table"):
+            load_ladder(path)
+    pq.write_table(table, path)
+    path.write_bytes(path.read_bytes().replace(b"seized_usd", b"seized_\x98sd"))
+    assert not is_ladder_file(path)
+    with pytest.raises(BadFile, match="cannot be read as a table"):
+        load_ladder(path)

@@ -20,6 +20,7 @@ from defiliq.ladder.columns import (
     joined,
     price_usd,
     to_usd,
+    typed,
     yearly_pct,
 )
 from defiliq.ladder.events import event_row, unvalued_row
@@ -51,6 +52,7 @@ __all__ = [
     "steps_from_spot",
     "taken_columns",
     "to_usd",
+    "typed",
     "unvalued_row",
     "yearly_pct",
 ]

@@ -157,8 +157,12 @@ def yearly_pct(cap: Growing) -> float:
 
 def as_table(rows: Sequence[dict[str, object]], columns: Sequence[str]) -> pd.DataFrame:
     """Rows as a table with one dtype per column, whether or not there are rows."""
-    table = pd.DataFrame(list(rows), columns=list(columns))
-    kinds = {column: _dtype(column) for column in columns}
+    return typed(pd.DataFrame(list(rows), columns=list(columns)))
+
+
+def typed(table: pd.DataFrame) -> pd.DataFrame:
+    """A table of any of these columns, each of its one dtype."""
+    kinds = {column: _dtype(column) for column in table}
     if has_named_chain(table):
         kinds["chain_id"] = "str"
     return table.astype(kinds)

@@ -116,7 +116,7 @@ def _frame_of_ladder(path: Path, driver: str, step_pct: float) -> Frame:
         return _summed(path, table.filter(wanted), driver, step_pct)
     except OSError as error:
         raise BadFile(str(path), error.strerror or str(error).splitlines()[0]) from None
-    except (pa.ArrowException, KeyError) as error:
+    except (pa.ArrowException, KeyError, ValueError) as error:
         text = str(error).splitlines() or [type(error).__name__]
         raise BadFile(str(path), f"it is no ladder ({text[0]})") from None
 
@@ -140,21 +140,25 @@ def _summed(path: Path, rungs: pa.Table, driver: str, step_pct: float) -> Frame:
     shown = str(path)
     if not len(rungs):
         raise BadFile(shown, f"it has no rung on {driver}")
+    if any(rungs[column].null_count for column in (*_TEXTS, *_WHOLE)):
+        raise BadFile(shown, "a rung makes no sense: it lacks what every rung has")
     heads = sorted(rungs.group_by(list(_HEAD)).aggregate([]).to_pylist(), key=lambda head: repr(head))
     keys = [(head["chain_id"], head["protocol"], head["market"], head["base_symbol"]) for head in heads]
     newest = max(heads, key=lambda head: int(head["block_timestamp"]))
     apart_s = newest["block_timestamp"] - min(head["block_timestamp"] for head in heads)
     if len(set(keys)) < len(keys) or apart_s > MOST_APART_S:
         raise BadFile(shown, "its rungs are of different blocks. A file holds one moment")
+    if len({head["base_symbol"] for head in heads}) > 1:
+        raise BadFile(shown, "its rungs are in several currencies")
     rungs = rungs.filter(pc.not_equal(rungs["outcome"], "never"))
     is_long = _flags(rungs["side"], "long")
     is_already = _flags(rungs["outcome"], "already")
-    price, seized, repaid, notional = (
-        rungs[column].to_numpy() for column in ("price_usd", "seized_usd", "repaid_usd", "notional_usd")
-    )
+    price, spot, seized, repaid, notional = (rungs[column].to_numpy() for column in _NUMBERS)
     size = np.where(np.isnan(notional), np.where(is_long, seized, repaid), notional)
     is_odd = ~(is_long | _flags(rungs["side"], "short")) | ~(is_already | _flags(rungs["outcome"], "price"))
-    if (is_odd | ~(price > 0) | np.isinf(price) | (size < 0) | np.isinf(size)).any():
+    for usd in (price, spot):
+        is_odd |= ~(usd > 0) | np.isinf(usd)
+    if (is_odd | (size < 0) | np.isinf(size)).any():
         raise BadFile(shown, "a rung makes no sense")
     block, levels = (newest["block_number"], newest["block_timestamp"]), (price, size, is_long, is_already)
     return frame(shown, keys, newest["driver"], block, newest["spot_usd"], levels, step_pct)

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from defiliq.errors import BadFile
-from defiliq.ladder import BIN_COLUMNS, EVENT_COLUMNS, LADDER_COLUMNS, as_table
+from defiliq.ladder import BIN_COLUMNS, EVENT_COLUMNS, LADDER_COLUMNS, typed
 
 SUFFIXES = (".csv", ".json", ".parquet")
 _WHOLE = ("block_number", "block_timestamp", "evaluated_at", "log_index")
@@ -29,7 +29,7 @@ def is_ladder_file(path: str | Path) -> bool:
         return suffix in SUFFIXES
     try:
         return b"defiliq" not in (pq.ParquetFile(path).schema_arrow.metadata or {})
-    except (OSError, pa.ArrowException):
+    except (OSError, ValueError, pa.ArrowException):
         return False  # whoever loads it as a snapshot says what is wrong with it
 
 
@@ -68,12 +68,15 @@ def _load(path: str | Path, columns: Sequence[str], what: str) -> pd.DataFrame:
     except (ValueError, pa.ArrowException) as error:
         text = str(error).splitlines() or [type(error).__name__]
         raise BadFile(shown, f"it cannot be read as a table ({text[0]})") from None
+    twice = table.columns[table.columns.duplicated()]
+    if len(twice):
+        raise BadFile(shown, f"it has two columns {twice[0]}")
     missing = [name for name in columns if name not in table]
     if missing:
         summed = ": it holds buckets; write the rungs, without --bin" if _SUMMED & set(table.columns) else ""
         raise BadFile(shown, f"it is no {what}, it has no column {missing[0]}{summed}")
     try:
-        return as_table(_rows(table, columns), columns)
+        return typed(_columns(table, columns))
     except (ValueError, TypeError, KeyError, OverflowError) as error:
         raise BadFile(shown, f"it is no {what} ({str(error).splitlines()[0]})") from None
 
@@ -91,7 +94,9 @@ def _read_json(path: Path) -> pd.DataFrame:
 
 
 def _read_parquet(path: Path) -> pd.DataFrame:
-    table: pd.DataFrame = pq.ParquetFile(path).read().to_pandas()
+    found = pq.ParquetFile(path).read()
+    found.validate(full=True)  # texts that are no UTF-8 fail only where somebody looks at them
+    table: pd.DataFrame = found.replace_schema_metadata().to_pandas()
     return table
 
 
@@ -102,28 +107,37 @@ _READERS: dict[str, Callable[[Path], pd.DataFrame]] = {
 }
 
 
-def _rows(table: pd.DataFrame, names: Sequence[str]) -> list[dict[str, object]]:
-    """The rows with values of the kinds that columns have."""
-    columns: dict[str, list[Any]] = {}
-    for name in names:
-        values = table[name].tolist()
-        if name == "chain_id":
-            columns[name] = [_chain(value) for value in values]
-        elif name in _WHOLE:
-            columns[name] = [int(value) for value in values]
-        elif name == "callable":
-            columns[name] = [_truth(value) for value in values]
-        elif name.endswith(("_usd", "_pct")):
-            columns[name] = [_number(value) for value in values]
-        else:
-            columns[name] = ["" if value is None else str(value) for value in values]
-    count = len(table)
-    return [{name: columns[name][k] for name in names} for k in range(count)]
+def _columns(table: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
+    """The columns with values of the kinds that they have."""
+    return pd.DataFrame({name: pd.Series(list(map(_kind_of(name), table[name].tolist()))) for name in names})
+
+
+def _kind_of(name: str) -> Callable[[Any], object]:
+    """What makes a value of a column of what its file holds."""
+    if name == "chain_id":
+        return _chain
+    if name in _WHOLE:
+        return _whole
+    if name == "callable":
+        return _truth
+    return _number if name.endswith(("_usd", "_pct")) else _text
 
 
 def _chain(value: object) -> int | str:
-    text = str(value)
+    text = _text(value)
+    if not text:
+        raise ValueError("a row is of no chain")
+    if isinstance(value, float):
+        return _whole(value)
     return int(text) if text.isdecimal() else text
+
+
+def _whole(value: Any) -> int:
+    """An integer, which a float without a fraction is, too."""
+    whole = int(value)
+    if isinstance(value, float) and whole != value:
+        raise ValueError(f"{value} is no integer")
+    return whole
 
 
 def _truth(value: object) -> bool:
@@ -135,6 +149,11 @@ def _truth(value: object) -> bool:
 def _number(value: object) -> float:
     """A float; nothing is NaN."""
     return math.nan if value is None or value == "" else float(str(value))
+
+
+def _text(value: object) -> str:
+    """A text; nothing, which pandas may show as NaN, is an empty one."""
+    return "" if value is None or (isinstance(value, float) and math.isnan(value)) else str(value)
 
 
 def _check(ladder: pd.DataFrame, shown: str) -> None:
