@@ -1,8 +1,8 @@
 """The square-root law of market impact: what is left to say where nobody knows the pools.
 
 A trade moves the price by volatility * sqrt(traded / daily volume), where both are of a day. The move is
-permanent and whole: nothing flows back, and what several trades sold on balance counts as one. Nothing runs
-dry, and no move goes beyond 100%.
+permanent and whole: nothing flows back, and what several trades sold on balance counts as one. No move
+goes beyond 100%: sales run dry there, where nothing is left of the price, and purchases go on at twice of it.
 """
 
 from __future__ import annotations
@@ -74,8 +74,8 @@ class SquareRootImpact(Positional):
         """The size of a position that moves the price by 100%."""
         return self.daily_base * PPM**2 // self.volatility_ppm**2
 
-    def _lowest(self) -> None:
-        return None
+    def _lowest(self) -> int:
+        return -self._cap()
 
     def _highest(self) -> None:
         return None

@@ -89,5 +89,6 @@ def test_how_much_until_a_price(depth: Venue, share: Fraction) -> None:
     assert fill == depth.sale_to(wanted)
     assert sold == 0 or after.price >= wanted * (1 - slack)
     fill, after = depth.buy(bought)
-    assert fill == depth.purchase_to(wanted)
+    # A unit that is paid may move the price and be too little for a unit of base.
+    assert fill == depth.purchase_to(wanted) or bought == 0
     assert bought == 0 or after.price <= wanted * (1 + slack)
