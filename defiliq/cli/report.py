@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import click
 
@@ -127,7 +127,7 @@ def report(
     rule = oracle_rule(deviation, None)
     talk = Talk(quiet=source.quiet)
     with opened_ladders(source, lens, talk) as ladders:
-        happened, missing = _events(source, past, talk)
+        happened = _events(source, past, talk)
         cascade = _cascade(ladders, depths, shocks, rule) if shocks else None
         swept = _sweep(ladders, depths, rule, talk) if sweep else None
         found = _analysis(ladders, threshold, depths, past.large_usd, happened, cascade, swept)
@@ -138,7 +138,7 @@ def report(
     say_untold(found.heat.untold, talk)
     history = None if folder is None else read_history(folder, ladders.driver, lens, talk)
     _show(found, graph, depth, history, output, talk)
-    if ladders.incomplete or found.heat.untold or missing:
+    if ladders.incomplete or found.heat.untold or happened.is_missing_some:
         ctx.exit(INCOMPLETE)
 
 
@@ -152,8 +152,16 @@ def require_past(ctx: click.Context, past: Past, source: Source) -> None:
         raise click.UsageError("--blocks asks a node, and --from needs none. Use --events FILE.")
 
 
-def _events(source: Source, past: Past, talk: Talk) -> tuple[pd.DataFrame | None, bool]:
-    """Liquidations that happened, where somebody asks for them, and whether some are missing."""
+class _Happened(NamedTuple):
+    """Liquidations that happened, as far as somebody looked."""
+
+    events: pd.DataFrame | None = None
+    coverage: str = ""
+    is_missing_some: bool = False
+
+
+def _events(source: Source, past: Past, talk: Talk) -> _Happened:
+    """Liquidations that happened, where somebody asks for them."""
     from defiliq.ladder import joined
 
     if past.event_files:
@@ -163,15 +171,28 @@ def _events(source: Source, past: Past, talk: Talk) -> tuple[pd.DataFrame | None
         once = table.drop_duplicates(ignore_index=True)
         if len(once) < len(table):
             talk.say(f"{len(table) - len(once)} events are in these files again, and count once")
-        return once, False
+        names = dict.fromkeys(Path(path).name for path in past.event_files)
+        return _Happened(once, f"from {', '.join(names)}")
     if past.blocks is None:
-        return None, False
+        return _Happened()
     from defiliq.cli.events import happened
     from defiliq.cli.sources import listings
 
     span = parse_blocks(past.blocks)
-    tables = [happened(listing, source, span, talk) for listing in listings(source)]
-    return joined(tables), any(table.attrs["stopped"] or table.attrs["unpriced"] for table in tables)
+    found = listings(source)
+    tables = [happened(listing, source, span, talk) for listing in found]
+    told = "; ".join(
+        f"{listing.name} {_searched(table)}" for listing, table in zip(found, tables, strict=True)
+    )
+    missing = any(table.attrs["stopped"] or table.attrs["unpriced"] for table in tables)
+    return _Happened(joined(tables), told, missing)
+
+
+def _searched(table: pd.DataFrame) -> str:
+    """Which blocks a search of events covered, in words."""
+    about = table.attrs
+    whole = "" if about["covered"] == about["last"] else f" of {about['last']}, where the search stopped"
+    return f"blocks {about['first']} to {about['covered']}{whole}"
 
 
 def _cascade(ladders: Ladders, depths: Depths, shocks: tuple[str, ...], rule: OracleRule | None) -> Cascade:
@@ -201,7 +222,7 @@ def _analysis(
     threshold: Threshold,
     depths: Depths,
     large_usd: float,
-    happened: pd.DataFrame | None,
+    happened: _Happened,
     cascade: Cascade | None,
     swept: pd.DataFrame | None,
 ) -> Analysis:
@@ -220,7 +241,8 @@ def _analysis(
         ),
         impact=None if depth is None else impact(depth, heat.spot_usd),
         depth="" if depth is None else depth.name,
-        events=happened,
+        events=happened.events,
+        events_coverage=happened.coverage,
         cascade=cascade,
         sweep=swept,
         unresolved=ladders.unresolved,
