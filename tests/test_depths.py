@@ -16,8 +16,10 @@ from defiliq.depth.factories import Factory
 from defiliq.depth.route import Route
 from defiliq.depth.venue import Token
 from defiliq.errors import InputError
-from defiliq.pipeline.depths import pools_of_pair, together
+from defiliq.pipeline.depths import pools_at, pools_of_pair, together
+from tests.builders import BLOCK
 from tests.depth.pools import USDC, WBTC, WETH, deep
+from tests.depth.test_read import POOL, node_with
 from tests.lab.uniswap_v3 import UniswapLab
 
 BY_WETH = PoolV2("WBTC/WETH", WBTC, WETH, 500 * 10**8, 12_000 * 10**18)
@@ -48,6 +50,11 @@ def test_a_route_and_pools_of_the_pair_itself_are_one_depth() -> None:
     assert found.pools == (DIRECT, Route(BY_WETH, Combined((deep(500), deep(3_000)))))
     fill, _ = found.sell(10**9)
     assert fill.got > max(DIRECT.sell(10**9)[0].got, found.pools[1].sell(10**9)[0].got)
+
+
+def test_a_pool_that_is_named_twice_counts_once() -> None:
+    (pool,) = pools_at(node_with(), [POOL, f" {POOL.lower()}"], BLOCK)
+    assert pool.address == POOL
 
 
 def test_what_makes_no_depth() -> None:

@@ -7,6 +7,7 @@ last stretch of the search. No split is worse than the best pool alone: that is 
 The price of a combination: arbitrage leaves pools alone as long as the market is between the best of what
 they pay and the best of what they ask, both after fees. The price is the geometric middle of the two. Where
 one pool is best on both sides, as the cheapest one is among pools that agree, that is its own price, exactly.
+A pool that is dry on one side pays or asks nothing there.
 """
 
 from __future__ import annotations
@@ -79,8 +80,8 @@ class Combined:
     @property
     def price(self) -> Fraction:
         """The geometric middle of what the best pool pays and the best pool asks."""
-        payer = max(self.pools, key=_pays)
-        seller = min(self.pools, key=_asks)
+        payer = max([pool for pool in self.pools if pool.bid is not None] or self.pools, key=_pays)
+        seller = min([pool for pool in self.pools if pool.ask is not None] or self.pools, key=_asks)
         if payer == seller:
             return payer.price
         product = _pays(payer) * _asks(seller)

@@ -123,8 +123,6 @@ class PoolV2:
         return amount_in(got, self.quote_reserve, self.base_reserve, self.fee_pips)
 
     def _with(self, base: int, quote: int) -> Self:
-        if self.quote_reserve + quote <= 0:
-            raise ValueError("a trade takes all of a reserve")
         return replace(self, base_reserve=self.base_reserve + base, quote_reserve=self.quote_reserve + quote)
 
 

@@ -133,7 +133,7 @@ def curve(
         raise ValueError("it has no levels")
     if (below and below[0][0] > middle) or (above and above[0][0] < middle):
         raise ValueError("a bid above the middle, or an ask below it")
-    if any(price <= 0 or amount <= 0 for price, amount in (*below, *above)):
+    if middle <= 0 or any(price <= 0 or amount <= 0 for price, amount in (*below, *above)):
         raise ValueError("a price or an amount that is not above 0")
     unit = Fraction(10**quote.decimals, 10**base.decimals)
     sold = list(accumulate(-floor(amount * 10**base.decimals) for _, amount in below))
@@ -187,8 +187,8 @@ def _levels(lines: Iterable[str]) -> dict[str, list[Level]]:
     """The rows by side, amounts of each level alone."""
     rows = csv.DictReader(lines, strict=True)
     header = [] if rows.fieldnames is None else [name.strip() for name in rows.fieldnames]
-    given = [name for name in ("amount", "cumulative") if name in header]
-    if "side" not in header or "price" not in header or len(given) != 1:
+    given = [name for name in header if name in ("amount", "cumulative")]
+    if header.count("side") != 1 or header.count("price") != 1 or len(given) != 1:
         raise ValueError("its header is not side,price,amount or side,price,cumulative")
     rows.fieldnames = header
     found: dict[str, list[Level]] = {side: [] for side in _SIDES}

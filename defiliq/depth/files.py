@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import os
 import re
-import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -36,6 +36,7 @@ Json: TypeAlias = Mapping[str, Any]
 def save_pools(pools: Sequence[Pool], block: Block, path: str | Path) -> Path:
     """Write pools that were read at one block, whole or not at all; loaded ones are equal to them."""
     target = Path(path)
+    beside = target.with_name(f".{target.name}.{os.getpid()}")
     document = {
         "format": FORMAT,
         "version": VERSION,
@@ -48,12 +49,13 @@ def save_pools(pools: Sequence[Pool], block: Block, path: str | Path) -> Path:
         "pools": [_pool_json(pool) for pool in pools],
     }
     try:
-        handle, beside = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-        with os.fdopen(handle, "wb") as file:
-            file.write(orjson.dumps(document) + b"\n")
-        Path(beside).replace(target)
+        beside.write_bytes(orjson.dumps(document) + b"\n")
+        beside.replace(target)
     except OSError as error:
         raise InputError(f"cannot write {target}: {error.strerror}. Choose another file.") from None
+    finally:
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)
     return target
 
 
@@ -82,11 +84,15 @@ def _decoded(document: Json) -> tuple[Block, tuple[Pool, ...]]:
     if not isinstance(entries, list) or not 0 < len(entries) <= MAX_POOLS:
         raise ValueError(f"it should list 1 to {MAX_POOLS} pools")
     block = document["block"]
-    chain_id = block["chain_id"]
-    if not isinstance(chain_id, int):
-        raise TypeError("its chain_id is no number")
-    read_at = Block(chain_id, _int(block["number"]), _text(block["hash"]), _int(block["timestamp"]))
-    return read_at, tuple(_pool(entry) for entry in entries)
+    numbers = [_int(block[name]) for name in ("chain_id", "number", "timestamp")]
+    if min(numbers) < 0:
+        raise ValueError("its block has a number below 0")
+    chain_id, number, timestamp = numbers
+    pools = tuple(_pool(entry) for entry in entries)
+    addresses = [pool.address.casefold() for pool in pools if pool.address]
+    if len(set(addresses)) < len(addresses):
+        raise ValueError("a pool is there twice")
+    return Block(chain_id, number, _text(block["hash"]), timestamp), pools
 
 
 def _pool_json(pool: Pool) -> dict[str, Any]:
@@ -122,12 +128,15 @@ def _pool(entry: Json) -> Pool:
         return PoolV2(name, base, quote, *reserves, fee_pips, address)
     if entry["kind"] != "v3":
         raise ValueError("a pool is of no known kind")
+    base_is_token0 = entry["base_is_token0"]
+    if not isinstance(base_is_token0, bool):
+        raise TypeError("base_is_token0 is neither true nor false")
     ticks = [(_int(tick), _int(net)) for tick, net in entry["ticks"]]
     if len({tick for tick, _ in ticks}) != len(ticks):
         raise ValueError("a tick is there twice")
     return pool_v3(
         name,
-        (base, quote) if entry["base_is_token0"] is True else (quote, base),
+        (base, quote) if base_is_token0 else (quote, base),
         base,
         sqrt_price_x96=_int(entry["sqrt_price_x96"]),
         tick=_int(entry["tick"]),

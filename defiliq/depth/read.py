@@ -12,13 +12,13 @@ from defiliq.chain.text import unique_symbols
 from defiliq.chain.words import WORD, Words
 from defiliq.depth import abi
 from defiliq.depth.constant_product import PoolV2
-from defiliq.depth.factories import Factory, factories
+from defiliq.depth.factories import ADDRESS, Factory, factories
 from defiliq.depth.naming import base_first, pool_name
 from defiliq.depth.tick_math import MAX_TICK, MIN_TICK
 from defiliq.depth.uniswap_v3 import WORD_TICKS, PoolV3, pool_v3
 from defiliq.depth.venue import Token
 from defiliq.errors import CallReverted, InputError, NotAPool, UnsoundPool
-from defiliq.types import Block
+from defiliq.types import Block, checksum
 
 MAX_POOLS: Final = 64
 MAX_TICKS: Final = 50_000
@@ -91,7 +91,7 @@ def read_pools(
     """
     if not 0 < len(addresses) <= MAX_POOLS:
         raise InputError(f"{len(addresses)} pools were asked for. Name 1 to {MAX_POOLS}.")
-    heads = _fetch_heads(node, addresses, at)
+    heads = _fetch_heads(node, [_spelled(address) for address in addresses], at)
     tokens = _read_tokens(node, heads, at)
     makers = _confirmed(node, heads, at)
     return tuple(
@@ -116,6 +116,13 @@ def find_pools(
     found = dict.fromkeys(_address_in(answer) for answer in node.call(asked, at))
     there = [address for address in found if address is not None and address != NOWHERE]
     return tuple(head.address for head in _fetch_heads(node, there, at) if _holds_something(head))
+
+
+def _spelled(address: str) -> str:
+    """An address as the answers of nodes are spelled here."""
+    if not ADDRESS.fullmatch(address):
+        raise InputError(f"{address[:60]!r} is no address of a pool.")
+    return checksum(bytes.fromhex(address[2:]))
 
 
 def _questions(factory: Factory, token_a: str, token_b: str) -> list[bytes]:

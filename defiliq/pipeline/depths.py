@@ -13,7 +13,7 @@ from defiliq.chain.evm import EvmNode
 from defiliq.chain.node import Node
 from defiliq.depth.combined import Venue, combined
 from defiliq.depth.curve import load_curve
-from defiliq.depth.factories import ADDRESS, token_address
+from defiliq.depth.factories import token_address
 from defiliq.depth.files import load_pools
 from defiliq.depth.impact import DEFAULT_VOLATILITY_PPM, square_root_impact
 from defiliq.depth.naming import base_first
@@ -68,11 +68,9 @@ def read_amount(text: str) -> Fraction:
 
 
 def pools_at(node: Node, addresses: Sequence[str], at: Block) -> tuple[Pool, ...]:
-    """The pools at some addresses, which `together` makes one depth of."""
-    for address in addresses:
-        if not ADDRESS.fullmatch(address):
-            raise InputError(f"{address[:60]!r} is no address of a pool.")
-    pools = read_pools(node, addresses, at)
+    """The pools at some addresses, which `together` makes one depth of. One named twice counts once."""
+    named = {address.strip().casefold(): address.strip() for address in addresses}
+    pools = read_pools(node, list(named.values()), at)
     _check(node, at)
     return pools
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
@@ -93,6 +94,16 @@ def test_a_gap_in_one_pool_does_not_make_the_price() -> None:
     whole = combined((deep(500), above))
     assert whole.price == deep(500).price
     assert (whole.bid, whole.ask) == (whole.price, whole.price)
+
+
+def test_a_pool_that_the_market_has_left_does_not_make_the_price() -> None:
+    """The cheapest of three holds but one token after the move: there it neither pays nor asks anything."""
+    near = v3([(-198_600, -197_400, 10**18)], deep().sqrt_price_x96, fee_pips=100)
+    for moved in (SPOT / 2, SPOT * 2):
+        assert (
+            combined((near, deep(500), deep(3_000))).at_price(moved).price == deep(500).at_price(moved).price
+        )
+    assert combined((near, replace(near, fee_pips=500))).at_price(SPOT / 2).price > 0
 
 
 def test_it_runs_dry_when_all_do() -> None:

@@ -89,6 +89,8 @@ def test_levels_at_one_price_are_a_flat_stretch() -> None:
         ("", "header is not"),
         ("side,price\nbid,1\n", "header is not"),
         ("side,price,amount,cumulative\n", "header is not"),
+        ("side,price,amount,amount\nbid,1,1,2\nask,4,1,2\n", "header is not"),
+        ("side,price,amount\nmid,0,\nask,4,1\n", "not above 0"),
         ("side,price,amount\n", "no row of side mid"),
         ("side,price,amount\nmid,5,\n", "it has no levels"),
         ("side,price,amount\nbid,1,1\n", "no row of side mid"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from defiliq.depth import files
 from defiliq.depth.files import load_pools, save_pools
 from defiliq.depth.read import Pool
 from defiliq.errors import BadFile, InputError
-from tests.builders import BLOCK
+from tests.builders import BLOCK, address
 from tests.depth.pools import deep, pools_v2, pools_v3
 
 
@@ -45,7 +46,10 @@ def damaged(tmp_path: Path, change: Callable[[Any], object]) -> Path:
         (lambda it: it.update(pools=[]), "1 to 64 pools"),
         (lambda it: it.update(pools={}), "1 to 64 pools"),
         (lambda it: it["block"].pop("hash"), "it has no 'hash'"),
-        (lambda it: it["block"].update(chain_id="x"), "chain_id"),
+        (lambda it: it["block"].update(chain_id="x"), "'x' is no integer"),
+        (lambda it: it["block"].update(chain_id=True), "'True' is no integer"),
+        (lambda it: it["block"].update(number=-1), "below 0"),
+        (lambda it: it["pools"][0].update(base_is_token0="false"), "neither true nor false"),
         (lambda it: it["block"].update(number=1.5), "'1.5' is no integer"),
         (lambda it: it["pools"][0].update(kind="v9"), "no known kind"),
         (lambda it: it["pools"][0].update(liquidity="1"), "its ticks make a liquidity of"),
@@ -65,6 +69,31 @@ def test_damage_is_one_line(tmp_path: Path, change: Callable[[Any], object], sai
     with pytest.raises(BadFile, match=said) as caught:
         load_pools(damaged(tmp_path, change))
     assert "\n" not in str(caught.value)
+
+
+def test_a_pool_that_is_there_twice_would_be_twice_as_deep(tmp_path: Path) -> None:
+    pools = [replace(deep(), address=address(0xAB)), replace(deep(), address=address(0xAB).lower())]
+    with pytest.raises(BadFile, match="a pool is there twice"):
+        load_pools(save_pools(pools, BLOCK, tmp_path / "pools.json"))
+
+
+def test_what_cannot_be_written_leaves_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", full)
+    with pytest.raises(InputError, match="No space left"):
+        save_pools([deep()], BLOCK, tmp_path / "pools.json")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_others_may_read_what_is_saved(tmp_path: Path) -> None:
+    plain = tmp_path / "plain"
+    plain.touch()
+    path = save_pools([deep()], BLOCK, tmp_path / "pools.json")
+    assert path.stat().st_mode == plain.stat().st_mode
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b"[" * 100_000, b"[]", b"7"])

@@ -80,6 +80,18 @@ def test_a_known_factory_gives_the_name_and_a_pair_s_fee_if_it_knows_the_pair() 
         assert pool.fee_pips == fee_pips
 
 
+def test_how_an_address_is_spelled_changes_nothing() -> None:
+    node, at = node_with(), Block(56, BLOCK.number, BLOCK.hash, BLOCK.timestamp)
+    pancake = next(known for known in factories(56) if known.name == "PancakeSwap v2")
+    node.say(PAIR, words(pancake.address), abi.FACTORY)
+    node.say(pancake.address, words(PAIR), abi.GET_PAIR, WETH.address, USDC.address)
+    spelled = [read_pools(node, [name], at) for name in (PAIR, PAIR.lower(), f"0x{PAIR[2:].upper()}")]
+    assert spelled[0][0].fee_pips == 2_500
+    assert spelled == [spelled[0]] * 3
+    with pytest.raises(InputError, match="'0x12' is no address of a pool"):
+        read_pools(node, ["0x12"], at)
+
+
 @pytest.mark.parametrize(
     ("chain_id", "name", "signature", "key"),
     [
