@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from defiliq.book import Book
 from defiliq.depth.venue import Depth, Token
 from defiliq.errors import ConservationBroken, InputError, UnknownDriver
+from defiliq.ladder import joined
 from defiliq.model.cascade import LawBook
 from defiliq.pipeline.cascade import cascade, law_of, sweep
 from defiliq.pipeline.judge import ladder
@@ -171,6 +172,19 @@ def test_a_ladder_gives_the_first_calls_of_the_book_behind_it() -> None:
     assert found.followed_at_once == (ETH,), "a ladder does not say when oracles answer"
 
 
+def test_a_ladder_of_several_markets_is_as_many_ladders() -> None:
+    """One account is in both, and breaks in both."""
+    legs = {"WETH": (10, 0), "USDC": (0, 22_500)}
+    held = book(legs, {"WETH": (5, 0), "USDC": (0, 11_500)})
+    tables = [ladder(one, ETH) for one in (held, book(legs, name="Other"))]
+    depths: dict[str, Depth] = {ETH: depth(3000, Fraction(10))}
+    apart = cascade(tables, f"{ETH}=-10%", depths)
+    joint = cascade([joined(tables)], f"{ETH}=-10%", depths)
+    pd.testing.assert_frame_equal(joint.rounds, apart.rounds)
+    pd.testing.assert_frame_equal(joint.markets, apart.markets)
+    assert joint.rounds["accounts"].tolist()[:2] == [0, 3]
+
+
 def test_a_sweep_is_many_cascades_from_the_same_start() -> None:
     one = book({"WETH": (10, 0), "USDC": (0, 22_500)}, {"WETH": (5, 0), "USDC": (0, 8_000)})
     depths: dict[str, Depth] = {ETH: depth(3000, Fraction(50))}
@@ -206,5 +220,9 @@ def test_bad_input_is_said_in_one_line() -> None:
         cascade([one], f"{ETH}=-100%", depths)
     with pytest.raises(InputError, match="moved twice"):
         cascade([one], [f"{ETH}=-10%", f"{ETH}=-20%"], depths)
+    with pytest.raises(InputError, match="ETH/USD is moved twice"):
+        cascade([one], [f"{ETH}=-10%", "eth/usd=-20%"], depths)
+    with pytest.raises(InputError, match="ETH/USD is given two depths"):
+        cascade([one], f"{ETH}=-10%", depths | {"eth/usd": depth(3000, Fraction(2))})
     with pytest.raises(InputError, match="no depth is known for BTC/USD"):
         cascade([one], "BTC/USD=-10%", depths)

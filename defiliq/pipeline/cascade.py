@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import pandas as pd
 
@@ -14,6 +14,7 @@ from defiliq.book import Book
 from defiliq.depth.venue import Depth
 from defiliq.engine.liquidate import ColumnBook
 from defiliq.errors import InputError, SeveralDrivers, UnknownDriver
+from defiliq.ladder import IDENTITY
 from defiliq.model.cascade import (
     BackedBook,
     BookStage,
@@ -35,6 +36,8 @@ from defiliq.pricing.driver import Driver
 from defiliq.protocols import PROTOCOLS
 from defiliq.types import Market
 
+T = TypeVar("T")
+
 
 def cascade(
     of: Sequence[Book[Any]] | Sequence[pd.DataFrame],
@@ -52,11 +55,10 @@ def cascade(
     """
     ratios = _ratios(of, shocks)
     names = driver_names(of, {**depths, **ratios})
-    shock = {names[name]: ratio for name, ratio in ratios.items()}
     return simulate(
         stages(of, tuple(dict.fromkeys(names.values()))),
-        shock,
-        {names[name]: depth for name, depth in depths.items()},
+        _called_once(ratios, names, "moved twice. Move it once."),
+        _called_once(depths, names, "given two depths. Give it one."),
         round_s=round_s,
         rule=rule,
         most_rounds=most_rounds,
@@ -87,7 +89,7 @@ def sweep(
         lambda: [make() for make in makers],
         names[driver],
         shocks_pct,
-        {names[name]: depth for name, depth in depths.items()},
+        _called_once(depths, names, "given two depths. Give it one."),
         round_s=round_s,
         rule=rule,
         on_progress=on_progress,
@@ -109,6 +111,16 @@ def driver_names(
     return names
 
 
+def _called_once(values: Mapping[str, T], names: Mapping[str, str], wrong: str) -> dict[str, T]:
+    """Values by what their drivers are called; InputError where two spellings mean one driver."""
+    found: dict[str, T] = {}
+    for name, value in values.items():
+        if names[name] in found:
+            raise InputError(f"{names[name]} is {wrong}")
+        found[names[name]] = value
+    return found
+
+
 def _makers(
     of: Sequence[Book[Any]] | Sequence[pd.DataFrame], names: Sequence[str], *, in_columns: bool
 ) -> list[Callable[[], Stage]]:
@@ -116,8 +128,9 @@ def _makers(
     makers: list[Callable[[], Stage]] = []
     for one in of:
         if isinstance(one, pd.DataFrame):
-            if one["driver"].isin(names).any():
-                makers.append(partial(RungStage, one, names))
+            listed = one[one["driver"].isin(names)]
+            markets = listed.groupby([*IDENTITY], sort=False, dropna=False) if len(listed) else ()
+            makers += [partial(RungStage, rungs, names) for _, rungs in markets]
             continue
         moving = [driver for driver in (_driver(one.market, name) for name in names) if driver is not None]
         if moving:

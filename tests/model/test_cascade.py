@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -11,7 +13,16 @@ import pytest
 
 from defiliq.errors import InputError
 from defiliq.ladder import LADDER_COLUMNS, as_table
-from defiliq.model.cascade import Cascade, OracleRule, RungStage, frontier, simulate, sweep
+from defiliq.model.cascade import (
+    Cascade,
+    Followed,
+    OracleRule,
+    RungStage,
+    Settled,
+    frontier,
+    simulate,
+    sweep,
+)
 from tests.model.straight import Straight
 
 UNIT = 100
@@ -141,6 +152,55 @@ def test_a_heartbeat_brings_what_the_deviation_held_back() -> None:
     ]
     assert found.rounds["at_s"].tolist() == [0, 0, 3600, 3612]
     assert found.induced_usd == 1860.0
+
+
+class Waiting(RungStage):
+    """A market whose oracle waits for 5%, or 20 seconds."""
+
+    @property
+    def drivers(self) -> Mapping[str, Followed]:
+        rule = OracleRule(500, 20)
+        return {name: replace(found, rule=rule) for name, found in super().drivers.items()}
+
+
+def test_a_heartbeat_comes_while_other_oracles_follow_their_deviation() -> None:
+    """One oracle follows 94, 93, 92, 91 at 0, 12, 24, 36 seconds; at 24 the other's heartbeat is over."""
+    quick = ladder(rung(95, 950), rung(93, 930), rung(92, 920))
+    slow = ladder(rung(93, 93, account="late", market="Slow"))
+    stages = [RungStage(quick, ["ETH/USD"]), Waiting(slow, ["ETH/USD"])]
+    depth = Straight(Fraction(100), Fraction(1, 10))
+    found = simulate(stages, {"ETH/USD": Fraction("0.94")}, {"ETH/USD": depth})
+    assert found.rounds["at_s"].tolist()[:4] == [0, 0, 12, 24]
+    assert found.rounds["cause"].tolist()[3] == "deviation"
+    assert found.rounds["oracle_usd"].tolist()[3] == 92.0
+    broken = found.markets[(found.markets["market"] == "Slow") & (found.markets["accounts"] > 0)]
+    assert broken["round"].tolist() == [3]
+
+
+def test_what_is_bought_once_the_price_has_fallen_to_nothing_has_no_slippage() -> None:
+    """940 tokens are sold, which takes the price from 94 to exactly 0, and 100 are bought back."""
+    sold = ladder(rung(95, 95 * 940))
+    owed = ladder(rung(93, 100, account="b", market="B"))
+    stages = [RungStage(sold, ["ETH/USD"]), Buying(owed, ["ETH/USD"])]
+    depth = Straight(Fraction(100), Fraction(1, 10))
+    found = simulate(stages, {"ETH/USD": Fraction("0.94")}, {"ETH/USD": depth})
+    assert found.rounds["market_after_usd"].tolist()[1:3] == [0.0, 10.0]
+    assert math.isnan(found.rounds["slippage_pct"].iloc[2])
+
+
+class Buying(RungStage):
+    """A market in which what breaks as the price falls buys 100 tokens."""
+
+    def settle(self, at: Mapping[str, int]) -> Settled:
+        settled = super().settle(at)
+        return settled._replace(traded={"ETH/USD": Fraction(-100 * settled.accounts)})
+
+
+def test_a_market_in_which_nobody_ever_breaks_says_where_its_driver_stands() -> None:
+    never = rung(1, 0.0, outcome="never") | {"price_raw": "", "price_usd": math.nan}
+    found = run(ladder(never), "0.9")
+    assert (found.ended, found.accounts, found.final) == ("quiet", 0, {"ETH/USD": Fraction(9, 10)})
+    assert found.markets["market"].unique().tolist() == ["Local"]
 
 
 def test_a_depth_that_runs_dry_ends_it_and_says_what_is_left() -> None:

@@ -25,7 +25,7 @@ class RungStage:
     """The rungs of one market along some drivers. An account breaks once, on whichever driver is first."""
 
     def __init__(self, ladder: pd.DataFrame, drivers: Sequence[str]) -> None:
-        listed = ladder[ladder["driver"].isin(drivers) & (ladder["outcome"] != "never")]
+        listed = ladder[ladder["driver"].isin(drivers)]
         self._identity = {name: listed[name].iloc[0] for name in (*IDENTITY, "base_symbol")}
         self._broken: set[str] = set()
         self._drivers: dict[str, Followed] = {}
@@ -35,9 +35,10 @@ class RungStage:
             spot = int(first["spot_raw"])
             unit = round(spot / first["spot_usd"])
             self._drivers[str(name)] = Followed(str(name), spot, unit, OracleRule(None, None))
+            # Where nobody ever breaks, the ladder still says where the driver stands.
             self._sides += [
                 _Side(str(name), str(side), part.to_dict("records"))
-                for side, part in rungs.groupby("side", sort=True)
+                for side, part in rungs[rungs["outcome"] != "never"].groupby("side", sort=True)
             ]
 
     @property

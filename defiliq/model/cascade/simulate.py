@@ -163,10 +163,6 @@ class _Run:
             for quote in self.quotes
             if quote.driver in self.venues and quote.rule.is_due(quote.answer, self._market(quote))
         ]
-        if due:
-            self.clock_s += round_s
-            self._answer(due)
-            return "deviation"
         behind = [
             (quote.answered_s + quote.rule.heartbeat_s, quote)
             for quote in self.quotes
@@ -174,11 +170,13 @@ class _Run:
             and quote.rule.heartbeat_s is not None
             and self._market(quote) != quote.answer
         ]
-        if not behind:
+        if not due and not behind:
             return None
-        self.clock_s = max(self.clock_s + round_s, min(at for at, _ in behind))
-        self._answer([quote for at, quote in behind if at <= self.clock_s])
-        return "heartbeat"
+        self.clock_s += round_s
+        if not due:
+            self.clock_s = max(self.clock_s, min(at for at, _ in behind))
+        self._answer([*due, *(quote for at, quote in behind if at <= self.clock_s)])
+        return "deviation" if due else "heartbeat"
 
     def _answer(self, quotes: Sequence[_Quote]) -> None:
         for quote in quotes:
@@ -201,7 +199,8 @@ class _Run:
             worse = 1 - Fraction(fill.got) / (fill.given * before) if fill.given else None
         else:
             fill, venue.depth = venue.depth.buy(size)
-            worse = Fraction(fill.given) / (fill.got * before) - 1 if fill.got else None
+            # Of a price that has fallen to nothing no purchase is so many times worse.
+            worse = Fraction(fill.given) / (fill.got * before) - 1 if fill.got and before else None
         return _Trade(amount, Fraction(fill.left, unit), worse)
 
     def _count(self, stage: Stage, settled: Settled) -> None:
