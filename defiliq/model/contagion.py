@@ -188,17 +188,41 @@ def _is_beyond(source: Place, target: Place, nodes: Mapping[Place, _Node]) -> bo
 
 def _widest(graph: nx.DiGraph[Place], start: Place) -> list[ContagionPath]:
     """The strongest path from one cluster to each that it reaches."""
-    found: dict[Place, ContagionPath] = {}
-    waiting: list[tuple[float, int, tuple[Place, ...]]] = [(-math.inf, 1, (start,))]
+    widest = _widths(graph, start)
+    found = []
+    for volume in sorted(set(widest.values()), reverse=True):
+        paths = _shortest(graph, start, volume)
+        found += [ContagionPath(paths[place], volume) for place in graph.adj if widest.get(place) == volume]
+    return found
+
+
+def _widths(graph: nx.DiGraph[Place], start: Place) -> dict[Place, float]:
+    """To every other cluster that is reached, the smallest volume on the strongest path."""
+    found: dict[Place, float] = {}
+    waiting = [(-math.inf, start)]
     while waiting:
-        volume, length, places = heappop(waiting)
-        if places[-1] in found:
-            continue
-        found[places[-1]] = ContagionPath(places, -volume)
-        for target, data in graph.adj[places[-1]].items():
-            if target not in found:
-                heappush(waiting, (max(volume, -data["volume_usd"]), length + 1, (*places, target)))
-    return [path for path in found.values() if len(path.places) > 1]
+        volume, place = heappop(waiting)
+        if place not in found:
+            found[place] = -volume
+            for target, data in graph.adj[place].items():
+                heappush(waiting, (max(volume, -data["volume_usd"]), target))
+    del found[start]
+    return found
+
+
+def _shortest(graph: nx.DiGraph[Place], start: Place, volume: float) -> dict[Place, tuple[Place, ...]]:
+    """The shortest path to each cluster over edges of at least so much; of equally long ones, the first."""
+    found: dict[Place, tuple[Place, ...]] = {start: (start,)}
+    outermost = [start]
+    while outermost:
+        reached: dict[Place, tuple[Place, ...]] = {}
+        for place in sorted(outermost, key=found.__getitem__):
+            for target, data in graph.adj[place].items():
+                if target not in found and data["volume_usd"] >= volume:
+                    reached.setdefault(target, (*found[place], target))
+        found |= reached
+        outermost = [*reached]
+    return found
 
 
 def _is_part(path: ContagionPath, other: ContagionPath) -> bool:

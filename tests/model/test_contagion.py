@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from itertools import permutations
+from itertools import pairwise, permutations
+from random import Random
 
+import networkx as nx
 import pytest
 
 from defiliq.errors import InputError
@@ -271,3 +273,28 @@ def test_five_paths_are_told_unless_asked_for_more() -> None:
     graph = graph_of(heat_of((95.0, 9.0), (90.0, 8.0), (85.0, 7.0), (80.0, 6.0)), dry)
     assert len(strongest_paths(graph)) == 5
     assert len(strongest_paths(graph, count=9)) == 6
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_paths_are_the_strongest_and_then_the_shortest_of_all_that_there_are(seed: int) -> None:
+    """Volumes of 1 to 4, so that many are equally strong: the strongest way to a cluster may begin weakly."""
+    random = Random(seed)
+    places = [Place(ETH, "long", float(k)) for k in range(random.randint(2, 6))]
+    graph: nx.DiGraph[Place] = nx.DiGraph()
+    graph.add_nodes_from(places)
+    pushed = [pair for pair in permutations(places, 2) if random.random() < 0.5]
+    graph.add_edges_from((one, other, {"volume_usd": float(random.randint(1, 4))}) for one, other in pushed)
+    best = []
+    for one, other in permutations(places, 2):
+        ways = [
+            (-min(graph[a][b]["volume_usd"] for a, b in pairwise(way)), len(way), tuple(way))
+            for way in nx.all_simple_paths(graph, one, other)
+        ]
+        best += [min(ways)] if ways else []
+    expected: list[tuple[float, tuple[Place, ...]]] = []
+    for volume, length, way in sorted(best, key=lambda each: (each[0], -each[1], each[2])):
+        equals = [other for strength, other in expected if strength == -volume]
+        if not any(way == other[k : k + length] for other in equals for k in range(len(other))):
+            expected.append((-volume, way))
+    found = strongest_paths(graph, count=len(best))
+    assert [(path.volume_usd, path.places) for path in found] == expected
