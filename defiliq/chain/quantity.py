@@ -7,6 +7,7 @@ import re
 from defiliq.chain.transport import Json
 
 QUANTITY = re.compile(r"0x[0-9a-fA-F]{1,64}")
+HEX_LIKE = re.compile(r"(0x[0-9a-fA-F]*)?")
 SHOWN = 40
 
 
@@ -35,5 +36,10 @@ def hex_bytes(value: Json, what: str) -> bytes:
 
 
 def _shown(value: Json) -> str:
-    text = repr(value)
-    return text if len(text) <= SHOWN else text[:SHOWN] + "..."
+    """A value for a message. Other text than hex is not repeated: an endpoint may answer with its own key."""
+    if isinstance(value, str):
+        start = value[:SHOWN]
+        if HEX_LIKE.fullmatch(start) is None:
+            return f"a text of {len(value)} letters"
+        return repr(value) if start == value else f"{start!r}..."
+    return repr(value) if isinstance(value, int | float | None) else f"a {type(value).__name__}"

@@ -119,6 +119,18 @@ def test_a_chain_id_that_is_no_quantity_is_refused(node: EvmNode, chain: Chain, 
         _ = node.chain_id
 
 
+KEY = "abcdef0123456789zz"
+
+
+@pytest.mark.parametrize("answer", [KEY, f"0x{KEY}", {"error": KEY}, [KEY], f"invalid key {KEY}"])
+def test_an_endpoint_that_answers_with_its_own_key_is_not_repeated(server: RpcServer, answer: Any) -> None:
+    for method in ("eth_chainId", "eth_getBlockByNumber"):
+        server.answer = lambda asked, _, method=method: answer if asked == method else "0x1"  # type: ignore[misc]
+        with node_at(f"{server.url}/v2/{KEY}") as keyed, pytest.raises(BadResponse) as caught:
+            _ = (keyed.chain_id, keyed.block("latest"))
+        assert KEY not in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("tag", "number"),
     [(7, 7), (0, 0), ("latest", HEAD), ("finalized", HEAD - 64), ("safe", HEAD - 32), (hash_of(9), 9)],
