@@ -59,6 +59,12 @@ def test_events_come_back_as_they_were(kind: str, tmp_path: Path) -> None:
     ]
     table = as_table(rows, EVENT_COLUMNS)
     pd.testing.assert_frame_equal(load_events(write_table(table, tmp_path / f"events.{kind}")), table)
+    for name, value in (("repaid_usd", -1.0), ("bonus_usd", math.inf)):
+        odd = write_table(table.assign(**{name: [math.nan, value]}), tmp_path / f"odd.{kind}")
+        if kind == "json" and math.isinf(value):
+            continue  # which knows no infinity: it says null
+        with pytest.raises(BadFile, match="row 2 makes no sense"):
+            load_events(odd)
 
 
 @pytest.mark.parametrize(
@@ -72,6 +78,9 @@ def test_events_come_back_as_they_were(kind: str, tmp_path: Path) -> None:
         ("spot_usd", "", "row 2 has spot_usd nan"),
         ("spot_raw", "-5", "row 2 has spot_raw '-5'"),
         ("seized_usd", "inf", "row 2 has seized_usd inf"),
+        ("repaid_usd", "-1", "row 2 has repaid_usd -1.0"),
+        ("bad_debt_usd", "1e400", "row 2 has bad_debt_usd inf"),
+        ("distance_pct", "-inf", "row 2 has distance_pct -inf"),
         ("block_number", "many", "it is no ladder"),
         ("callable", "maybe", "it is no ladder"),
         ("chain_id", "", "a row is of no chain"),

@@ -18,6 +18,8 @@ from defiliq.ladder import BIN_COLUMNS, EVENT_COLUMNS, LADDER_COLUMNS, typed
 
 SUFFIXES = (".csv", ".json", ".parquet")
 _WHOLE = ("block_number", "block_timestamp", "evaluated_at", "log_index")
+FLOATS = ("_usd", "_pct")
+"""How the names of columns end that hold floats."""
 _SUMMED = set(BIN_COLUMNS) - set(LADDER_COLUMNS)
 _TRUTHS = {"true": True, "false": False}
 
@@ -49,8 +51,10 @@ def load_events(path: str | Path) -> pd.DataFrame:
     shown = str(path)
     events = _load(path, EVENT_COLUMNS, "table of events")
     wrong = ~events["side"].isin(("long", "short", ""))
+    for name in _floats(EVENT_COLUMNS):
+        wrong |= np.isinf(events[name])
     for name in ("seized_usd", "repaid_usd", "price_usd"):
-        wrong |= (events[name] < 0) | np.isinf(events[name])
+        wrong |= events[name] < 0
     if wrong.any():
         raise BadFile(shown, f"row {int(np.flatnonzero(wrong)[0]) + 1} makes no sense")
     return events
@@ -120,7 +124,7 @@ def _kind_of(name: str) -> Callable[[Any], object]:
         return _whole
     if name == "callable":
         return _truth
-    return _number if name.endswith(("_usd", "_pct")) else _text
+    return _number if name.endswith(FLOATS) else _text
 
 
 def _chain(value: object) -> int | str:
@@ -156,6 +160,10 @@ def _text(value: object) -> str:
     return "" if value is None or (isinstance(value, float) and math.isnan(value)) else str(value)
 
 
+def _floats(columns: Sequence[str]) -> list[str]:
+    return [name for name in columns if name.endswith(FLOATS)]
+
+
 def _check(ladder: pd.DataFrame, shown: str) -> None:
     """What later code relies on, row by row."""
     wrong: dict[str, pd.Series[bool]] = {
@@ -168,7 +176,10 @@ def _check(ladder: pd.DataFrame, shown: str) -> None:
     wrong["price_raw"] = priced & ~ladder["price_raw"].str.fullmatch(r"[1-9][0-9]{0,77}")
     wrong["price_usd"] = priced & ~(np.isfinite(ladder["price_usd"]) & (ladder["price_usd"] > 0))
     for name in ("seized_usd", "repaid_usd", "notional_usd"):
-        wrong[name] = (ladder[name] < 0) | np.isinf(ladder[name])
+        wrong[name] = ladder[name] < 0
+    for name in _floats(LADDER_COLUMNS):
+        endless = np.isinf(ladder[name])
+        wrong[name] = wrong[name] | endless if name in wrong else endless
     for name, rows in wrong.items():
         if rows.any():
             row = int(np.flatnonzero(rows)[0])
