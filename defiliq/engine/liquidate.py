@@ -43,10 +43,12 @@ class _State:
     """(L,) weighted supply less burdened debt per price integer: what the screen sums up."""
     closed: NDArray[np.int8]
     """(N,) the lasting reason why an account is never called; WENT where there is none."""
+    bad_base: Floats
+    """(N,) what was last said of its bad debt: a call on what little was left says it anew."""
 
     def copy(self) -> _State:
         """The same apart from this."""
-        return _State(self.balances.copy(), self.net.copy(), self.closed.copy())
+        return _State(self.balances.copy(), self.net.copy(), self.closed.copy(), self.bad_base.copy())
 
 
 class ColumnBook:
@@ -58,7 +60,8 @@ class ColumnBook:
         self._account_of_leg = terms.account_of_leg
         self._least, self._due = terms.least_weight / terms.unit, terms.burden / terms.unit
         net = terms.supplied * self._least - terms.owed * self._due
-        self._state = _State(terms.balances.copy(), net, np.zeros(len(terms), dtype=np.int8))
+        closed, bad_base = np.zeros(len(terms), dtype=np.int8), np.zeros(len(terms))
+        self._state = _State(terms.balances.copy(), net, closed, bad_base)
         self._is_new = True
         self._begun: dict[tuple[int, ...], tuple[_State, Taken]] = {}
         """What the first prices of the book and all its copies led to: most often spot, for every one."""
@@ -99,7 +102,7 @@ class ColumnBook:
             if len(rows) < len(standing):
                 standing = Standing.of(terms, rows, price, balances)
             calls = rule.calls(standing)
-            tally.put(standing, calls)
+            tally.put(standing, calls, self._newly_bad(standing, calls))
             self._apply(standing, calls)
             rows = rows[calls.reason == WENT]
             touched[rows] = True
@@ -120,6 +123,13 @@ class ColumnBook:
         tally.refuse(closed)
         opened: Ints = suspects[closed == WENT]
         return opened
+
+    def _newly_bad(self, standing: Standing, calls: Calls) -> Floats:
+        """(n,) bad debt that was not said to be so before. What a fund pays, it pays every time."""
+        told, went = self._state.bad_base.take(standing.rows), calls.reason == WENT
+        is_paid = standing.any(calls.backstop != 0)
+        self._state.bad_base[standing.rows] = np.where(went & ~is_paid, calls.bad_debt_base, told)
+        return calls.bad_debt_base - np.where(went, told, 0.0)
 
     def _apply(self, standing: Standing, calls: Calls) -> None:
         """Write down what calls left."""
@@ -143,7 +153,7 @@ class _Tally:
         self._groups: list[Ints] = []
         self._bases: list[tuple[Floats, ...]] = []
 
-    def put(self, standing: Standing, calls: Calls) -> None:
+    def put(self, standing: Standing, calls: Calls, newly_bad: Floats) -> None:
         """Add the calls on some accounts."""
         _require_conserved(standing, calls)
         self.calls += int(np.count_nonzero(calls.reason == WENT))
@@ -154,7 +164,7 @@ class _Tally:
         moved = np.flatnonzero(tokens)
         self._tokens.append(tokens.take(moved))
         self._groups.append(groups.take(moved))
-        self._bases.append((calls.seized_base, calls.repaid_base, calls.bonus_base, calls.bad_debt_base))
+        self._bases.append((calls.seized_base, calls.repaid_base, calls.bonus_base, newly_bad))
 
     def refuse(self, reasons: NDArray[np.int8]) -> None:
         """Count the accounts that stay as they are, by reason."""

@@ -18,8 +18,9 @@ After: TypeAlias = Callable[[Account, Any, Liquidation], Account]
 """The account's state once a liquidation has gone through."""
 
 DUST = 10**6
-"""A call that repays so many times less than the first one is made by nobody: where a rule wants some debt to
-be left, rounding lets it be approached by single units."""
+"""A call that repays so many times less than the first one clears what little a leg holds. More of them than
+an account has legs are made by nobody: where a rule wants some debt to be left, rounding lets it be
+approached by single units."""
 MOST_CALLS = 4096
 """So many calls on one account at one price; only a chain that cuts them small needs more than a few."""
 
@@ -42,6 +43,8 @@ class LawBook:
         self.accounts: dict[int, Account] = {}
         self._terms = law.terms(book)
         self._owes = book.debtors
+        self._bad: dict[int, int] = {}
+        """What was last said of the bad debt of accounts: a call on what little was left says it anew."""
 
     def settle(self, prices: Sequence[int]) -> Taken:
         """Liquidate at these oracle prices, one per feed, until nothing more goes through."""
@@ -68,7 +71,7 @@ class LawBook:
 
     def _clear(self, row: int, account: Account, tally: Tally) -> bool:
         """Call on one account as long as the protocol lets it be; whether any call went through."""
-        first_base = None
+        first_base, small = None, 0
         for calls in range(MOST_CALLS):
             taking = self._law.take(account, tally.market)
             if not isinstance(taking, Liquidation) or not (taking.repaid or taking.seizures):
@@ -76,11 +79,14 @@ class LawBook:
                     tally.refused[why_not(taking)] += 1
                 return calls > 0
             first_base = taking.repaid_base if first_base is None else first_base
-            if taking.repaid_base * DUST < first_base:
+            small += taking.repaid_base * DUST < first_base
+            if small > len(account.legs):
                 tally.refused["what one more call may repay is dust"] += 1
                 return True
             left = self._law.after(account, tally.market, taking)
-            tally.put(account, left, taking, self._law.explain)
+            tally.put(account, left, taking, self._law.explain, told_base=self._bad.get(row, 0))
+            if taking.backstop is None:
+                self._bad[row] = taking.bad_debt_base
             account = self.accounts[row] = left
         tally.refused[f"more than {MOST_CALLS} calls at one price"] += 1
         return True

@@ -28,8 +28,12 @@ class Tally:
         self.deleveraged_base = self.fund_spent_base = 0
         self._seized_base = self._repaid_base = self._bonus_base = self._bad_debt_base = 0
 
-    def put(self, before: Account, left: Account, call: Liquidation, explain: Explain) -> None:
-        """Add one call that turned an account into what is left of it."""
+    def put(
+        self, before: Account, left: Account, call: Liquidation, explain: Explain, told_base: int = 0
+    ) -> None:
+        """Add one call that turned an account into what is left of it, `told_base` of whose debt is known to
+        be bad already.
+        """
         require_conserved(self.market, before, left, call, explain)
         self.calls += 1
         for seizure in call.seizures:
@@ -39,7 +43,7 @@ class Tally:
         self._seized_base += call.seized_base
         self._repaid_base += call.repaid_base
         self._bonus_base += call.bonus_base
-        self._bad_debt_base += call.bad_debt_base
+        self._bad_debt_base += call.bad_debt_base - told_base
 
     def taken(self) -> Taken:
         """The sums."""
