@@ -15,16 +15,20 @@ from hypothesis import strategies as st
 
 from defiliq.book import Book
 from defiliq.depth.venue import Depth, Token
+from defiliq.engine.liquidate import ColumnBook
 from defiliq.errors import ConservationBroken, InputError, UnknownDriver
 from defiliq.ladder import joined
 from defiliq.model.cascade import LawBook
 from defiliq.pipeline.cascade import cascade, law_of, sweep
 from defiliq.pipeline.judge import ladder
-from defiliq.protocols import aave_v3
+from defiliq.protocols import PROTOCOLS, aave_v3
 from defiliq.types import Account, Liquidation, Refusal
+from defiliq.units import WAD
+from tests.bench.compound import synthetic_comptroller
 from tests.bench.synthetic import synthetic_book, synthetic_market
 from tests.builders import account_in, graph_market
 from tests.model.straight import Straight
+from tests.sensitivity.population import dydx_book
 
 ETH = "ETH/USD"
 
@@ -162,6 +166,46 @@ def test_debt_that_vanishes_without_being_bad_is_noticed() -> None:
         LawBook(one, law._replace(after=generous)).settle(prices)
 
 
+@pytest.mark.parametrize("of", [LawBook, ColumnBook])
+def test_debt_that_is_bad_already_is_not_bad_once_more(of: type[LawBook] | type[ColumnBook]) -> None:
+    """A call that leaves a single unit's worth of collateral says that the debt is bad; the call on that unit
+    says it again, in this round or, once prices have moved, in the next.
+    """
+    market, some = synthetic_comptroller(300)
+    law = LawBook(some, law_of(some))
+    ledger = law if of is LawBook else ColumnBook.of(some, PROTOCOLS["compound-v2"].call_terms)
+    said, prices = 0.0, list(market.prices)
+    for k, part in ((5, 100), (5, 101), (6, 100), (6, 90), (5, 90)):
+        prices[k] = market.prices[k] // part
+        said += ledger.settle(prices).bad_debt_base
+        if ledger is not law:
+            law.settle(prices)
+    there, bare = market.at_prices(dict(enumerate(prices))), 0.0
+    for account in law.accounts.values():
+        owed, held = (sum(worth) for worth in zip(*in_dollars(account, there), strict=True))
+        bare += owed - held if held < owed / 10**6 else 0
+    assert said == pytest.approx(float(bare), rel=1e-6)
+    assert bare > 10**6 * 10**18
+
+
+def in_dollars(account: Account, market: Any) -> list[tuple[int, int]]:
+    """(owed, held) of each leg in base currency."""
+    said = PROTOCOLS["compound-v2"].explain(account, market)
+    return [
+        (leg.owed * market.price_of(leg.reserve) // WAD, leg.supplied * market.price_of(leg.reserve) // WAD)
+        for leg in said
+    ]
+
+
+def test_what_little_another_leg_holds_is_cleared_too() -> None:
+    """10,000 dollars of debt, and besides fallen WETH a millionth of a dollar of LDO: its debt is bad."""
+    one = book({"WETH": (4, 0), "LDO": (0.000_001, 0), "USDC": (0, 10_000)})
+    found = cascade([one], f"{ETH}=-70%", {ETH: depth(3000, Fraction(1, 10**15))})
+    shocked = found.rounds.iloc[1]
+    assert shocked["bad_debt_usd"] > 3_000
+    assert (shocked["calls"], found.last_round, found.refused) == (2, 1, {})
+
+
 def test_a_ladder_gives_the_first_calls_of_the_book_behind_it() -> None:
     one = book({"WETH": (10, 0), "USDC": (0, 22_500)}, {"WETH": (5, 0), "USDC": (0, 11_500)})
     rungs = ladder(one, ETH)
@@ -170,6 +214,15 @@ def test_a_ladder_gives_the_first_calls_of_the_book_behind_it() -> None:
     assert found.accounts == 2
     assert found.initial_usd == pytest.approx(rungs[rungs["side"] == "long"]["seized_usd"].sum(), rel=1e-12)
     assert found.followed_at_once == (ETH,), "a ladder does not say when oracles answer"
+
+
+def test_a_driver_of_one_market_may_be_fixed_in_another() -> None:
+    """USDC is a dollar by the rule of dYdX v4, and has a feed of its own on Aave."""
+    several = [book({"WETH": (10, 0), "USDC": (0, 22_500)}), dydx_book(3)]
+    for some in (several, several[::-1]):
+        found = cascade(some, "USDC/USD=+12%", {"USDC/USD": depth(1, Fraction(1, 10**9))})
+        assert found.markets["protocol"].unique().tolist() == ["aave-v3"]
+        assert found.accounts == 1
 
 
 def test_a_ladder_of_several_markets_is_as_many_ladders() -> None:
@@ -216,6 +269,8 @@ def test_bad_input_is_said_in_one_line() -> None:
     depths: dict[str, Depth] = {ETH: depth(3000, Fraction(1))}
     with pytest.raises(UnknownDriver, match="no driver 'DOGE/USD'"):
         cascade([one], "DOGE/USD=-10%", depths)
+    with pytest.raises(InputError, match="its price is fixed in its source"):
+        cascade([dydx_book(3)], "USDC/USD=-10%", {"USDC/USD": depth(1, Fraction(1))})
     with pytest.raises(InputError, match="leaves no price"):
         cascade([one], f"{ETH}=-100%", depths)
     with pytest.raises(InputError, match="moved twice"):

@@ -102,9 +102,18 @@ def driver_names(
     """Drivers as people spell them to what they are called; UnknownDriver for one that is nowhere."""
     names = {}
     for name in wanted:
-        found = {called for one in of if (called := _called(one, name)) is not None}
+        found, fixed = set(), None
+        for one in of:
+            try:
+                called = _called(one, name)
+            except SeveralDrivers:
+                raise
+            except InputError as error:  # nothing moves it there, and something may elsewhere
+                fixed = error
+            else:
+                found |= {called} if called is not None else set()
         if not found:
-            raise UnknownDriver(name, _known_anywhere(of))
+            raise fixed or UnknownDriver(name, _known_anywhere(of))
         if len(found) > 1:
             raise InputError(f"{name!r} means {' and '.join(sorted(found))} on different markets. Name one.")
         names[name] = found.pop()
