@@ -218,9 +218,9 @@ def test_a_ladder_gives_the_first_calls_of_the_book_behind_it() -> None:
 
 def test_a_driver_of_one_market_may_be_fixed_in_another() -> None:
     """USDC is a dollar by the rule of dYdX v4, and has a feed of its own on Aave."""
-    several = [book({"WETH": (10, 0), "USDC": (0, 22_500)}), dydx_book(3)]
+    several = [book({"USDC": (10_000, 0), "WETH": (0, 2.4)}), dydx_book(3)]
     for some in (several, several[::-1]):
-        found = cascade(some, "USDC/USD=+12%", {"USDC/USD": depth(1, Fraction(1, 10**9))})
+        found = cascade(some, "USDC/USD=-10%", {"USDC/USD": depth(1, Fraction(1, 10**9))})
         assert found.markets["protocol"].unique().tolist() == ["aave-v3"]
         assert found.accounts == 1
 
