@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -21,6 +22,7 @@ from defiliq.depth.read import Pool, find_pools, read_pools
 from defiliq.depth.route import route
 from defiliq.depth.venue import Token
 from defiliq.errors import InputError
+from defiliq.pipeline.chains import chain_name
 from defiliq.types import Block
 
 CURVE_DECIMALS = 18
@@ -91,12 +93,17 @@ def pools_of_pair(node: Node, pair: str, at: Block) -> tuple[Pool, ...]:
 
 
 def load_depth(path: str | Path, base: str | None = None, *, like: str = "") -> Venue:
-    """A file of pools, or a curve as CSV; `base` and `like` as for `together`. A curve names no tokens."""
+    """A file of pools, or a curve as CSV; `base` and `like` as for `together`. A curve names no tokens.
+
+    Pools say in their name when and where they were read: that may be another block, or chain, than a
+    market is of.
+    """
     if Path(path).suffix.lower() == ".csv":
         sold = Token(base if base is not None else like if like else "base", CURVE_DECIMALS)
         return load_curve(path, sold, Token("quote", CURVE_DECIMALS))
-    _, pools = load_pools(path)
-    return together(pools, base, like=like)
+    block, pools = load_pools(path)
+    read_at = f"as of block {block.number} of {chain_name(block.chain_id)}"
+    return together([replace(pool, name=f"{pool.name} {read_at}") for pool in pools], base, like=like)
 
 
 def together(pools: Sequence[Pool], base: str | None = None, *, like: str = "") -> Venue:

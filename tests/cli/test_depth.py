@@ -29,6 +29,8 @@ from tests.lab.uniswap_v3 import UniswapLab
 
 CURVE = "side,price,amount\nbid,1990,100\nbid,1800,1000\nask,2010,100\nask,2200,900\n"
 
+READ_AT = "as of block 120 of local"
+
 
 def run(*arguments: object) -> Result:
     """The command's result; what it raises on purpose is raised here."""
@@ -76,7 +78,7 @@ def test_one_token_or_the_other_is_sold(pools_file: Path) -> None:
 
 def test_for_people_it_says_what_is_traded(pools_file: Path) -> None:
     result = run("--file", pools_file, "--format", "table", "--sell", "9m")
-    assert result.stdout.startswith("pool of 500\npool of 3000\n1 WETH = 2,500 USDC\n")
+    assert result.stdout.startswith(f"pool of 500 {READ_AT}\npool of 3000 {READ_AT}\n1 WETH = 2,500 USDC\n")
     assert "± WETH" in result.stdout
     assert "sell 9,000,000" in result.stdout
 
@@ -274,7 +276,7 @@ def test_each_driver_has_its_own(pools_file: Path) -> None:
     given = Depths((f"eth/usd=file:{pools_file}", "btc/usd=impact:500M,3%"), "1B")
     found = given.of(ladders())
     assert {driver: depth.name for driver, depth in found.items()} == {
-        "ETH/USD": "pool of 500 + pool of 3000",
+        "ETH/USD": f"pool of 500 {READ_AT} + pool of 3000 {READ_AT}",
         "BTC/USD": "square-root impact, 500M a day, 3%",
     }
     assert found["ETH/USD"].base == WETH
