@@ -18,9 +18,12 @@ from defiliq.depth.venue import Depth, Token
 from defiliq.engine.liquidate import ColumnBook
 from defiliq.errors import ConservationBroken, InputError, UnknownDriver
 from defiliq.ladder import joined
-from defiliq.model.cascade import LawBook
+from defiliq.model.cascade import LawBook, OracleRule
+from defiliq.model.cascade.booked import followed
+from defiliq.oracle.drivers import find_driver
 from defiliq.pipeline.cascade import cascade, law_of, sweep
 from defiliq.pipeline.judge import ladder
+from defiliq.pricing.driver import Move, driver_of_inputs
 from defiliq.protocols import PROTOCOLS, aave_v3
 from defiliq.types import Account, Liquidation, Refusal
 from defiliq.units import WAD
@@ -31,6 +34,7 @@ from tests.model.straight import Straight
 from tests.sensitivity.population import dydx_book
 
 ETH = "ETH/USD"
+UNIT = 10**9
 
 
 def depth(price: int, slope: Fraction) -> Straight:
@@ -98,6 +102,33 @@ def test_a_feed_of_the_market_waits_for_its_own_deviation() -> None:
     assert slow.followed_at_once == ()
     quick = cascade([one], f"{ETH}=-10%", {ETH: depth(3000, Fraction(4))})
     assert quick.rounds["cause"].tolist()[2] == "deviation"
+
+
+def test_a_driver_of_several_feeds_answers_as_the_soonest_of_them() -> None:
+    """All feeds together: exchange rates have no deviation that is known, heartbeats are 3600 s and a day."""
+    market = graph_market()
+    moves = [Move(position, each.value, UNIT) for position, each in market.graph.inputs]
+    joint = driver_of_inputs(market.graph, "together", UNIT, UNIT, moves, market.timestamp)
+    assert followed(market, joint).rule == OracleRule(None, 3600)
+    assert followed(market, find_driver(market, "BTC/USD")).rule == OracleRule(50, 3600)
+
+
+def test_an_oracle_never_answers_nothing() -> None:
+    found = followed(graph_market(), find_driver(graph_market(), ETH))
+    assert (found.at(Fraction(0)), found.at(Fraction(1, 10**12)), found.at(Fraction(1))) == (1, 1, found.spot)
+
+
+def test_what_hangs_on_no_driver_is_summed_over_markets() -> None:
+    """Each seizes LDO for the WETH that is bought; a dollar at 0.97 is no money any more, and is told."""
+    short = {"LDO": (10_000, 0), "WETH": (0, 2.4)}
+    depths: dict[str, Depth] = {ETH: depth(3000, Fraction(1, 10**9))}
+    one = cascade([book(short)], f"{ETH}=+10%", depths)
+    both = cascade([book(short), book(short, name="Other")], f"{ETH}=+10%", depths)
+    assert both.untraded_usd["LDO"] == pytest.approx(2 * one.untraded_usd["LDO"], rel=1e-12)
+    long = {"WETH": (10, 0), "USDC": (0, 22_500)}
+    for cents, told in ((98, []), (97, ["USDC"])):
+        some = book(long, inputs={"USDC/USD": cents * 10**6})
+        assert [*cascade([some], f"{ETH}=-13%", depths).untraded_usd] == told
 
 
 def test_the_first_round_takes_what_the_law_takes_of_each_account() -> None:

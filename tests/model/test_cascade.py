@@ -154,6 +154,26 @@ def test_a_heartbeat_brings_what_the_deviation_held_back() -> None:
     assert found.induced_usd == 1860.0
 
 
+def test_a_heartbeat_that_was_over_long_ago_comes_in_the_next_round() -> None:
+    some = ladder(rung(95, 950), rung(93, 1860))
+    found = run(some, "0.94", rule=OracleRule(107, 10), round_s=60)
+    assert found.rounds["at_s"].tolist() == [0, 0, 60, 120]
+
+
+def test_parts_of_base_units_are_not_traded() -> None:
+    """997.5 dollars at 95 are 10.5 tokens, of which the depth counts no halves: 94 - 1 = 93."""
+    found = run(ladder(rung(95, 997.5)), "0.94")
+    assert found.rounds["market_after_usd"].tolist()[1:] == [93.0, 93.0]
+    assert run(ladder(rung(106, 1123.6, side="short")), "1.06").rounds["market_after_usd"].iloc[1] == 107.0
+
+
+def test_what_is_refused_stays_refused_until_the_end() -> None:
+    refused = rung(94, 0.0, callable=False, reason="paused: WETH")
+    found = run(ladder(refused, rung(95, 950), rung(93, 1860)), "0.94")
+    assert found.markets["refused"].tolist() == [0, 1, 1, 1]
+    assert found.refused == {"paused": 1}
+
+
 class Waiting(RungStage):
     """A market whose oracle waits for 5%, or 20 seconds."""
 
@@ -172,7 +192,7 @@ def test_a_heartbeat_comes_while_other_oracles_follow_their_deviation() -> None:
     found = simulate(stages, {"ETH/USD": Fraction("0.94")}, {"ETH/USD": depth})
     assert found.rounds["at_s"].tolist()[:4] == [0, 0, 12, 24]
     assert found.rounds["cause"].tolist()[3] == "deviation"
-    assert found.rounds["oracle_usd"].tolist()[3] == 92.0
+    assert found.rounds["oracle_usd"].tolist()[2:4] == [93.0, 92.0], "the lower one, as the price falls"
     broken = found.markets[(found.markets["market"] == "Slow") & (found.markets["accounts"] > 0)]
     assert broken["round"].tolist() == [3]
 
@@ -306,4 +326,28 @@ def test_a_trade_that_costs_more_than_the_bonus_is_told() -> None:
         assert found.rounds["slippage_pct"].iloc[1] == float(100 * Fraction(5, 940))
         assert found.losing_round == losing
     assert math.isnan(found.rounds["slippage_pct"].iloc[0]), "nothing is traded at spot"
+    assert run(ladder(rung(95, 950), rung(93, 1860)), "0.94").losing_round == 1, "the first of two"
     assert run(ladder(rung(90, 900)), "0.94").losing_round is None
+
+
+def test_what_is_bought_may_cost_more_than_the_bonus_too() -> None:
+    assert run(ladder(rung(105, 1050, side="short", bonus_usd=1.0)), "1.06").losing_round == 1
+
+
+def test_trades_along_several_drivers_cost_together_what_they_cost() -> None:
+    """Each costs 5 dollars of a round whose bonus is 8; and who breaks along both is liquidated once."""
+    bitcoin: dict[str, Any] = {"driver": "BTC/USD"}
+    rungs = [rung(95, 950, bonus_usd=4.0), rung(95, 950, account="b", bonus_usd=4.0, **bitcoin)]
+    names = ["ETH/USD", "BTC/USD"]
+    depths = {name: Straight(Fraction(100), Fraction(1, 10)) for name in names}
+    for more in ([], [rung(95, 950, bonus_usd=4.0, **bitcoin)]):
+        stage = RungStage(ladder(*rungs, *more), names)
+        found = simulate([stage], dict.fromkeys(names, Fraction("0.94")), depths)
+        assert found.rounds["accounts"].tolist()[2:4] == [2, 2]
+        assert found.losing_round == 1
+
+
+def test_the_frontier_is_the_smallest_move_on_either_side() -> None:
+    moves = {-30: 2.0, -20: 2.0, -10: 1.0, 10: 0.5, 20: 1.5, 30: 3.0}
+    table = pd.DataFrame([(pct, 1.0, usd) for pct, usd in moves.items()])
+    assert frontier(table.set_axis(["shock_pct", "initial_usd", "induced_usd"], axis=1)) == (-20.0, 20.0)

@@ -28,6 +28,8 @@ class RungStage:
         listed = ladder[ladder["driver"].isin(drivers)]
         self._identity = {name: listed[name].iloc[0] for name in (*IDENTITY, "base_symbol")}
         self._broken: set[str] = set()
+        self._refused: Counter[str] = Counter()
+        """Why rungs that were reached gave nothing: so it stays."""
         self._drivers: dict[str, Followed] = {}
         self._sides: list[_Side] = []
         for name, rungs in listed.groupby("driver", sort=True):
@@ -55,7 +57,6 @@ class RungStage:
         """The rungs that are reached with the drivers at these integers, and were not before."""
         traded: dict[str, Fraction] = dict.fromkeys(self._drivers, Fraction(0))
         sums: dict[str, list[float]] = {name: [] for name in _SUMS}
-        refused: Counter[str] = Counter()
         calls = 0
         for side in self._sides:
             for rung in side.reach(at[side.driver]):
@@ -64,7 +65,7 @@ class RungStage:
                 self._broken.add(str(rung["account"]))
                 reason = _why_not(rung)
                 if reason:
-                    refused[reason] += 1
+                    self._refused[reason] += 1
                     continue
                 calls += 1
                 for name in _SUMS:
@@ -72,7 +73,7 @@ class RungStage:
                 price = Fraction(int(str(rung["price_raw"])), self._drivers[side.driver].unit)
                 traded[side.driver] += side.sold(rung) / price
         seized, repaid, bonus, bad_debt = (math.fsum(sums[name]) for name in _SUMS)
-        return Settled(calls, calls, seized, repaid, bonus, bad_debt, traded, {}, dict(refused))
+        return Settled(calls, calls, seized, repaid, bonus, bad_debt, traded, {}, dict(self._refused))
 
 
 def _why_not(rung: Mapping[str, object]) -> str:
