@@ -233,6 +233,7 @@ def test_the_stack_is_those_less_than_five_percent_from_a_neighbour() -> None:
         ((99.0, 98.0, 80.0, 79.0), [99.0, 98.0]),  # of equal ones around the nearest to spot
         ((99.0, 94.0, 93.0, 88.0), [94.0, 93.0]),  # exactly 5% is not close
         ((99.0, 95.0, 94.0, 90.0), [99.0, 95.0, 94.0, 90.0]),
+        ((95.0, 90.0), []),  # nor is it where there is no closer one
     ],
 )
 def test_of_several_stacks_the_closest_counts(prices: tuple[float, ...], stack: list[float]) -> None:
