@@ -9,7 +9,11 @@ from defiliq.book import Book
 from defiliq.calls import Calls, Standing
 from defiliq.engine.liquidate import ColumnBook
 from defiliq.errors import ConservationBroken
+from defiliq.model.cascade import LawBook
+from defiliq.pipeline.cascade import law_of
+from defiliq.protocols import PROTOCOLS
 from defiliq.protocols.aave_v3.calls import AaveCalls, call_terms
+from tests.bench.compound import synthetic_comptroller
 from tests.bench.synthetic import synthetic_book, synthetic_market
 from tests.builders import account, book, market
 
@@ -88,3 +92,13 @@ def test_a_rule_that_loses_something_is_stopped(monkeypatch: pytest.MonkeyPatch,
     columns = ColumnBook.of(book([account(1, WETH=(1, 0), USDC=(0, 2080))]), call_terms)
     with pytest.raises(ConservationBroken):
         columns.settle(LOW)
+
+
+def test_prices_that_come_back_find_accounts_as_calls_left_them() -> None:
+    """Compound v2 lets half of a debt be repaid: who is short of the bonus is worse off then."""
+    of, held = synthetic_comptroller(300)
+    law, columns = LawBook(held, law_of(held)), ColumnBook.of(held, PROTOCOLS["compound-v2"].call_terms)
+    for percent in (60, 90, 55, 97):
+        prices = [price * percent // 100 if k else price for k, price in enumerate(of.prices)]
+        wanted, found = law.settle(prices), columns.settle(prices)
+        assert (found.accounts, found.refused) == (wanted.accounts, wanted.refused)
