@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 PICTURES = ".png .svg"
 STEPS = 50
+_DEVIATION = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,9})?)%?")
 _DOLLARS = re.compile(r"[0-9]{1,18}(?:\.[0-9]{1,6})?")
 _PERCENT = re.compile(r"[+-][0-9]{1,6}(?:\.[0-9]{1,9})?%")
 
@@ -170,11 +171,8 @@ def oracle_rule(deviation: str | None, heartbeat: int | None) -> OracleRule | No
 
     if deviation is None:
         return None
-    text = deviation.strip().removesuffix("%")
-    try:
-        bps = Fraction(text) * 100
-    except (ValueError, ZeroDivisionError):
-        bps = Fraction(-1)
+    found = _DEVIATION.fullmatch(deviation.strip())
+    bps = Fraction(-1) if found is None else Fraction(found[1]) * 100
     if not 0 <= bps <= 10_000 or bps.denominator != 1:
         raise click.BadParameter(
             f"{deviation!r} is no deviation. Write a percentage in hundredths, such as 0.5%.",

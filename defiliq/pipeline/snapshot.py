@@ -90,7 +90,7 @@ def load_snapshot(path: str | Path, *, nameless: bool = False) -> Book[Any]:
         about = _about(file.schema_arrow)
         _require_types(file.schema_arrow)
         market, failed = _decode_market(about), _decode_failed(about)
-        # Books without names are read by several processes at once, which keep the processors busy themselves.
+        # Books without names are read by several processes at once, which keep every processor busy.
         table = file.read(columns=_NEEDED, use_threads=not nameless)
         return _book(table, market, failed, nameless=nameless)
     except FileNotFoundError:
