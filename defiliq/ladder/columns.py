@@ -162,7 +162,7 @@ def as_table(rows: Sequence[dict[str, object]], columns: Sequence[str]) -> pd.Da
 
 def typed(table: pd.DataFrame) -> pd.DataFrame:
     """A table of any of these columns, each of its one dtype."""
-    kinds = {column: _dtype(column) for column in table}
+    kinds = {str(column): _dtype(str(column)) for column in table}
     if has_named_chain(table):
         kinds["chain_id"] = "str"
     return table.astype(kinds)
