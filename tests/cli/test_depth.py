@@ -16,7 +16,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from defiliq.chain.evm import EvmNode, connect
-from defiliq.cli.depth import depth
+from defiliq.cli import defiliq
 from defiliq.cli.depth_options import Depths, Spec, read_spec
 from defiliq.cli.ladders import Ladders
 from defiliq.depth.files import load_pools, save_pools
@@ -34,7 +34,7 @@ READ_AT = "as of block 120 of local"
 
 def run(*arguments: object) -> Result:
     """The command's result; what it raises on purpose is raised here."""
-    result = CliRunner().invoke(depth, [str(each) for each in arguments])
+    result = CliRunner().invoke(defiliq, ["depth", *(str(each) for each in arguments)])
     if isinstance(result.exception, DefiliqError):
         raise result.exception
     return result

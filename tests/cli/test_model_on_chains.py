@@ -162,6 +162,13 @@ def test_different_money_has_no_common_axis(
         assert "Error: these ladders count different money: compound-v3 Local usdc on chain" in err
 
 
+def searched(report: str) -> tuple[list[str], list[str]]:
+    """(where events were looked for, all else) of a report's lines."""
+    lines = report.splitlines()
+    told = [line for line in lines if line.startswith("- Events: ")]
+    return told, [line for line in lines if line not in told]
+
+
 @pytest.mark.lab
 def test_events_of_the_node_in_a_report(run: Run, lab_v36: Lab, tmp_path: Path) -> None:
     """Read with the report, or before it into a file: what happened is the same."""
@@ -175,7 +182,10 @@ def test_events_of_the_node_in_a_report(run: Run, lab_v36: Lab, tmp_path: Path) 
         along = ("--driver", str(pd.read_parquet(kept)["driver"].iloc[0]))
         code, out, err = run("report", *words, *along, "--blocks", f"{first}:")
         assert code == 0, err
-        assert run("report", *words, *along, "--events", kept)[:2] == (0, out)
+        code, from_file, _ = run("report", *words, *along, "--events", kept)
+    assert code == 0
+    assert searched(from_file) == (["- Events: from events.parquet."], searched(out)[1])
+    assert searched(out)[0][0].startswith("- Events: Local v3.6 blocks ")
     assert re.search(r"\*\*Total liquidated\*\*: \S+ in [12] liquidations?", out)
     assert "No liquidation events were given" not in out
 

@@ -89,6 +89,8 @@ def test_how_much_until_a_price(depth: Venue, share: Fraction) -> None:
     assert fill == depth.sale_to(wanted)
     assert sold == 0 or after.price >= wanted * (1 - slack)
     fill, after = depth.buy(bought)
-    # A unit that is paid may move the price and be too little for a unit of base.
-    assert fill == depth.purchase_to(wanted) or bought == 0
+    # What is paid last may move the price and be too little for one more unit of base.
+    there = depth.purchase_to(wanted)
+    assert (fill.got, fill.left) == (there.got, there.left)
+    assert bought == 0 or 0 <= there.given - fill.given <= 2 + there.given * slack
     assert bought == 0 or after.price <= wanted * (1 + slack)
