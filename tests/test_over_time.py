@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -154,3 +155,14 @@ def test_files_that_are_none(tmp_path: Path) -> None:
 def test_a_step_must_have_a_width(snapshots: Path) -> None:
     with pytest.raises(InputError, match=r"0\.0% wide"):
         read_over_time(snapshots, DRIVER, step_pct=0.0)
+
+
+def test_other_processes_leave_the_environment_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MALLOC_TRIM_THRESHOLD_", "7")
+    before = dict(os.environ)
+    with pytest.raises(BadFile):
+        (tmp_path / "no.parquet").write_bytes(b"")
+        read_over_time(tmp_path, "ETH/USD", workers=2)
+    assert dict(os.environ) == before

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -32,6 +33,7 @@ SUFFIXES = (".parquet", ".csv")
 MOST_WORKERS = 2
 LEAST_SHARED = 16
 """So few files are done before other processes are up."""
+_KEPT = {"MALLOC_MMAP_THRESHOLD_": str(1 << 30), "MALLOC_TRIM_THRESHOLD_": str(1 << 31)}
 _TEXTS = ("chain_id", "protocol", "market", "base_symbol", "driver", "side", "outcome")
 _NUMBERS = ("price_usd", "spot_usd", "seized_usd", "repaid_usd", "notional_usd")
 _WHOLE = ("block_number", "block_timestamp")
@@ -81,8 +83,26 @@ def _frames(paths: Sequence[Path], driver: str, step_pct: float, workers: int | 
     if count < 2:
         yield from map(read, paths)
         return
-    with ProcessPoolExecutor(count, mp_context=get_context("spawn")) as pool:
+    with _keeping_memory(), ProcessPoolExecutor(count, mp_context=get_context("spawn")) as pool:
         yield from pool.map(read, paths, chunksize=4)
+
+
+@contextmanager
+def _keeping_memory() -> Iterator[None]:
+    """Let processes that start meanwhile keep what they have freed, where their C library is glibc.
+
+    It hands large arrays back to the system at once, and to get them anew takes a third of the time.
+    """
+    before = {name: os.environ.get(name) for name in _KEPT}
+    os.environ.update(_KEPT)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 def _workers(files: int) -> int:
