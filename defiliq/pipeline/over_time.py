@@ -83,8 +83,20 @@ def _frames(paths: Sequence[Path], driver: str, step_pct: float, workers: int | 
     if count < 2:
         yield from map(read, paths)
         return
+    apart = partial(_read_apart, driver=driver, step_pct=step_pct)
     with _keeping_memory(), ProcessPoolExecutor(count, mp_context=get_context("spawn")) as pool:
-        yield from pool.map(read, paths, chunksize=4)
+        for found in pool.map(apart, paths, chunksize=4):
+            if isinstance(found, str):
+                raise InputError(found)
+            yield found
+
+
+def _read_apart(path: Path, driver: str, step_pct: float) -> Frame | str:
+    """A frame, or what is wrong with the file: errors of ours do not travel between processes."""
+    try:
+        return read_frame(path, driver, step_pct)
+    except DefiliqError as error:
+        return str(error)
 
 
 @contextmanager

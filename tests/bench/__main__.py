@@ -29,7 +29,7 @@ def main() -> int:
     parser.add_argument("--dydx", type=int, default=100_000, help="subaccounts of dYdX v4")
     parser.add_argument("--cascade", type=int, default=100_000, help="accounts whose cascades are simulated")
     parser.add_argument(
-        "--snapshots", type=int, default=60, help="snapshots of them that are laid side by side"
+        "--snapshots", type=int, default=200, help="snapshots of them that are laid side by side"
     )
     parser.add_argument("--only", choices=PARTS, help="run one part")
     args = parser.parse_args()
