@@ -139,7 +139,7 @@ def _makers(
         if isinstance(one, pd.DataFrame):
             listed = one[one["driver"].isin(names)]
             markets = listed.groupby([*IDENTITY], sort=False, dropna=False) if len(listed) else ()
-            makers += [partial(RungStage, rungs, names) for _, rungs in markets]
+            makers += [RungStage(rungs, names).fresh for _, rungs in markets]
             continue
         moving = [driver for driver in (_driver(one.market, name) for name in names) if driver is not None]
         if moving:

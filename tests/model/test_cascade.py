@@ -351,3 +351,22 @@ def test_the_frontier_is_the_smallest_move_on_either_side() -> None:
     moves = {-30: 2.0, -20: 2.0, -10: 1.0, 10: 0.5, 20: 1.5, 30: 3.0}
     table = pd.DataFrame([(pct, 1.0, usd) for pct, usd in moves.items()])
     assert frontier(table.set_axis(["shock_pct", "initial_usd", "induced_usd"], axis=1)) == (-20.0, 20.0)
+
+
+def test_what_many_rungs_sell_has_few_digits() -> None:
+    """Prices below one another's fractions would make a number with all their digits."""
+    rungs = [rung(95, 100 / 3, account=f"a{k}", price_raw=str(9_500 + 2 * k + 1)) for k in range(200)]
+    stage = RungStage(ladder(*rungs), ["ETH/USD"])
+    sold = stage.settle({"ETH/USD": 9_000}).traded["ETH/USD"]
+    assert 10**18 % sold.denominator == 0
+    each = [Fraction(100 / 3) * 100 / (9_500 + 2 * k + 1) for k in range(200)]
+    assert 0 <= sum(each) - sold < Fraction(200, 10**18)
+
+
+def test_a_fresh_start_forgets_what_was_reached() -> None:
+    stage = RungStage(ladder(rung(95, 950), rung(94, 0, callable=False, reason="Paused")), ["ETH/USD"])
+    first = stage.settle({"ETH/USD": 9_400})
+    assert (first.calls, first.refused) == (1, {"Paused": 1})
+    assert stage.settle({"ETH/USD": 9_400}).calls == 0
+    assert stage.fresh().settle({"ETH/USD": 9_400}) == first
+    assert stage.fresh().settle({"ETH/USD": 9_500}).refused == {}

@@ -10,15 +10,42 @@ import math
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from copy import copy
 from fractions import Fraction
-from typing import Any
+from typing import NamedTuple
 
 import pandas as pd
 
 from defiliq.ladder import IDENTITY
 from defiliq.model.cascade.stage import Followed, OracleRule, Settled
 
-_SUMS = ("seized_usd", "repaid_usd", "bonus_usd", "bad_debt_usd")
+_MONEY = ("seized_usd", "repaid_usd", "bonus_usd", "bad_debt_usd")
+_TOKEN = 10**18
+"""Parts of a token that a rung's trade is cut to: sums of fractions with prices below them have no end of
+digits."""
+
+
+class _Rung(NamedTuple):
+    """What one row says."""
+
+    account: str
+    why_not: str
+    """Why nothing is known to be taken there; '' where something is."""
+    money: tuple[float, ...]
+    """_MONEY"""
+    sold: int
+    """What is sold, in parts of a token at the rung's own price; negative where it is bought."""
+
+
+class _Side(NamedTuple):
+    """The rungs of one driver and side, outwards from spot."""
+
+    driver: str
+    sign: int
+    """-1 where it is met falling."""
+    levels: Sequence[int]
+    """Rising: the prices with the sign."""
+    rungs: Sequence[_Rung]
 
 
 class RungStage:
@@ -27,21 +54,31 @@ class RungStage:
     def __init__(self, ladder: pd.DataFrame, drivers: Sequence[str]) -> None:
         listed = ladder[ladder["driver"].isin(drivers)]
         self._identity = {name: listed[name].iloc[0] for name in (*IDENTITY, "base_symbol")}
-        self._broken: set[str] = set()
-        self._refused: Counter[str] = Counter()
-        """Why rungs that were reached gave nothing: so it stays."""
         self._drivers: dict[str, Followed] = {}
         self._sides: list[_Side] = []
         for name, rungs in listed.groupby("driver", sort=True):
             first = rungs.iloc[0]
             spot = int(first["spot_raw"])
-            unit = round(spot / first["spot_usd"])
-            self._drivers[str(name)] = Followed(str(name), spot, unit, OracleRule(None, None))
+            found = Followed(str(name), spot, round(spot / first["spot_usd"]), OracleRule(None, None))
+            self._drivers[found.name] = found
             # Where nobody ever breaks, the ladder still says where the driver stands.
+            breaking = rungs[rungs["outcome"] != "never"]
             self._sides += [
-                _Side(str(name), str(side), part.to_dict("records"))
-                for side, part in rungs[rungs["outcome"] != "never"].groupby("side", sort=True)
+                _side(found, str(side), part) for side, part in breaking.groupby("side", sort=True)
             ]
+        self._start()
+
+    def _start(self) -> None:
+        self._broken: set[str] = set()
+        self._refused: Counter[str] = Counter()
+        """Why rungs that were reached gave nothing: so it stays."""
+        self._reached = [0] * len(self._sides)
+
+    def fresh(self) -> RungStage:
+        """The same market as it stands at spot."""
+        other = copy(self)
+        other._start()
+        return other
 
     @property
     def identity(self) -> Mapping[str, object]:
@@ -55,55 +92,59 @@ class RungStage:
 
     def settle(self, at: Mapping[str, int]) -> Settled:
         """The rungs that are reached with the drivers at these integers, and were not before."""
-        traded: dict[str, Fraction] = dict.fromkeys(self._drivers, Fraction(0))
-        sums: dict[str, list[float]] = {name: [] for name in _SUMS}
-        calls = 0
-        for side in self._sides:
-            for rung in side.reach(at[side.driver]):
-                if rung["account"] in self._broken:
+        sold = dict.fromkeys(self._drivers, 0)
+        taken: list[_Rung] = []
+        for k, side in enumerate(self._sides):
+            first = self._reached[k]
+            self._reached[k] = max(first, bisect_right(side.levels, side.sign * at[side.driver]))
+            for rung in side.rungs[first : self._reached[k]]:
+                if rung.account in self._broken:
                     continue
-                self._broken.add(str(rung["account"]))
-                reason = _why_not(rung)
-                if reason:
-                    self._refused[reason] += 1
+                self._broken.add(rung.account)
+                if rung.why_not:
+                    self._refused[rung.why_not] += 1
                     continue
-                calls += 1
-                for name in _SUMS:
-                    sums[name].append(float(str(rung[name])))
-                price = Fraction(int(str(rung["price_raw"])), self._drivers[side.driver].unit)
-                traded[side.driver] += side.sold(rung) / price
-        seized, repaid, bonus, bad_debt = (math.fsum(sums[name]) for name in _SUMS)
+                taken.append(rung)
+                sold[side.driver] += rung.sold
+        seized, repaid, bonus, bad_debt = (
+            math.fsum(rung.money[k] for rung in taken) for k in range(len(_MONEY))
+        )
+        traded = {driver: Fraction(parts, _TOKEN) for driver, parts in sold.items()}
+        calls = len(taken)
         return Settled(calls, calls, seized, repaid, bonus, bad_debt, traded, {}, dict(self._refused))
 
 
-def _why_not(rung: Mapping[str, object]) -> str:
-    """Why nothing is known to be taken of a rung that breaks; '' where something is."""
-    if not rung["callable"]:
-        return str(rung["reason"]).split(":", 1)[0]
-    return "what a call takes is not known" if math.isnan(float(str(rung["seized_usd"]))) else ""
-
-
-class _Side:
-    """The rungs of one driver and side, outwards from spot."""
-
-    def __init__(self, driver: str, side: str, rungs: Sequence[Mapping[Any, Any]]) -> None:
-        self.driver, self._falls = driver, side == "long"
-        self._rungs = sorted(
-            rungs, key=lambda rung: (int(str(rung["price_raw"])), str(rung["account"])), reverse=self._falls
+def _side(driver: Followed, side: str, part: pd.DataFrame) -> _Side:
+    falls = side == "long"
+    sign = -1 if falls else 1
+    prices = [int(price) for price in part["price_raw"]]
+    # A perpetual's position is closed as a whole in the end.
+    sizes = part["notional_usd"].fillna(part["seized_usd" if falls else "repaid_usd"])
+    rungs = [
+        _Rung(account, _why_not(can, reason, money[0]), money, -sign * _tokens(dollars, price, driver.unit))
+        for account, can, reason, dollars, price, money in zip(
+            part["account"],
+            part["callable"],
+            part["reason"],
+            sizes,
+            prices,
+            part[list(_MONEY)].itertuples(index=False, name=None),
+            strict=True,
         )
-        sign = -1 if self._falls else 1
-        self._levels = [sign * int(str(rung["price_raw"])) for rung in self._rungs]
-        self._reached = 0
+    ]
+    order = sorted(range(len(rungs)), key=lambda k: (sign * prices[k], rungs[k].account))
+    return _Side(driver.name, sign, [sign * prices[k] for k in order], [rungs[k] for k in order])
 
-    def reach(self, at: int) -> Sequence[Mapping[Any, Any]]:
-        """The rungs between where the driver has been and where it is now."""
-        first = self._reached
-        self._reached = max(first, bisect_right(self._levels, -at if self._falls else at))
-        return self._rungs[first : self._reached]
 
-    def sold(self, rung: Mapping[str, object]) -> Fraction:
-        """Dollars that are sold, negative where they are bought: all of a perpetual's position."""
-        notional = float(str(rung["notional_usd"]))
-        first_call = float(str(rung["seized_usd" if self._falls else "repaid_usd"]))
-        dollars = Fraction(first_call if math.isnan(notional) else notional)
-        return dollars if self._falls else -dollars
+def _tokens(dollars: float, price: int, unit: int) -> int:
+    """Dollars at an oracle integer, in parts of a token, rounded down; nothing where nobody knows."""
+    if math.isnan(dollars):
+        return 0
+    whole = Fraction(dollars)
+    return whole.numerator * unit * _TOKEN // (whole.denominator * price)
+
+
+def _why_not(can_be_called: bool, reason: str, seized_usd: float) -> str:
+    if not can_be_called:
+        return reason.split(":", 1)[0]
+    return "what a call takes is not known" if math.isnan(seized_usd) else ""
