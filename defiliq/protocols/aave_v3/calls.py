@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import ClassVar, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -97,20 +97,12 @@ class AaveCalls:
     is_guarded: bool
     """Whether a sentinel holds back calls at a health factor of 0.95 and above."""
 
-    @property
-    def reasons(self) -> tuple[str, ...]:
-        """As rules_take.py says them."""
-        return REASONS
-
-    @property
-    def lasting(self) -> int:
-        """BARE to LASTING."""
-        return LASTING
-
-    @property
-    def untold(self) -> tuple[int, ...]:
-        """What only the law tells."""
-        return (OUTSIDE,)
+    reasons: ClassVar[tuple[str, ...]] = REASONS
+    """As rules_take.py says them."""
+    lasting: ClassVar[int] = LASTING
+    """BARE to LASTING."""
+    untold: ClassVar[tuple[int, ...]] = (OUTSIDE,)
+    """What only the law tells."""
 
     def breaks(self, standing: Standing) -> Bools:
         """(n,) whether the health factor is below 1; before v3.5 by the average threshold in whole bps."""

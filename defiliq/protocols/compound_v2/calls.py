@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import ClassVar, Final
 
 import numpy as np
 
@@ -69,20 +69,12 @@ class CompoundCalls:
     """(L,) the share by which a supply grows for each base unit of the chain's own coin that is sent to its
     cToken with a call, and counts there before the debt is repaid; 0 on every other leg."""
 
-    @property
-    def reasons(self) -> tuple[str, ...]:
-        """As take.py says them, without names of assets."""
-        return REASONS
-
-    @property
-    def lasting(self) -> int:
-        """BARE to LASTING."""
-        return LASTING
-
-    @property
-    def untold(self) -> tuple[int, ...]:
-        """None."""
-        return ()
+    reasons: ClassVar[tuple[str, ...]] = REASONS
+    """As take.py says them, without names of assets."""
+    lasting: ClassVar[int] = LASTING
+    """BARE to LASTING."""
+    untold: ClassVar[tuple[int, ...]] = ()
+    """None."""
 
     def breaks(self, standing: Standing) -> Bools:
         """(n,) whether there is a shortfall, or a debt in a deprecated market."""

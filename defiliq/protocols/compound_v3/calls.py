@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import ClassVar, Final
 
 import numpy as np
 
@@ -46,20 +46,12 @@ class CometCalls:
     target: float
     """Reserves from which on nothing is for sale; -inf where buyCollateral is paused."""
 
-    @property
-    def reasons(self) -> tuple[str, ...]:
-        """As take.py says them."""
-        return REASONS
-
-    @property
-    def lasting(self) -> int:
-        """BARE to LASTING."""
-        return LASTING
-
-    @property
-    def untold(self) -> tuple[int, ...]:
-        """What take.py does not tell, either."""
-        return (IN_PARTS,)
+    reasons: ClassVar[tuple[str, ...]] = REASONS
+    """As take.py says them."""
+    lasting: ClassVar[int] = LASTING
+    """BARE to LASTING."""
+    untold: ClassVar[tuple[int, ...]] = (IN_PARTS,)
+    """What take.py does not tell, either."""
 
     def breaks(self, standing: Standing) -> Bools:
         """(n,) whether weighted collateral is worth less than the debt."""

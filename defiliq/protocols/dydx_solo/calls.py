@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import ClassVar, Final
 
 import numpy as np
 
@@ -44,20 +44,12 @@ class SoloCalls:
     least_debt_base: float
     """An operation must not leave less, unless none."""
 
-    @property
-    def reasons(self) -> tuple[str, ...]:
-        """As take.py says them."""
-        return REASONS
-
-    @property
-    def lasting(self) -> int:
-        """BARE to LASTING."""
-        return LASTING
-
-    @property
-    def untold(self) -> tuple[int, ...]:
-        """What take.py does not tell, either."""
-        return (TOO_LITTLE_LEFT,)
+    reasons: ClassVar[tuple[str, ...]] = REASONS
+    """As take.py says them."""
+    lasting: ClassVar[int] = LASTING
+    """BARE to LASTING."""
+    untold: ClassVar[tuple[int, ...]] = (TOO_LITTLE_LEFT,)
+    """What take.py does not tell, either."""
 
     def breaks(self, standing: Standing) -> Bools:
         """(n,) whether supplies fall short of debts and margin, or somebody began to liquidate who owes."""

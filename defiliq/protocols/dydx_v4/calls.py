@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import ClassVar, Final, NamedTuple
 
 import numpy as np
 
@@ -76,20 +76,12 @@ class DydxCalls:
     subtick: Floats
     """(L,) quote quantums per base quantum in one subtick."""
 
-    @property
-    def reasons(self) -> tuple[str, ...]:
-        """As take.py says them."""
-        return REASONS
-
-    @property
-    def lasting(self) -> int:
-        """BARE to LASTING."""
-        return LASTING
-
-    @property
-    def untold(self) -> tuple[int, ...]:
-        """None."""
-        return ()
+    reasons: ClassVar[tuple[str, ...]] = REASONS
+    """As take.py says them."""
+    lasting: ClassVar[int] = LASTING
+    """BARE to LASTING."""
+    untold: ClassVar[tuple[int, ...]] = ()
+    """None."""
 
     def breaks(self, standing: Standing) -> Bools:
         """(n,) whether net collateral is below the maintenance margin, and there is one."""
