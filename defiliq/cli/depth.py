@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from defiliq.cli.depth_options import check_addresses
 from defiliq.cli.options import Source, format_option, node_options, output_option
 from defiliq.cli.printing import (
     SHAPES,
@@ -82,6 +83,7 @@ def depth(
         raise click.UsageError("Name one of --pool, --pair, --file and --impact.")
     if save is not None and not (pools or pair):
         raise click.UsageError("--save keeps pools that are read from a node: name them by --pool or --pair.")
+    check_addresses(pools)
     from defiliq.pipeline.depths import read_amount
     from defiliq.view.depth_table import depth_table
 

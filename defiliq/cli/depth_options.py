@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
@@ -52,6 +52,8 @@ class Depths:
                 read_law(spec.what)
             elif spec.kind == "file":
                 load_depth(spec.what, spec.base)
+            elif spec.kind == "pool":
+                check_addresses(spec.what.split("+"))
         if self.impact is not None:
             read_law(self.impact)
         if needed is not None and not self.depth and self.impact is None:
@@ -97,6 +99,14 @@ def depth_options(command: F) -> F:
         ),
     )
     return collected(command, "depths", Depths, options)
+
+
+def check_addresses(pools: Iterable[str]) -> None:
+    """Refuse what is no address of a pool before a node is asked."""
+    from defiliq.depth.read import pool_address
+
+    for address in pools:
+        pool_address(address)
 
 
 def read_spec(text: str) -> Spec:

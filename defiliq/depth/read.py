@@ -91,7 +91,7 @@ def read_pools(
     """
     if not 0 < len(addresses) <= MAX_POOLS:
         raise InputError(f"{len(addresses)} pools were asked for. Name 1 to {MAX_POOLS}.")
-    heads = _fetch_heads(node, [_spelled(address) for address in addresses], at)
+    heads = _fetch_heads(node, [pool_address(address) for address in addresses], at)
     tokens = _read_tokens(node, heads, at)
     makers = _confirmed(node, heads, at)
     return tuple(
@@ -118,8 +118,8 @@ def find_pools(
     return tuple(head.address for head in _fetch_heads(node, there, at) if _holds_something(head))
 
 
-def _spelled(address: str) -> str:
-    """An address as the answers of nodes are spelled here."""
+def pool_address(address: str) -> str:
+    """A pool's address as the answers of nodes are spelled here; InputError where it is none."""
     if not ADDRESS.fullmatch(address):
         raise InputError(f"{address[:60]!r} is no address of a pool.")
     return checksum(bytes.fromhex(address[2:]))

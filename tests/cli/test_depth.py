@@ -144,7 +144,7 @@ def test_wrong_uses_are_refused(arguments: tuple[str, ...], said: str) -> None:
         (("--impact", "1B", "--price", "0"), InputError, "no price"),
         (("--impact", "1B", "--price", "5", "--sell", "-3"), InputError, "'-3' is no amount"),
         (("--file", "none.json"), BadFile, "No such file"),
-        (("--pool", "0x12", "--chain", "dydx"), InputError, "no EVM chain"),
+        (("--pool", "0x" + "88" * 20, "--chain", "dydx"), InputError, "no EVM chain"),
     ],
 )
 def test_what_cannot_be_used_is_one_line(
@@ -322,3 +322,12 @@ def test_pools_are_read_at_the_books_block_and_once(lab_uniswap_v3: UniswapLab, 
         assert (one.base.symbol, one.quote.symbol) == pair
     turned = Depths((f"pool:{both}@USDC",)).of(there)["ETH/USD"]
     assert turned.base.symbol == "USDC"
+
+
+def test_a_wrong_address_is_refused_before_a_node_is_asked() -> None:
+    """Port 9 answers nobody."""
+    dead = ("--chain", "ethereum", "-r", "http://127.0.0.1:9")
+    with pytest.raises(InputError, match="'0x12' is no address of a pool"):
+        run("--pool", "0x12", *dead)
+    with pytest.raises(InputError, match="'0x12' is no address of a pool"):
+        Depths((f"ETH/USD=pool:{'0x' + '88' * 20}+0x12",)).check()
