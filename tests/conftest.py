@@ -33,7 +33,9 @@ R = TypeVar("R", bound=RunningNode)
 
 # How long an example takes says something of the machine, not of the code.
 settings.register_profile("defiliq", deadline=None)
-settings.load_profile("defiliq")
+# The same examples in every run of the same tests: what decides about a change must not hang on luck.
+settings.register_profile("repeatable", deadline=None, derandomize=True)
+settings.load_profile(os.environ.get("DEFILIQ_EXAMPLES", "defiliq"))
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
