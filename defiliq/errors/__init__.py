@@ -28,6 +28,13 @@ DefiliqError                       exit code 1
 │   ├── UnsupportedReserve         a reserve whose own arithmetic has not been ported
 │   │   └── NoLaterTime            one that is known at the block alone
 │   └── MissingPrice               a reserve without a positive oracle price
+├── VenueError                     an exchange or another provider of market data, or the way to it
+│   ├── VenueUnreachable           no connection, or no answer in time, after all retries
+│   ├── VenueRefused               HTTP 401, 403, 418 or 451: not for this place, or not for this key
+│   ├── VenueRateLimited           too many requests, after all retries
+│   ├── BadVenueAnswer             an answer of the wrong shape, or whose numbers make no sense
+│   ├── NoSuchContract             exit code 2: the venue lists no futures of that asset
+│   └── NoKey                      exit code 2: a provider's key is not in the environment
 ├── UnresolvedLevel                rounding alone decides an account's level; counted, never guessed
 ├── UnresolvedEta                  the same of the instant at which it breaks
 ├── ConservationBroken             a simulated liquidation does not add up: a bug here
@@ -85,11 +92,21 @@ from defiliq.errors.read import (
     UnsupportedReserve,
     UnsupportedRevision,
 )
+from defiliq.errors.venue import (
+    BadVenueAnswer,
+    NoKey,
+    NoSuchContract,
+    VenueError,
+    VenueRateLimited,
+    VenueRefused,
+    VenueUnreachable,
+)
 
 __all__ = [
     "BadFile",
     "BadResponse",
     "BadUrl",
+    "BadVenueAnswer",
     "BlockChanged",
     "BlockNotFound",
     "CallNotRecorded",
@@ -103,9 +120,11 @@ __all__ = [
     "InterruptedRead",
     "MissingExtra",
     "MissingPrice",
+    "NoKey",
     "NoLaterTime",
     "NoNodeGiven",
     "NoStoredIndices",
+    "NoSuchContract",
     "NodeError",
     "NodeTimeout",
     "NodeUnreachable",
@@ -126,5 +145,9 @@ __all__ = [
     "UnsupportedFork",
     "UnsupportedReserve",
     "UnsupportedRevision",
+    "VenueError",
+    "VenueRateLimited",
+    "VenueRefused",
+    "VenueUnreachable",
     "WrongChain",
 ]

@@ -1,0 +1,64 @@
+"""What goes wrong at an exchange, or at another provider of market data, or on the way to it."""
+
+from __future__ import annotations
+
+from defiliq.errors.base import DefiliqError
+from defiliq.errors.given import InputError
+
+
+class VenueError(DefiliqError):
+    """An exchange, or the way to it, failed. `venue` is its name."""
+
+    def __init__(self, venue: str, message: str) -> None:
+        self.venue = venue
+        super().__init__(message)
+
+
+class VenueUnreachable(VenueError):
+    """No connection, or no answer in time, after all retries."""
+
+    def __init__(self, venue: str, seen: str) -> None:
+        self.seen = seen
+        super().__init__(
+            venue, f"cannot reach {venue}: {seen}. Try again later, or go on with a file (--from)."
+        )
+
+
+class VenueRefused(VenueError):
+    """The venue does not serve this place, or this key: HTTP 401, 403, 418 or 451."""
+
+    def __init__(self, venue: str, seen: str) -> None:
+        self.seen = seen
+        super().__init__(venue, f"{venue} refuses to answer here ({seen}). Read a file instead (--from).")
+
+
+class VenueRateLimited(VenueError):
+    """Too many requests, after all retries."""
+
+    def __init__(self, venue: str, attempts: int) -> None:
+        self.attempts = attempts
+        super().__init__(venue, f"{venue} still refuses (too many requests) after {attempts} attempts. Wait.")
+
+
+class BadVenueAnswer(VenueError):
+    """An answer of the wrong shape, or one whose numbers make no sense."""
+
+    def __init__(self, venue: str, seen: str) -> None:
+        self.seen = seen
+        super().__init__(venue, f"{venue} sent an unusable answer: {seen}.")
+
+
+class NoSuchContract(VenueError, InputError):
+    """The venue lists no contract of that asset."""
+
+    def __init__(self, venue: str, asset: str) -> None:
+        self.asset = asset
+        super().__init__(venue, f"{venue} lists no futures contract of {asset}.")
+
+
+class NoKey(VenueError, InputError):
+    """A provider wants a key of the user's own, which is not in the environment."""
+
+    def __init__(self, provider: str, variable: str) -> None:
+        self.variable = variable
+        super().__init__(provider, f"{provider} needs a key of your own. Set {variable}.")
