@@ -80,8 +80,8 @@ ONLY_IN: Mapping[str, set[str]] = {
     "subprocess": set(),
     "urllib": {"chain"},
 }
-"""What may be imported from outside, and where: in rooms, or in one folder of a room. Any other third party is
-refused; so is a network module of the standard library outside of `chain`."""
+"""What may be imported from outside, and where: in rooms, or in one folder of a room. Any other third party
+is refused; so is a network module of the standard library outside of `chain`."""
 
 EXACT_ROOMS = BASE | {"amounts", "book", "chain", "depth", "engine", "index", "oracle", "protocols"}
 FLOAT_BY_DESIGN = {
