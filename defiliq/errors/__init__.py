@@ -41,6 +41,7 @@ DefiliqError                       exit code 1
 ├── MissingExtra                   an optional package that the asked output needs is not installed
 └── InputError                     exit code 2: what the user gave cannot be used
     ├── UnknownMarket
+    ├── UnknownTiers               no margin tiers of a contract are bundled
     ├── UnknownDriver
     │   └── SeveralDrivers         a name that fits several of them
     ├── NoStoredIndices            stored indices were asked for where a protocol keeps none apart
@@ -96,6 +97,7 @@ from defiliq.errors.venue import (
     BadVenueAnswer,
     NoKey,
     NoSuchContract,
+    UnknownTiers,
     VenueError,
     VenueRateLimited,
     VenueRefused,
@@ -139,6 +141,7 @@ __all__ = [
     "TooLarge",
     "UnknownDriver",
     "UnknownMarket",
+    "UnknownTiers",
     "UnresolvedEta",
     "UnresolvedLevel",
     "UnsoundPool",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from defiliq.errors.base import DefiliqError
 from defiliq.errors.given import InputError
 
@@ -62,3 +64,14 @@ class NoKey(VenueError, InputError):
     def __init__(self, provider: str, variable: str) -> None:
         self.variable = variable
         super().__init__(provider, f"{provider} needs a key of your own. Set {variable}.")
+
+
+class UnknownTiers(InputError):
+    """No margin tiers of that contract are bundled."""
+
+    def __init__(self, venue: str, wanted: str, known: Sequence[str]) -> None:
+        self.venue, self.wanted, self.known = venue, wanted, tuple(known)
+        super().__init__(
+            f"no margin tiers of {wanted} on {venue} are bundled. There are: {', '.join(known) or 'none'}. "
+            "Fetch them from the venue, or give a file of your own."
+        )
