@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
 import numpy as np
 import pandas as pd
 
 from defiliq.cex.history import Floats, Instrument, Int64s
-from defiliq.model.heat import SIDES
+from defiliq.errors import InputError
+from defiliq.ladder import as_table
+from defiliq.model.axis import SOURCE_COLUMNS
+from defiliq.model.heat import DEFAULT_STEP_PCT, SIDES, Heat, sum_buckets
 from defiliq.model.over_time import price_at
 from defiliq.types import Side
+
+Which: TypeAlias = Literal["low", "mid", "high"]
+"""One end of the band that priors span, or its middle."""
+
+CHAIN = "cex"
+"""What stands for a chain in the sources of an estimate's heat: it is of no chain and no block."""
+VERSION = "estimate"
 
 ESTIMATE_COLUMNS = (
     *("venue", "symbol", "asset", "at", "side", "price_low_usd", "price_high_usd", "price_usd"),
@@ -73,6 +85,66 @@ class Estimate:
         """(b + 1,) prices between the buckets."""
         return price_at(np.arange(self.bucket[0], self.bucket[-1] + 2), self.step_pct)
 
+    @property
+    def middles_usd(self) -> Floats:
+        """(b,) each bucket's middle in logarithm: where its levels are taken to be."""
+        middles: Floats = np.sqrt(self.edges_usd[:-1] * self.edges_usd[1:])
+        return middles
+
+    @property
+    def driver(self) -> str:
+        """What stands for the asset's price on an axis that is shared with ladders."""
+        return f"{self.instrument.asset}/USD"
+
+    def heat(self, which: Which = "mid", *, step_pct: float = DEFAULT_STEP_PCT) -> Heat:
+        """The estimate as the model takes it, in buckets around spot like those of a ladder's heat.
+
+        Its dollars are estimates, and how many accounts stand behind them nobody knows: `accounts` is 0
+        everywhere. `low` and `high` are the least and most of each bucket by itself, so neither sums to the
+        open interest.
+        """
+        if not (0 < step_pct < math.inf):
+            raise InputError(f"a bucket cannot be {step_pct}% wide. Give a width above 0.")
+        place = ("low", "mid", "high").index(which)
+        dollars = np.concatenate([self.band(side)[place] for side in SIDES])
+        prices = np.tile(self.middles_usd, 2)
+        is_long = np.arange(len(dollars)) < len(self.bucket)
+        held = np.flatnonzero(dollars > 0)
+        buckets = sum_buckets(prices[held], dollars[held], is_long[held], self.spot_usd, step_pct)
+        return Heat(
+            driver=self.driver,
+            spot_usd=self.spot_usd,
+            base_symbol="USD",
+            step_pct=step_pct,
+            buckets=buckets.assign(accounts=0),
+            already_long_usd=0.0,
+            already_short_usd=0.0,
+            already_accounts=0,
+            untold=0,
+            sources=self._sources(len(held)),
+        )
+
+    def _sources(self, levels: int) -> pd.DataFrame:
+        row: dict[str, object] = {
+            "chain_id": CHAIN,
+            "block_number": 0,
+            "block_hash": "",
+            "block_timestamp": self.at,
+            "protocol": self.instrument.venue,
+            "market": self.instrument.symbol,
+            "version": VERSION,
+            "evaluated_at": self.at,
+            "base_symbol": "USD",
+            "driver": self.driver,
+            "spot_usd": self.spot_usd,
+            "rungs": levels,
+            "already": 0,
+            "never": 0,
+            "untold": 0,
+            "failed": 0,
+        }
+        return as_table([row], SOURCE_COLUMNS).astype({"chain_id": "str"})
+
     def table(self) -> pd.DataFrame:
         """ESTIMATE_COLUMNS: a row per side and bucket that holds something, from the lowest price up.
 
@@ -87,7 +159,7 @@ class Estimate:
             low, mid, high = self.band(side)
             score = (self.long_score if is_long else self.short_score)[self.mid]
             piled = np.cumsum(mid[::-1])[::-1] if is_long else np.cumsum(mid)
-            middles = np.sqrt(edges[:-1] * edges[1:])
+            middles = self.middles_usd
             part = pd.DataFrame(
                 {
                     "venue": self.instrument.venue,
