@@ -1,0 +1,103 @@
+"""How public heatmap projects estimate, written anew for comparison only. Nothing else here uses it.
+
+`one_sided` is what gptprojectmanager/liquidations (time-evolving heatmap) does, and model 2 of
+taihey5555/btc-liquidation-heatmap-dashboard: what opens is a long where the candle rose and a short where it
+fell, all of it at the close. `at_spot` is what the-4rch1t3ct/perp-strategies does, and model 1 of the latter:
+all open interest as if it were opened now, divided between the sides.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from numpy.typing import NDArray
+
+from defiliq.cex.history import Floats, History
+from defiliq.cex.levels import Estimate
+from defiliq.cex.priors import Prior
+from defiliq.model.over_time import buckets_of, price_at
+
+MAINTENANCE_RATE = 0.004
+
+
+def one_sided(
+    history: History, prior: Prior, *, step_pct: float = 0.1, has_consumption: bool = True
+) -> Estimate:
+    """One side per candle, entries at the close, entry * (1 -+ 1/leverage +- rate), all sizes alike.
+
+    What open interest loses is taken from both sides in proportion; nothing replaces what is traded through.
+    Without consumption levels stay although the price went through them, as in the simplest projects.
+    """
+    weights, longs, shorts = np.array(prior.weights), _near(prior, "long"), _near(prior, "short")
+    prices, coins, are_long = np.zeros(0), np.zeros(0), np.zeros(0, dtype=np.bool_)
+    for row, change in enumerate(np.diff(history.open_interest, prepend=history.open_interest[0])):
+        low, high, close = history.low_usd[row], history.high_usd[row], history.close_usd[row]
+        if has_consumption:
+            stays = np.where(are_long, prices < low, prices > high)
+            prices, coins, are_long = prices[stays], coins[stays], are_long[stays]
+        if change > 0:
+            is_long = bool(close >= history.open_usd[row])
+            prices = np.append(prices, close * (longs if is_long else shorts))
+            coins = np.append(coins, change * weights)
+            are_long = np.append(are_long, np.full(len(weights), is_long))
+        elif change < 0 and coins.sum() > 0:
+            coins = coins * max(1.0 + change / coins.sum(), 0.0)
+    return _binned(history, prior, (prices, coins, are_long), step_pct)
+
+
+def at_spot(history: History, prior: Prior, *, step_pct: float = 0.1) -> Estimate:
+    """All open interest at the last close, divided as accounts are long and short; evenly where that is not
+    known. Both sides together are twice the open interest, as longs and shorts are.
+    """
+    weights, close = np.array(prior.weights), history.close_usd[-1]
+    prices = close * np.concatenate((_near(prior, "long"), _near(prior, "short")))
+    ratio = history.long_short_ratio[-1]
+    long_share = 0.5 if np.isnan(ratio) else ratio / (1.0 + ratio)
+    coins = history.open_interest[-1] * np.concatenate(
+        (2 * long_share * weights, 2 * (1 - long_share) * weights)
+    )
+    are_long = np.arange(len(prices)) < len(weights)
+    return _binned(history, prior, (prices, coins, are_long), step_pct)
+
+
+def _near(prior: Prior, side: str) -> Floats:
+    """Level over entry by the simple formula."""
+    sign = 1.0 if side == "long" else -1.0
+    return 1.0 - sign * (1.0 / np.array(prior.leverages) - MAINTENANCE_RATE)
+
+
+def _binned(
+    history: History, prior: Prior, levels: tuple[Floats, Floats, NDArray[np.bool_]], step_pct: float
+) -> Estimate:
+    prices, coins, are_long = levels
+    exists = prices > 0
+    buckets = buckets_of(np.where(exists, prices, 1.0), step_pct)
+    chosen = buckets[exists]
+    first, last = (int(chosen.min()), int(chosen.max())) if len(chosen) else (0, 0)
+    grid = np.arange(first, last + 1)
+    edges = price_at(np.arange(first, last + 2), step_pct)
+    worth = np.sqrt(edges[:-1] * edges[1:])
+    sides = {}
+    for is_long in (True, False):
+        where = exists & (are_long == is_long)
+        binned: Floats = np.bincount(buckets[where] - first, coins[where], len(grid)).astype(np.float64)
+        sides[is_long] = binned[None, :]
+    interest = float(history.open_interest[-1])
+    return Estimate(
+        instrument=history.instrument,
+        at=history.until_at,
+        spot_usd=float(history.close_usd[-1]),
+        step_pct=step_pct,
+        priors=(prior.name,),
+        mid=0,
+        bucket=grid,
+        long_usd=sides[True] * worth,
+        short_usd=sides[False] * worth,
+        long_score=sides[True] * worth,
+        short_score=sides[False] * worth,
+        open_interest_usd=interest * float(history.close_usd[-1]),
+        coverage_long=sides[True].sum(axis=1) / interest,
+        coverage_short=sides[False].sum(axis=1) / interest,
+        source=history.source,
+        faults=history.faults,
+    )
