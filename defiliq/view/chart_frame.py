@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ _PADDING = 0.03
 """What a picture shows around the outermost levels, as a share of its logarithmic height."""
 _NARROWEST = 0.002
 _MARKETS_NAMED = 2
+_NARROW_TITLE = 66
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,13 @@ class Caption:
     title: str
     subtitle: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    wide: float = 10.0
+    """Inches of the picture, which say how much fits a line."""
+
+    @property
+    def letters(self) -> float:
+        """Lines grow no longer in pictures that are wider than usual."""
+        return min(1.0, self.wide / 10)
 
     @property
     def top(self) -> float:
@@ -43,7 +52,7 @@ class Caption:
     @property
     def bottom(self) -> float:
         """How many inches its last lines take."""
-        return 0.2 + 0.18 * (1 + len(_wrapped(self.notes)))
+        return 0.2 + 0.18 * (1 + len(_wrapped(self.notes, self.letters)))
 
 
 def caption_of(title: str, sources: pd.DataFrame, notes: Sequence[str] = ()) -> Caption:
@@ -61,13 +70,14 @@ def framed(caption: Caption, size: tuple[float, float]) -> Iterator[Figure]:
     with rc_context(SETTINGS):
         figure = Figure(figsize=size, dpi=150, facecolor="white")
         top = size[1] - 0.38
-        figure.text(
-            0.45 / size[0], top / size[1], cut(caption.title, 80), fontsize=15, fontweight="bold", color=INK
-        )
+        title = cut(caption.title, 80 if caption.letters == 1 else _NARROW_TITLE)
+        letters = 15 if caption.letters == 1 else 13
+        figure.text(0.45 / size[0], top / size[1], title, fontsize=letters, fontweight="bold", color=INK)
         for k, line in enumerate(caption.subtitle):
             height = (top - 0.28 - 0.21 * k) / size[1]
-            figure.text(0.45 / size[0], height, cut(line), fontsize=10, color=FAINT)
-        for k, line in enumerate(reversed([*_wrapped(caption.notes), DISCLAIMER])):
+            shown = cut(line, int(120 * caption.letters))
+            figure.text(0.45 / size[0], height, shown, fontsize=10, color=FAINT)
+        for k, line in enumerate(reversed([*_wrapped(caption.notes, caption.letters), DISCLAIMER])):
             figure.text(0.45 / size[0], (0.1 + 0.18 * k) / size[1], line, fontsize=9, color=FAINT)
         yield figure
 
@@ -127,13 +137,14 @@ def say_nothing(axes: Axes, words: str) -> None:
         spine.set_edgecolor(GREY)
 
 
-def _wrapped(notes: Sequence[str], most: int = 125) -> list[str]:
-    """Sentences joined to lines that fit."""
+def _wrapped(notes: Sequence[str], letters: float) -> list[str]:
+    """Sentences joined to lines that fit; only a picture that is narrower than usual breaks one."""
+    most = int(125 * letters)
     lines: list[str] = []
     for note in notes:
-        shown = cut(note, most)
-        if lines and len(lines[-1]) + 1 + len(shown) <= most:
-            lines[-1] += f" {shown}"
-        else:
-            lines.append(shown)
+        for shown in [cut(note, most)] if letters == 1 else textwrap.wrap(drawable(note), most):
+            if lines and len(lines[-1]) + 1 + len(shown) <= most:
+                lines[-1] += f" {shown}"
+            else:
+                lines.append(shown)
     return lines

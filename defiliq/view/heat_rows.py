@@ -27,7 +27,7 @@ NEAR_PCT = 5.0
 """So far from spot reaches what is called the current price area."""
 _EDGE = 1e-9
 """Edges of rows and of buckets are the same but for rounding."""
-_WIDENINGS = (
+WIDENINGS = (
     *range(1, 6),
     *(digit * 10**k for k in range(7) for digit in (6, 8, 10, 12, 16, 20, 30, 40, 50)),
 )
@@ -145,7 +145,7 @@ def heat_rows(
     width = math.log1p(heat.step_pct / 100)
     inside = table.drop([*above.index, *below.index])
     steps = [math.floor(math.log(price / spot) / width) for price in inside["middle"]]
-    joined = next((n for n in _WIDENINGS if fits(_joined(steps, n))), _WIDENINGS[-1])
+    joined = next((n for n in WIDENINGS if fits(joined_steps(steps, n))), WIDENINGS[-1])
     groups = inside.assign(step=[step // joined for step in steps]).groupby("step", sort=True)
     rows = tuple(_row(part, spot, width * joined, int(str(step))) for step, part in groups)
     return HeatRows(
@@ -164,7 +164,8 @@ def few_slots(most: int) -> Callable[[Sequence[int]], bool]:
     return lambda steps: not steps or steps[-1] - steps[0] < most
 
 
-def _joined(steps: Sequence[int], count: int) -> list[int]:
+def joined_steps(steps: Sequence[int], count: int) -> list[int]:
+    """The rows that some buckets lie in once so many are one row."""
     return sorted({step // count for step in steps})
 
 
@@ -196,7 +197,11 @@ def _row(part: pd.DataFrame, spot: float, width: float, step: int) -> HeatRow:
 def near_words(heat: Heat) -> str:
     """What the current price area is called, from both sides within NEAR_PCT of spot."""
     near = heat.buckets[heat.buckets["distance_pct"].abs() <= NEAR_PCT]
-    longs, shorts = (_told(near[near["side"] == side]) for side in ("long", "short"))
+    return near_words_of(*(_told(near[near["side"] == side]) for side in ("long", "short")))
+
+
+def near_words_of(longs: float, shorts: float) -> str:
+    """The same from the two sides' dollars."""
     if not longs and not shorts:
         word = "Empty"
     elif longs > BALANCED * shorts:

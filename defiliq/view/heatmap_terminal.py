@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from itertools import groupby, pairwise
 from typing import TYPE_CHECKING
 
@@ -38,9 +38,9 @@ ROWS = 40
 FOLDED = 3
 """So many empty rows in a run are one line."""
 LONG_BAR, SHORT_BAR = "█", "▒"
-_LONG_STYLE, _SHORT_STYLE = "blue", "red"
+LONG_STYLE, SHORT_STYLE = "blue", "red"
 _PRICE, _SIZE, _WORDS = 10, 9, 29
-_PEAK, _REACH = "◆", "│"
+PEAK, REACH = "◆", "│"
 
 
 def print_heatmap(heat: Heat, clusters: Sequence[Cluster], within_pct: float = WITHIN_PCT) -> None:
@@ -53,16 +53,16 @@ def heatmap_lines(
     heat: Heat, clusters: Sequence[Cluster], *, width: int = WIDTH, within_pct: float = WITHIN_PCT
 ) -> list[Text]:
     """The lines of a heatmap, none longer than `width`: headline, levels from the highest down, legend."""
-    shown = heat_rows(heat, within_pct=within_pct, fits=_fits)
+    shown = heat_rows(heat, within_pct=within_pct, fits=fits_a_screen)
     bars = (width - 2 - _PRICE - _SIZE - _WORDS - 4) // 2
     price = f"{clean(heat.driver)} liquidation heatmap, spot {price_shown(heat.spot_usd, heat.driver)}"
     lines = [Text(price, style="bold"), *(Text(line) for line in market_lines(heat.sources)), Text()]
     lines += [Text(_headline(bars), style="bold"), *_level_lines(heat, shown, clusters, bars)]
     lines += [Text(), *_legend(heat, shown, clusters)]
-    return [_cut(line, width) for line in lines]
+    return [cut_to(line, width) for line in lines]
 
 
-def _fits(steps: Sequence[int]) -> bool:
+def fits_a_screen(steps: Sequence[int]) -> bool:
     """Whether rows and what is said of the gaps between them are few enough lines."""
     shown = sorted({*steps, -1, 0})
     gaps = (high - low - 1 for low, high in pairwise(shown))
@@ -73,19 +73,29 @@ def _level_lines(heat: Heat, shown: HeatRows, clusters: Sequence[Cluster], bars:
     """From the highest price down, the current price between the two rows that touch it."""
     held = {row.step: row for row in shown.rows}
 
+    def line(step: int) -> Text:
+        return _row_line(held.get(step, _empty_row(shown, step)), shown, clusters, heat, bars)
+
+    return folded_lines(held, shown.step_pct, line, _spot_line(heat, bars))
+
+
+def folded_lines(
+    held: Collection[int], step_pct: float, line: Callable[[int], Text], spot: Text
+) -> list[Text]:
+    """A line per row from the highest down, with that of spot between; runs of empty rows are one line."""
+
     def segment(first: int, last: int) -> list[Text]:
-        """The rows from one step down to another, runs of empty ones as one line."""
+        """The rows from one step down to another."""
         lines: list[Text] = []
         for has, run in groupby(range(first, last - 1, -1), key=held.__contains__):
             steps = list(run)
             if not has and len(steps) >= FOLDED:
-                lines.append(_gap_line(shown, steps))
+                lines.append(_gap_line(step_pct, steps))
                 continue
-            rows = (held.get(step, _empty_row(shown, step)) for step in steps)
-            lines += [_row_line(row, shown, clusters, heat, bars) for row in rows]
+            lines += [line(step) for step in steps]
         return lines
 
-    return [*segment(max([-1, *held]), 0), _spot_line(heat, bars), *segment(-1, min([0, *held]))]
+    return [*segment(max([-1, *held]), 0), spot, *segment(-1, min([0, *held]))]
 
 
 def _headline(bars: int) -> str:
@@ -99,9 +109,9 @@ def _empty_row(shown: HeatRows, step: int) -> HeatRow:
     return HeatRow(step, low, high, price_usd=middle)
 
 
-def _gap_line(shown: HeatRows, steps: Sequence[int]) -> Text:
+def _gap_line(step_pct: float, steps: Sequence[int]) -> Text:
     """How far the price goes without meeting a level, seen from spot."""
-    width = len(steps) * math.log1p(shown.step_pct / 100)
+    width = len(steps) * math.log1p(step_pct / 100)
     pct = 100 * abs(math.expm1(width if steps[0] >= 0 else -width))
     return Text(f"{'⋮':>{_PRICE + 2}} {pct:.3g}% without levels", style="dim")
 
@@ -114,10 +124,10 @@ def _spot_line(heat: Heat, bars: int) -> Text:
 
 
 def _row_line(row: HeatRow, shown: HeatRows, clusters: Sequence[Cluster], heat: Heat, bars: int) -> Text:
-    line = Text(f"{_mark(row, clusters)} {price_shown(row.price_usd, heat.driver):>{_PRICE}} ")
+    line = Text(f"{mark_of(row, clusters)} {price_shown(row.price_usd, heat.driver):>{_PRICE}} ")
     for size, glyph, style in (
-        (row.long_usd, LONG_BAR, _LONG_STYLE),
-        (row.short_usd, SHORT_BAR, _SHORT_STYLE),
+        (row.long_usd, LONG_BAR, LONG_STYLE),
+        (row.short_usd, SHORT_BAR, SHORT_STYLE),
     ):
         line.append(f"{_bar(size, shown.full_usd, bars, glyph):<{bars}}", style=style)
         line.append(" ")
@@ -132,11 +142,12 @@ def _bar(size: float, full: float, width: int, glyph: str) -> str:
     return glyph * (width - 1) + OFF_SCALE if size > full else glyph * max(1, round(size / full * width))
 
 
-def _mark(row: HeatRow, clusters: Sequence[Cluster]) -> str:
+def mark_of(row: HeatRow, clusters: Sequence[Cluster]) -> str:
+    """What stands before a row: whether a cluster peaks in it, or reaches into it."""
     reaching = cluster_rows(clusters, row)
     if any(row.low_usd <= cluster.price_usd < row.high_usd for cluster in reaching):
-        return _PEAK
-    return _REACH if reaching else " "
+        return PEAK
+    return REACH if reaching else " "
 
 
 def _legend(heat: Heat, shown: HeatRows, clusters: Sequence[Cluster]) -> list[Text]:
@@ -144,8 +155,8 @@ def _legend(heat: Heat, shown: HeatRows, clusters: Sequence[Cluster]) -> list[Te
     unit = heat.base_symbol
     asset = clean(heat.driver.split("/")[0])
     lines = [
-        Text.assemble((LONG_BAR * 2, _LONG_STYLE), f" long: sold off when {asset} falls to the price"),
-        Text.assemble((SHORT_BAR * 2, _SHORT_STYLE), f" short: bought back when {asset} rises to the price"),
+        Text.assemble((LONG_BAR * 2, LONG_STYLE), f" long: sold off when {asset} falls to the price"),
+        Text.assemble((SHORT_BAR * 2, SHORT_STYLE), f" short: bought back when {asset} rises to the price"),
     ]
     if shown.rows:
         full = money_shown(shown.full_usd, unit)
@@ -155,11 +166,12 @@ def _legend(heat: Heat, shown: HeatRows, clusters: Sequence[Cluster]) -> list[Te
         lines.append(Text("No level lies in this window."))
     if clusters and shown.rows:
         number = counted(len(clusters), "cluster")
-        lines.append(Text(f"{_PEAK} the heaviest level of a cluster, {_REACH} its reach ({number} in all)."))
+        lines.append(Text(f"{PEAK} the heaviest level of a cluster, {REACH} its reach ({number} in all)."))
     lines += [Text(line) for line in outside_words(heat, shown)]
     return [*lines, Text("Not investment advice.")]
 
 
-def _cut(line: Text, width: int) -> Text:
+def cut_to(line: Text, width: int) -> Text:
+    """A line that is no longer than the terminal is wide."""
     line.truncate(width, overflow="ellipsis")
     return line

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Literal
 
 from defiliq.view.chart_frame import (
@@ -64,8 +64,12 @@ def draw_heatmap(heat: Heat, clusters: Sequence[Cluster], *, within_pct: float =
         scale = add_axes(figure, (9.05, bottom, 0.78, top))
         price_axis(bars.yaxis, *window(shown.low_usd, shown.high_usd), heat.driver)
         _draw_bars(bars, shown, heat)
-        _draw_strip(strip, scale, shown, heat)
-        _name_clusters(bars, clusters, shown, heat)
+        strip_of = shown.strip(*bars.get_ylim())
+        draw_strip(strip, scale, strip_of, shown.full_density_usd, heat.base_symbol)
+        strip.axhline(heat.spot_usd, color="white", linewidth=1.2, linestyle=(0, (4, 2)))
+        name_clusters(
+            bars, clusters, heat.spot_usd, heat.driver, lambda cluster: _cluster_words(cluster, heat.driver)
+        )
     return figure
 
 
@@ -141,41 +145,45 @@ def _draw_bars(axes: Axes, shown: HeatRows, heat: Heat) -> None:
         words.set(ha=ha, va="bottom", fontweight="bold")
 
 
-def _draw_strip(axes: Axes, scale: Axes, shown: HeatRows, heat: Heat) -> None:
-    """Density from black to yellow; where nothing is, it is black. The same dollars have the same colour."""
+def draw_strip(
+    axes: Axes, scale: Axes, strip: tuple[Sequence[float], Sequence[float]], full: float, money: str
+) -> None:
+    """Density from black to yellow; where nothing is, it is black. The same dollars have the same colour.
+
+    `strip` is (edges, densities), `full` the density of the last colour.
+    """
     from matplotlib.colors import PowerNorm
     from matplotlib.ticker import FuncFormatter
 
     low, high = axes.get_ylim()
-    edges, density = shown.strip(low, high)
-    norm = PowerNorm(SCALE_POWER, vmin=0, vmax=shown.full_density_usd)
+    edges, density = strip
+    norm = PowerNorm(SCALE_POWER, vmin=0, vmax=full)
     colours = axes.pcolormesh([0, 1], edges, [[value] for value in density], norm=norm, cmap=SCALE)
     axes.set_ylim(low, high)
-    axes.axhline(heat.spot_usd, color="white", linewidth=1.2, linestyle=(0, (4, 2)))
     axes.tick_params(labelleft=False, left=False, bottom=False, labelbottom=False)
     axes.set_xlabel("density", color=INK)
-    extend = "max" if max(density) > shown.full_density_usd else "neither"
     shape = FuncFormatter(lambda value, _: compact(value))
+    extend = "max" if max(density) > full else "neither"
     bar = axes.figure.colorbar(colours, cax=scale, format=shape, extend=extend)
-    bar.set_label(f"{spelled(heat.base_symbol)} per 1% of price", color=INK)
+    bar.set_label(f"{spelled(money)} per 1% of price", color=INK)
     bar.outline.set_visible(False)
 
 
-def _name_clusters(axes: Axes, clusters: Sequence[Cluster], shown: HeatRows, heat: Heat) -> None:
-    """Price, size and distance of the largest clusters, on the side of the axis where their bars are not."""
+def name_clusters(
+    axes: Axes, clusters: Sequence[Cluster], spot_usd: float, driver: str, words: Callable[[Cluster], str]
+) -> None:
+    """Words for the largest clusters, on the side of the axis where their bars are not, and for spot."""
     low, high = axes.get_ylim()
     seen = [cluster for cluster in clusters if low <= cluster.price_usd <= high]
-    spot = math.log(heat.spot_usd / low) / math.log(high / low)
+    spot = math.log(spot_usd / low) / math.log(high / low)
     for side, colour in _SIDES:
         sign = 1 if side == "long" else -1
         named = [cluster for cluster in biggest_first(seen, NAMED) if cluster.type == side]
         named = named[: max(0, int(_room(spot, sign)[1] / _NAME_GAP))]
         shares = [math.log(cluster.price_usd / low) / math.log(high / low) for cluster in named]
         for cluster, share, place in zip(named, shares, _beside(shares, spot, sign), strict=True):
-            price = price_shown(cluster.price_usd, heat.driver)
-            text = f"{price}  {amount_shown(cluster.magnitude_usd)}  {counted(cluster.accounts, 'account')}"
             axes.annotate(
-                text,
+                words(cluster),
                 (0.5, share),
                 (0.5 + sign * 0.045, place),
                 xycoords="axes fraction",
@@ -191,8 +199,14 @@ def _name_clusters(axes: Axes, clusters: Sequence[Cluster], shown: HeatRows, hea
                 },
                 bbox={"boxstyle": "square,pad=0.1", "facecolor": "white", "edgecolor": "none", "alpha": 0.85},
             )
-    name = f"spot {price_shown(heat.spot_usd, heat.driver)}"
+    name = f"spot {price_shown(spot_usd, driver)}"
     axes.text(0.005, spot + 0.004, name, va="bottom", color=FAINT, fontsize=9, transform=axes.transAxes)
+
+
+def _cluster_words(cluster: Cluster, driver: str) -> str:
+    """Price, size and number."""
+    price = price_shown(cluster.price_usd, driver)
+    return f"{price}  {amount_shown(cluster.magnitude_usd)}  {counted(cluster.accounts, 'account')}"
 
 
 def _room(spot: float, sign: int) -> tuple[float, float]:

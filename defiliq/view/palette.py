@@ -6,6 +6,8 @@ import math
 
 LONG, SHORT = "#1b7fc4", "#d55e00"
 """Blue and vermillion: apart in hue and in lightness for every kind of colour blindness."""
+BAND_TINTS = (0.0, 0.5, 0.78)
+"""How much white is in a side's colour for what every prior estimates, the middle one, the largest."""
 INK, FAINT, GREY, RULE = "#222222", "#666666", "#b5b5b5", "#e6e6e6"
 INITIAL, INDUCED, BAD_DEBT = "#7f8c99", "#c17d00", "#d1263b"
 """What a shock does itself, what follows from that, and what is left unpaid."""
@@ -29,8 +31,24 @@ SCALE_STOPS: list[tuple[float, str]] = [
 """The same scale, for whom its name says nothing."""
 SCALE_POWER = 0.5
 """Colours go with the square root of dollars, so that small levels are still seen."""
+SIDED_STOPS: list[tuple[float, str]] = [
+    (0.0, "#c9e6fb"),
+    (0.2, "#4aa3df"),
+    (0.35, "#12619c"),
+    (0.5, "#000004"),
+    (0.65, "#983f00"),
+    (0.8, "#e8762c"),
+    (1.0, "#ffdcae"),
+]
+"""From pale blue (much of longs) over black (nothing) to pale red (much of shorts)."""
 _STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
 _DECADES = ((1, 1.5, 2, 3, 5, 7), (1, 2, 5), (1, 3), (1,))
+
+
+def tinted(colour: str, white: float) -> str:
+    """A colour with so much white in it."""
+    parts = (int(colour[k : k + 2], 16) for k in (1, 3, 5))
+    return "#" + "".join(f"{round(part + (255 - part) * white):02x}" for part in parts)
 
 
 def price_ticks(low: float, high: float, most: int = 9) -> list[float]:

@@ -12,14 +12,8 @@ from matplotlib.collections import QuadMesh
 
 from defiliq.model.over_time import over_time
 from defiliq.view.charts import write_picture
-from defiliq.view.over_time import (
-    MOST_COLUMNS,
-    NOTHING,
-    columns_of,
-    draw_over_time,
-    mesh_of,
-    over_time_figure,
-)
+from defiliq.view.over_time import NOTHING, draw_over_time, mesh_of, over_time_figure
+from defiliq.view.time_mesh import MOST_COLUMNS, columns_of
 from tests.view.drawn import clipped, texts, touching
 from tests.view.heat_stage import BLOCK_AT, Level, frame_of, wide_over_time
 

@@ -1,0 +1,119 @@
+"""Estimates for pictures: what a venue's book might be, written down or drawn with a seed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import cache
+
+import numpy as np
+
+from defiliq.cex.history import Floats, Instrument, Int64s
+from defiliq.cex.levels import Estimate, EstimateOverTime
+from defiliq.model.over_time import buckets_of
+from tests.view.heat_stage import BLOCK_AT
+
+STEP_PCT = 0.25
+PRIORS = ("careful", "usual", "bold")
+Sided = tuple[float, str, tuple[float, ...]]
+"""Price, side, dollars under each prior."""
+
+
+def contract(venue: str = "binance", asset: str = "ETH") -> Instrument:
+    return Instrument(venue, f"{asset}/USDT:USDT", asset, "USDT")
+
+
+def estimate_of(
+    levels: Sequence[Sided],
+    spot: float = 3000.0,
+    *,
+    instrument: Instrument | None = None,
+    priors: tuple[str, ...] = PRIORS,
+    step_pct: float = STEP_PCT,
+    open_interest_usd: float = 2e9,
+    coverage: tuple[float, ...] = (0.7, 0.8, 0.9),
+    source: str = "binance through ccxt 4.5.90",
+    faults: tuple[str, ...] = (),
+) -> Estimate:
+    """An estimate of some levels; the score is what the dollars are, the older (lower) half weighing half."""
+    prices = np.array([level[0] for level in levels], dtype=np.float64)
+    buckets = buckets_of(prices, step_pct)
+    held = np.arange(buckets.min(), buckets.max() + 1) if len(levels) else np.zeros(0, dtype=np.int64)
+    sides: dict[str, Floats] = {side: np.zeros((len(priors), len(held))) for side in ("long", "short")}
+    for bucket, (_, side, dollars) in zip(buckets, levels, strict=True):
+        sides[side][:, bucket - held[0]] += dollars
+    return Estimate(
+        instrument or contract(),
+        BLOCK_AT,
+        spot,
+        step_pct,
+        priors,
+        len(priors) // 2,
+        held,
+        sides["long"],
+        sides["short"],
+        sides["long"] / 2,
+        sides["short"],
+        open_interest_usd,
+        np.array(coverage),
+        np.array(coverage),
+        source,
+        faults,
+    )
+
+
+@cache
+def wide_estimate(
+    venue: str = "binance", scale: float = 1.0, seed: int = 7, spot: float = 3000.0
+) -> Estimate:
+    """Several hundred buckets on both sides, with heavy places that differ a little from venue to venue."""
+    draw = np.random.default_rng(seed)
+    width = math.log1p(STEP_PCT / 100)
+    far = np.arange(1, 240)
+    levels: list[Sided] = []
+    for side, sign in (("long", -1), ("short", 1)):
+        peaks = draw.choice(np.arange(8, 120), 6, replace=False)
+        heights = draw.pareto(1.5, 6) + 0.5
+        for k in far:
+            shape = 0.3 * math.exp(-k / 90) + sum(
+                height * math.exp(-(((k - peak) / 2.5) ** 2))
+                for peak, height in zip(peaks, heights, strict=True)
+            )
+            dollars = tuple(
+                float(scale * 4e6 * shape * share * draw.uniform(0.8, 1.2)) for share in (0.55, 1.0, 1.7)
+            )
+            levels.append((spot * math.exp(sign * (k - 0.5) * width), side, dollars))
+    return estimate_of(
+        levels,
+        spot,
+        instrument=contract(venue),
+        source="bundled sample, simulated",
+        open_interest_usd=2.4e9 * scale,
+    )
+
+
+@cache
+def estimate_over_time(count: int = 120, missing: int | None = 70, seed: int = 5) -> EstimateOverTime:
+    """Moments every four hours: levels are opened around spot, and spot eats what it reaches."""
+    draw = np.random.default_rng(seed)
+    step = 0.5
+    bucket: Int64s = np.arange(*buckets_of(np.array([2100.0, 4300.0]), step))
+    middles = np.exp((bucket + 0.5) * math.log1p(step / 100))
+    longs, shorts = np.zeros(len(bucket)), np.zeros(len(bucket))
+    spot, spots, frames = 3000.0, [], []
+    for k in range(count):
+        moved = spot * math.exp(draw.normal(0, 0.008))
+        low, high = min(spot, moved) * 0.998, max(spot, moved) * 1.002
+        spot = moved
+        for leverage, share in ((5, 0.2), (10, 0.3), (25, 0.3), (50, 0.2)):
+            size = share * draw.pareto(1.4) * 2e6
+            near = np.abs(np.log(middles / (spot * (1 - 1 / leverage)))) < 0.006
+            longs[near] += size
+            shorts[np.abs(np.log(middles / (spot * (1 + 1 / leverage)))) < 0.006] += size
+        longs[middles >= low], shorts[middles <= high] = 0.0, 0.0
+        is_missing = k == missing
+        spots.append(math.nan if is_missing else spot)
+        frames.append([np.full(len(bucket), math.nan)] * 2 if is_missing else [longs.copy(), shorts.copy()])
+    sides = np.array(frames)
+    at: Int64s = BLOCK_AT + 14_400 * np.arange(count)
+    return EstimateOverTime(contract(), step, at, np.array(spots), bucket, sides[:, 0], sides[:, 1])
