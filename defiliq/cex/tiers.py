@@ -3,7 +3,7 @@
 Binance calls them leverage brackets, Bybit risk limits, OKX position tiers, Hyperliquid margin tiers.
 They are bundled by venue in tables/*.json; a user's own file has the same form.
 
-The format, one JSON object per venue (numbers are decimal strings, so that they stay exact):
+The format, one JSON object per venue (numbers are strings like 0.004 or 1/30, so that they are exact):
 
     {"venue": "okx", "as_of": "2023-05-19", "source": "where they are from", "deducts": false,
      "columns": ["floor", "cap", "maintenance_rate", "max_leverage"],
@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -34,6 +35,8 @@ CONTRACTS = "contracts"
 """The unit of tables that count contracts."""
 
 MAX_BYTES = 8 << 20
+MAX_DIGITS = 40
+NUMBER = re.compile(rf"[0-9]{{1,{MAX_DIGITS}}}(\.[0-9]{{1,{MAX_DIGITS}}}|/[0-9]{{1,{MAX_DIGITS}}})?")
 COLUMNS = ("floor", "cap", "maintenance_rate", "max_leverage", "cum")
 SETTLED = ("USDT", "USDC", "USD")
 """Which contract of an asset comes first where no symbol is named."""
@@ -67,7 +70,7 @@ class TierTable:
     unit: str
     """What floors and caps count: USDT, USDC, USD, contracts, or the asset's coins."""
     as_of: str
-    """ISO date on which they were so."""
+    """ISO date on which they were so; only the year where their source has no date."""
     source: str
     tiers: tuple[Tier, ...]
     contract_size: Fraction | None = None
@@ -91,8 +94,8 @@ class TierTable:
                 return tier
         most = self.tiers[-1].cap
         raise InputError(
-            f"{self.venue} lets nobody hold {float(notional):,.0f} {self.unit} of {self.symbol}: "
-            f"its last tier ends at {float(most or 0):,.0f} (as of {self.as_of}). Give a smaller size."
+            f"no tier of {self.symbol} on {self.venue} reaches {float(notional):,.0f} {self.unit}: "
+            f"the last one known ends at {float(most or 0):,.0f} (as of {self.as_of}). Give a smaller size."
         )
 
 
@@ -250,16 +253,13 @@ def _row(row: Any, width: int, what: str, where: str) -> TierRow:
 
 
 def _number(value: Any, what: str, where: str) -> Fraction:
-    """A decimal string, or a whole number; JSON's other numbers have been rounded already."""
-    if isinstance(value, str) and len(value) <= 40 and "/" not in value and "_" not in value:
+    """A decimal or fraction string, or a whole number; JSON's other numbers have been rounded already."""
+    if isinstance(value, str) and NUMBER.fullmatch(value):
         try:
-            number = Fraction(value)
-        except ValueError:
+            return Fraction(value)
+        except ZeroDivisionError:
             pass
-        else:
-            if "e" not in value.lower():
-                return number
-    elif isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**40:
+    elif isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**MAX_DIGITS:
         return Fraction(value)
     raise BadFile(where, f"{what} holds {str(value)[:40]!r}, which is no decimal string")
 

@@ -51,7 +51,7 @@ def liquidation_price(
 
     `isolated`: the margin is size / leverage, less what `charges` took. The tier is the one at the
     liquidation price itself (`first_crossing` says how, and what is returned at a tier's edge). `cross`: the
-    wallet holds `wallet_multiple` times that margin, and no other position: an assumption, so it has no default.
+    wallet holds `wallet_multiple` times that margin, and no other position: an assumption without a default.
     `simple`: entry * (1 -/+ 1/leverage +/- rate) with the tier at entry, and no charges.
 
     None: no price above 0 liquidates it, as a long without leverage. `entry` itself: what is left of the
