@@ -149,7 +149,7 @@ def compare(
         levels=build_levels(
             parties, chain, parties[-1] if venues else None, k=k, tolerance_pct=tolerance_pct
         ),
-        pairs=build_pairs(parties, k=k, tolerance_pct=tolerance_pct),
+        pairs=build_pairs(parties, axis, k=k, tolerance_pct=tolerance_pct),
         places=_places(parties, axis),
         faults=tuple(_faults(on_chain, named, known)),
     )

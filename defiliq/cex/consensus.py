@@ -79,17 +79,25 @@ def is_near(one_usd: float, other_usd: float, tolerance_pct: float) -> bool:
 def agreement_at(
     parties: Sequence[Party], name: str, price_usd: float, side: Side, tolerance_pct: float
 ) -> Agreement:
-    """Which parties but `name` have a cluster of a side near a price. The sum of venues is not asked."""
+    """Which parties but `name` have a cluster of a side at a price: it lies between the cluster's edges, or
+    within tolerance of one of them. Where the heaviest bucket of a wide cluster stands is a matter of luck.
+    The sum of venues is not asked.
+    """
     asked = [one for one in parties if one.kind != "sum" and one.name != name and one.holds_something]
     agreeing = tuple(
         one.name
         for one in asked
-        if any(c.type == side and is_near(c.price_usd, price_usd, tolerance_pct) for c in one.clusters)
+        if any(c.type == side and _reaches(c, price_usd, tolerance_pct) for c in one.clusters)
     )
     label: Label | None = None
     if asked:
         label = "alone" if not agreeing else "consensus" if len(agreeing) == len(asked) else "partial"
     return Agreement(label, agreeing, tuple(one.name for one in asked))
+
+
+def _reaches(cluster: Cluster, price_usd: float, tolerance_pct: float) -> bool:
+    nearest = min(max(price_usd, cluster.low_usd), cluster.high_usd)
+    return is_near(nearest, price_usd, tolerance_pct)
 
 
 def build_levels(

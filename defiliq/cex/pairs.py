@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias
 
 from defiliq.cex.consensus import Band, matched, ratio_band
 from defiliq.cex.distance import as_pct, earth_movers, spread, widest_gap
-from defiliq.cex.parties import Party
+from defiliq.cex.parties import Axis, Party, places_of
 from defiliq.model.clusters import Cluster
 from defiliq.model.heat import SIDES
 from defiliq.types import Side
@@ -35,7 +35,9 @@ class Pair:
     spread: float
     """How wide `a` is: the mean distance of its dollars from their median."""
     widest_gap_usd: float
-    """Where the cumulative curves from spot out are furthest apart: b less a. Of both sides, the wider."""
+    """Where the cumulative curves from spot out are furthest apart, b less a, as the price comes out of a
+    bucket of the axis. Of both sides, the wider.
+    """
     widest_gap_at_usd: float
     top_a: tuple[Cluster, ...]
     """Its largest clusters, as far as they are of the side."""
@@ -82,21 +84,21 @@ class Pair:
         return math.fsum(theirs.magnitude_usd for _, theirs in self.matches)
 
 
-def build_pairs(parties: Sequence[Party], *, k: int, tolerance_pct: float) -> tuple[Pair, ...]:
+def build_pairs(parties: Sequence[Party], axis: Axis, *, k: int, tolerance_pct: float) -> tuple[Pair, ...]:
     """Every two parties, in the order given; of each longs, shorts, both.
 
     Clusters are the `k` largest of both sides together; of one side, those of them that are of it.
     """
     return tuple(
-        _pair(one, other, side, k, tolerance_pct)
+        _pair(one, other, side, axis, k, tolerance_pct)
         for one, other in combinations(parties, 2)
         for side in (*SIDES, None)
     )
 
 
-def _pair(one: Party, other: Party, side: Side | None, k: int, tolerance_pct: float) -> Pair:
+def _pair(one: Party, other: Party, side: Side | None, axis: Axis, k: int, tolerance_pct: float) -> Pair:
     a, b = one.points.of(side), other.points.of(side)
-    gaps = [_gap(one, other, met) for met in (SIDES if side is None else (side,))]
+    gaps = [_gap(one, other, met, axis) for met in (SIDES if side is None else (side,))]
     gap, gap_at = max(gaps, key=lambda found: abs(found[0]))
     top_a, top_b = (
         tuple(c for c in party.clusters[:k] if side is None or c.type == side) for party in (one, other)
@@ -117,6 +119,8 @@ def _pair(one: Party, other: Party, side: Side | None, k: int, tolerance_pct: fl
     )
 
 
-def _gap(one: Party, other: Party, side: Side) -> tuple[float, float]:
+def _gap(one: Party, other: Party, side: Side, axis: Axis) -> tuple[float, float]:
+    """Dollars count where the price leaves their bucket: within it nobody knows where an estimate's lie."""
     a, b = one.points.of(side), other.points.of(side)
-    return widest_gap(a.price_usd, a.dollars[1], b.price_usd, b.dollars[1], falling=side == "long")
+    left = [axis.edge(places_of(points, axis) + (side == "short")) for points in (a, b)]
+    return widest_gap(left[0], a.dollars[1], left[1], b.dollars[1], falling=side == "long")

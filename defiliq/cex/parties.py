@@ -44,7 +44,11 @@ class Axis:
 
     def edges(self, first: int, end: int) -> Floats:
         """(end - first + 1,) prices from the bucket `first` up to `end`; 0 is the first above spot."""
-        edges: Floats = self.spot_usd * np.exp(np.arange(first, end + 1) * math.log(self.ratio))
+        return self.edge(np.arange(first, end + 1))
+
+    def edge(self, bucket: Int64s) -> Floats:
+        """The low edges of some buckets."""
+        edges: Floats = self.spot_usd * np.exp(bucket * math.log(self.ratio))
         return edges
 
 
