@@ -66,7 +66,8 @@ def mesh_of_estimate(
 def draw_estimate_over_time(
     found: EstimateOverTime, estimate: Estimate, *, within_pct: float = WITHIN_PCT, by_side: bool = False
 ) -> Drawn:
-    """All moments side by side with the path of spot: black to yellow, or, by side, blue longs and red shorts.
+    """All moments side by side with the path of spot: black to yellow, or, by side, blue longs
+    and red shorts.
 
     `estimate` is the same contract's at the end: it says where the estimate is from and what it explains.
     """

@@ -13,6 +13,9 @@ INITIAL, INDUCED, BAD_DEBT = "#7f8c99", "#c17d00", "#d1263b"
 """What a shock does itself, what follows from that, and what is left unpaid."""
 DRIVERS = ("#1b7fc4", "#d55e00", "#8a8a8a", "#cc79a7")
 """Several prices in one picture."""
+CHAIN = "#1b7fc4"
+VENUES = ("#f26924", "#7961f2", "#a6896c", "#a64285", "#bf4000")
+"""What is exact, and several venues beside it."""
 MIDDLE = "#888888"
 """Seen on white and on black."""
 SCALE = "inferno"

@@ -8,10 +8,11 @@ from functools import cache
 
 import numpy as np
 
+from defiliq.cex.compare import Comparison, compare
 from defiliq.cex.history import Floats, Instrument, Int64s
 from defiliq.cex.levels import Estimate, EstimateOverTime
 from defiliq.model.over_time import buckets_of
-from tests.view.heat_stage import BLOCK_AT
+from tests.view.heat_stage import BLOCK_AT, wide_heat
 
 STEP_PCT = 0.25
 PRIORS = ("careful", "usual", "bold")
@@ -117,3 +118,14 @@ def estimate_over_time(count: int = 120, missing: int | None = 70, seed: int = 5
     sides = np.array(frames)
     at: Int64s = BLOCK_AT + 14_400 * np.arange(count)
     return EstimateOverTime(contract(), step, at, np.array(spots), bucket, sides[:, 0], sides[:, 1])
+
+
+@cache
+def wide_comparison() -> tuple[Comparison, tuple[Estimate, ...]]:
+    """`wide_ladder` beside three venues that agree in part with it and with each other."""
+    estimates = (
+        wide_estimate("binance", 6.0, 7, 3004.0),
+        wide_estimate("bybit", 3.0, 8, 2998.0),
+        wide_estimate("okx", 2.0, 7, 3001.0),
+    )
+    return compare(wide_heat(), estimates), estimates

@@ -9,7 +9,21 @@ from itertools import combinations
 
 import pytest
 
-from defiliq.view.palette import BAD_DEBT, DRIVERS, INDUCED, INITIAL, LONG, MIDDLE, SCALE_STOPS, SHORT
+from defiliq.view.palette import (
+    BAD_DEBT,
+    BAND_TINTS,
+    CHAIN,
+    DRIVERS,
+    INDUCED,
+    INITIAL,
+    LONG,
+    MIDDLE,
+    SCALE_STOPS,
+    SHORT,
+    SIDED_STOPS,
+    VENUES,
+    tinted,
+)
 
 # Severe protanomaly, deuteranomaly and tritanomaly in linear light: Machado, Oliveira and Fernandes, 2009.
 SIGHTS = {
@@ -30,7 +44,14 @@ SIGHTS = {
         (0.004733, 0.691367, 0.303900),
     ),
 }
-PAIRS = [(LONG, SHORT), *combinations((INITIAL, INDUCED, BAD_DEBT), 2), *combinations(DRIVERS[:3], 2)]
+PAIRS = [
+    (LONG, SHORT),
+    *combinations((INITIAL, INDUCED, BAD_DEBT), 2),
+    *combinations(DRIVERS[:3], 2),
+    *combinations((CHAIN, *VENUES), 2),
+    *combinations((tinted(LONG, white) for white in BAND_TINTS), 2),
+    *combinations((tinted(SHORT, white) for white in BAND_TINTS), 2),
+]
 PAPERS = ("#ffffff", "#14171a")
 
 
@@ -54,7 +75,9 @@ def contrast(one: str, other: str) -> float:
     return (high + 0.05) / (low + 0.05)
 
 
-@pytest.mark.parametrize("colour", [LONG, SHORT, INITIAL, INDUCED, BAD_DEBT, MIDDLE, *DRIVERS])
+@pytest.mark.parametrize(
+    "colour", [LONG, SHORT, INITIAL, INDUCED, BAD_DEBT, MIDDLE, CHAIN, *DRIVERS, *VENUES]
+)
 @pytest.mark.parametrize("paper", PAPERS)
 def test_marks_are_seen_on_both_papers(colour: str, paper: str) -> None:
     assert contrast(colour, paper) >= 3
@@ -83,3 +106,21 @@ def test_the_scale_rises_for_every_sight(sight: str) -> None:
     assert lights == sorted(lights)
     assert lights[0] < 0.01
     assert lights[-1] > 0.8
+
+
+@pytest.mark.parametrize("sight", SIGHTS)
+def test_both_ends_of_the_scale_of_sides_rise_from_black_and_are_told_apart(sight: str) -> None:
+    lights = [luminance(seen(colour, sight)) for _, colour in SIDED_STOPS]
+    middle = len(lights) // 2
+    assert lights[: middle + 1] == sorted(lights[: middle + 1], reverse=True)
+    assert lights[middle:] == sorted(lights[middle:])
+    assert lights[middle] < 0.01
+    for (_, one), (_, other) in zip(SIDED_STOPS[:middle], SIDED_STOPS[:middle:-1], strict=True):
+        gamma = [[part ** (1 / 2.2) for part in seen(colour, sight)] for colour in (one, other)]
+        assert math.dist(*gamma) > 0.15
+
+
+def test_a_tint_is_its_colour_with_white_in_it() -> None:
+    assert tinted("#000080", 0.0) == "#000080"
+    assert tinted("#000080", 0.5) == "#8080c0"
+    assert tinted("#000080", 1.0) == "#ffffff"

@@ -1,0 +1,69 @@
+"""What is said of a comparison: who is exact and who is estimated, of when, and from where."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from defiliq.view.cex_words import UNKNOWN, contract_words, share_band
+from defiliq.view.charts import minute
+from defiliq.view.heat_rows import market_lines, money_shown, price_shown
+from defiliq.view.terminal import clean
+
+if TYPE_CHECKING:
+    from defiliq.cex.compare import Comparison
+    from defiliq.cex.levels import Estimate
+    from defiliq.cex.parties import Party
+
+EXACT, ESTIMATED = "exact", "estimated"
+_MARKETS_NAMED = 3
+
+
+def title_of_comparison(comparison: Comparison, estimates: Sequence[Estimate] = ()) -> str:
+    """Asset and spot; a simulated sample is called so."""
+    simulated = " (simulated sample)" if any("simulated" in one.source.lower() for one in estimates) else ""
+    spot = price_shown(comparison.axis.spot_usd, comparison.axis.driver)
+    beside = "On chain and ESTIMATED" if comparison.chain is not None else "ESTIMATED"
+    return f"{beside}{simulated}: {clean(comparison.asset)}, spot {spot}"
+
+
+def party_words(party: Party) -> str:
+    """A party's name with how much of it is known."""
+    return f"{clean(party.name)}, {EXACT if party.kind == 'chain' else ESTIMATED}"
+
+
+def axis_words(comparison: Comparison) -> str:
+    """Along which price all stand."""
+    moved = ", venues moved to this spot" if comparison.by == "distance" else ""
+    return f"{clean(comparison.axis.driver)}, logarithmic{moved}"
+
+
+def where_lines(comparison: Comparison, estimates: Sequence[Estimate] = ()) -> list[str]:
+    """One line per market that was read and per venue that was estimated."""
+    lines = []
+    if comparison.on_chain is not None:
+        lines += market_lines(comparison.on_chain.sources, _MARKETS_NAMED)
+    told = [
+        f"{contract_words(one.instrument)}, {minute(one.at)}, {explained(one)}" for one in in_order(estimates)
+    ]
+    if not told:
+        return [*lines, *(f"{clean(one.name)}, {when(one.at)}" for one in comparison.venues)]
+    sources = dict.fromkeys(clean(one.source) for one in in_order(estimates))
+    return [*lines, *told, f"Estimates from: {', '.join(sources)}."]
+
+
+def in_order(estimates: Sequence[Estimate]) -> list[Estimate]:
+    """As a comparison has its venues."""
+    return sorted(estimates, key=lambda one: (one.instrument.venue, one.instrument.symbol))
+
+
+def explained(estimate: Estimate) -> str:
+    """How much of the open interest an estimate explains; one share if it is that of both sides."""
+    longs, shorts = (share_band(c, estimate.mid) for c in (estimate.coverage_long, estimate.coverage_short))
+    shares = longs if longs == shorts else f"longs {longs}, shorts {shorts},"
+    return f"{shares} of {money_shown(estimate.open_interest_usd, 'USD')} explained"
+
+
+def when(at: int | None) -> str:
+    """A time, if there is one."""
+    return UNKNOWN if at is None else minute(at)
