@@ -1,0 +1,190 @@
+"""Exchanges read side by side, and what is estimated of each contract. One that fails stops no other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+
+from defiliq.cex.estimate import estimate, estimate_over_time, spot_at
+from defiliq.cex.history import Floats, History, Instrument, VenueData
+from defiliq.cex.levels import Estimate, EstimateOverTime
+from defiliq.cex.margin import Charges, MarginMode, distance_factors
+from defiliq.cex.openings import Factors
+from defiliq.cex.priors import PRIORS, Prior, mid_of
+from defiliq.cex.tiers import TierTable, load_tiers
+from defiliq.cex.venues.cache import Cache
+from defiliq.cex.venues.config import VenueConfig
+from defiliq.cex.venues.contracts import Wanted
+from defiliq.cex.venues.read import read_venue
+from defiliq.cex.walk import EstimateSettings
+from defiliq.errors import DefiliqError, InputError, UnknownTiers, VenueError
+from defiliq.types import Side
+
+Tell = Callable[[int, int, str], None]
+"""(done, total, what)"""
+
+
+def _unwatched(_done: int, _total: int, _what: str) -> None:
+    """Progress that nobody watches."""
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """An exchange, or a contract of it, that the result goes on without."""
+
+    name: str
+    error: DefiliqError
+
+
+@dataclass(frozen=True, slots=True)
+class Exchanges:
+    """What some exchanges publish of one asset."""
+
+    data: tuple[VenueData, ...]
+    missing: tuple[Missing, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Assumptions:
+    """What an estimate takes to be so, because no exchange says it."""
+
+    priors: tuple[Prior, ...] = PRIORS
+    settings: EstimateSettings = field(default_factory=EstimateSettings)
+    mode: MarginMode = "isolated"
+    wallet_multiple: float | None = None
+    """How many times its margin the wallet of a cross position holds."""
+    charges: Charges = field(default_factory=Charges)
+    tiers: Mapping[tuple[str, str], TierTable] = MappingProxyType({})
+    """(venue, symbol) to tiers that go before the bundled ones."""
+
+
+def read_exchanges(
+    asset: str,
+    venues: Sequence[str],
+    *,
+    since_at: int,
+    until_at: int,
+    step_s: int,
+    contracts: Wanted = "perpetual",
+    config: VenueConfig | None = None,
+    cache: Cache | None = None,
+    on_progress: Tell = _unwatched,
+) -> Exchanges:
+    """What each exchange publishes of an asset, all asked at once; those that fail are `missing`.
+
+    Where none answers, the first one's VenueError is raised.
+    """
+    done: list[str] = []
+
+    def read(venue: str) -> list[VenueData] | VenueError:
+        try:
+            return read_venue(
+                venue,
+                asset,
+                since_at=since_at,
+                until_at=until_at,
+                step_s=step_s,
+                contracts=contracts,
+                config=config,
+                cache=cache,
+                on_progress=lambda what: on_progress(len(done), len(venues), f"{venue}: {what}"),
+            )
+        except VenueError as error:
+            return error
+        finally:
+            done.append(venue)
+            on_progress(len(done), len(venues), venue)
+
+    with ThreadPoolExecutor(max(1, len(venues))) as pool:
+        answers = list(zip(venues, pool.map(read, venues), strict=True))
+    failed = [Missing(name, answer) for name, answer in answers if isinstance(answer, VenueError)]
+    if failed and len(failed) == len(answers):
+        raise failed[0].error
+    found = [one for _, answer in answers if not isinstance(answer, VenueError) for one in answer]
+    return Exchanges(tuple(found), tuple(failed))
+
+
+def estimates(
+    data: Sequence[VenueData],
+    assumptions: Assumptions | None = None,
+    *,
+    on_progress: Tell = _unwatched,
+) -> tuple[list[Estimate], list[Missing]]:
+    """An estimate per contract, and the contracts that allow none, with the reason.
+
+    Where none allows one, the first reason is raised.
+    """
+    found: list[Estimate] = []
+    missing: list[Missing] = []
+    for number, one in enumerate(data, start=1):
+        instrument = one.history.instrument
+        try:
+            found.append(estimate_of(one.history, assumptions))
+        except InputError as error:
+            missing.append(Missing(f"{instrument.venue} {instrument.symbol}", error))
+        on_progress(number, len(data), f"{instrument.venue} {instrument.symbol}")
+    if missing and not found:
+        raise missing[0].error
+    return found, missing
+
+
+def estimate_of(history: History, assumptions: Assumptions | None = None) -> Estimate:
+    """The liquidation levels of one contract at the end of its history, under every prior.
+
+    UnknownTiers where no margin tiers of the contract are known.
+    """
+    taken = assumptions if assumptions is not None else Assumptions()
+    tiers, fault = tiers_of(history.instrument, taken)
+    factors = [factors_of(history, prior, tiers, taken) for prior in taken.priors]
+    found = estimate(history, factors, taken.priors, taken.settings)
+    return replace(found, faults=(*found.faults, *fault))
+
+
+def over_time_of(history: History, assumptions: Assumptions | None = None) -> EstimateOverTime:
+    """The same under the middle prior, at moments all along the history."""
+    taken = assumptions if assumptions is not None else Assumptions()
+    ordered = sorted(taken.priors, key=lambda prior: prior.mean_leverage)
+    prior = ordered[mid_of(ordered)]
+    tiers, _ = tiers_of(history.instrument, taken)
+    return estimate_over_time(history, factors_of(history, prior, tiers, taken), prior, taken.settings)
+
+
+def factors_of(history: History, prior: Prior, tiers: TierTable, assumptions: Assumptions) -> Factors:
+    """How far from entry a prior's leverages are liquidated, by the contract's tiers and its venue's rule."""
+    spot = spot_at(history, len(history) - 1)
+
+    def away(side: Side) -> Floats:
+        return distance_factors(
+            history.instrument.venue,
+            side,
+            prior.leverages,
+            prior.position_usd,
+            tiers,
+            mode=assumptions.mode,
+            wallet_multiple=assumptions.wallet_multiple,
+            charges=assumptions.charges,
+            entry_usd=spot,
+        )
+
+    return Factors(prior.leverages, away("long"), away("short"))
+
+
+def tiers_of(instrument: Instrument, assumptions: Assumptions) -> tuple[TierTable, tuple[str, ...]]:
+    """The margin tiers of a contract, and what is wrong with them.
+
+    A contract that expires and has no tiers of its own is judged by the perpetual's, which is a fault.
+    """
+    venue, symbol = instrument.venue, instrument.symbol
+    given = assumptions.tiers.get((venue, symbol))
+    if given is not None:
+        return given, ()
+    try:
+        return load_tiers(venue, instrument.asset, symbol), ()
+    except UnknownTiers:
+        if instrument.expires_at is None:
+            raise
+    perpetual = symbol.rpartition("-")[0]
+    tiers = assumptions.tiers.get((venue, perpetual)) or load_tiers(venue, instrument.asset, perpetual)
+    return tiers, (f"No margin tiers of {symbol} are known: those of the perpetual stand in for them.",)
