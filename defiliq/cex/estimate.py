@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -28,12 +28,24 @@ def estimate(
     `factors` are the distances of each prior, in their order. InputError where a candle makes no sense, or
     where no price or no open interest is known.
     """
+    (found,) = estimates_at(history, factors, [len(history) - 1], priors, settings)
+    return found
+
+
+def estimates_at(
+    history: History,
+    factors: Sequence[Factors],
+    rows: Sequence[int],
+    priors: Sequence[Prior] = PRIORS,
+    settings: EstimateSettings = DEFAULT,
+) -> Iterator[Estimate]:
+    """The same at the ends of some rows, which must rise, from what was known there: one walk for all."""
     _refuse_senseless(history)
     ordered = sorted(zip(priors, factors, strict=True), key=lambda pair: pair[0].mean_leverage)
     named = [prior for prior, _ in ordered]
     shots = shots_of(named, [given for _, given in ordered], settings.log_step)
-    (state,) = walk(history, shots, settings, [len(history) - 1])
-    return _estimate_of(history, state, named, settings)
+    for state in walk(history, shots, settings, rows):
+        yield _estimate_of(history, state, named, settings)
 
 
 def estimate_over_time(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -113,9 +114,10 @@ def openings(
     grid: tuple[int, int],
     log_step: float,
     points: int,
-    tilt: float,
+    tilts: Floats,
 ) -> Openings:
-    """What a dollar opened in each of some candles becomes. `grid` is its first bucket and its width.
+    """What a dollar opened in each of some candles becomes. `grid` is its first bucket and its width; `tilts`
+    (t,) are those candles' exponents.
 
     Entries lie evenly along the path open, low, high, close of a candle that rises, and open, high, low,
     close of one that falls. What the rest of the path trades through is opened and gone within the candle, so
@@ -126,7 +128,7 @@ def openings(
     bucket = np.floor(path[:, None, :] + shots.away[:, None]).astype(np.int64)
     middle = bucket + 0.5
     is_alive = np.where(shots.is_long[:, None], middle < rest_low[:, None, :], middle > rest_high[:, None, :])
-    weight = tilted(shots, history.taker_buy_share[rows], tilt)
+    weight = tilted(shots, tilts)
     raw = np.where(is_alive & shots.is_placed[:, None], weight[:, :, None] / points, 0.0)
     starts = np.searchsorted(shots.lane, np.arange(shots.lanes))
     sums = np.add.reduceat(raw.sum(axis=2), starts, axis=1)
@@ -146,14 +148,31 @@ def openings(
     )
 
 
-def tilted(shots: Shots, buy_share: Floats, tilt: float) -> Floats:
-    """(t, q) weights, summing to 1 per lane: takers that buy push longs to more leverage, shorts to less."""
-    lean = tilt * (2 * np.where(np.isnan(buy_share), 0.5, buy_share) - 1)
+def tilted(shots: Shots, tilts: Floats) -> Floats:
+    """(t, q) weights times leverage ** tilt for longs, and ** -tilt for shorts, summing to 1 per lane."""
     sign = np.where(shots.is_long, 1.0, -1.0)
-    weight = shots.weight * np.exp(lean[:, None] * (sign * shots.log_leverage))
+    weight = shots.weight * np.exp(tilts[:, None] * (sign * shots.log_leverage))
     starts = np.searchsorted(shots.lane, np.arange(shots.lanes))
     whole: Floats = weight / np.add.reduceat(weight, starts, axis=1)[:, shots.lane]
     return whole
+
+
+def leans(buy_share: Floats, step_s: int, half_life_s: float) -> Floats:
+    """(t,) how unusual the takers' buying of late is, against all that was before: -1 to 1, 0 as always.
+
+    An average of the share in which older candles weigh less, away from one half, over the root mean square
+    of its own past, cut off smoothly. Candles that tell no share change nothing.
+    """
+    keep = 0.5 ** (step_s / half_life_s)
+    flow, flows = 0.0, []
+    for share in buy_share.tolist():
+        if not math.isnan(share):
+            flow = keep * flow + (1 - keep) * (share - 0.5)
+        flows.append(flow)
+    found = np.array(flows)
+    usual = np.sqrt(np.cumsum(found**2) / np.arange(1, len(found) + 1))
+    cut: Floats = np.tanh(found / np.where(usual > 0, usual, 1.0))
+    return cut
 
 
 def paths(history: History, rows: Int64s, log_step: float, points: int) -> tuple[Floats, Floats, Floats]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from defiliq.errors import InputError
 
@@ -24,6 +24,8 @@ class Prior:
     """Shares of the opened notional, summing to 1."""
     position_usd: float = TYPICAL_POSITION_USD
     """The typical position's notional, which picks the margin tier. Never the open interest of all."""
+    about: str = ""
+    """Where it is from, in words."""
 
     def __post_init__(self) -> None:
         """InputError unless it is a distribution over rising leverages of at least 1."""
@@ -56,9 +58,26 @@ class Prior:
         return ",".join(f"{lev:g}:{w:g}" for lev, w in zip(self.leverages, self.weights, strict=True))
 
 
-LOW = Prior("low", (2, 3, 5, 10, 20), (0.20, 0.25, 0.30, 0.20, 0.05))
-MID = Prior("mid", (3, 5, 10, 20, 25, 50, 100), (0.10, 0.20, 0.30, 0.20, 0.08, 0.08, 0.04))
-HIGH = Prior("high", (5, 10, 20, 25, 50, 75, 100, 125), (0.05, 0.20, 0.25, 0.10, 0.20, 0.05, 0.10, 0.05))
+LOW = Prior(
+    "low",
+    (2, 3, 5, 10, 20),
+    (0.20, 0.25, 0.30, 0.20, 0.05),
+    about="An assumption: nobody above 20x. Binance said in December 2019 that institutions, then 81% of its "
+    "futures volume, prefer up to 20x; since July 2021 it lets new users have no more.",
+)
+MID = Prior(
+    "mid",
+    (3, 5, 10, 20, 25, 50, 100),
+    (0.10, 0.20, 0.30, 0.20, 0.08, 0.08, 0.04),
+    about="An assumption between the two others. No venue publishes how its open interest is spread.",
+)
+HIGH = Prior(
+    "high",
+    (5, 10, 20, 25, 50, 75, 100, 125),
+    (0.15, 0.25, 0.20, 0.15, 0.15, 0.04, 0.05, 0.01),
+    about="Made to agree with what BitMEX said of its Bitcoin perpetual in May 2019: a mean leverage of 22x "
+    "to 30x, weighted, and 80% of longs at 54x or less, of shorts at 47x or less.",
+)
 PRIORS = (LOW, MID, HIGH)
 """From little leverage to much. They are assumptions: no venue publishes how leverage is spread."""
 
@@ -82,7 +101,7 @@ def parse_prior(text: str, *, position_usd: float = TYPICAL_POSITION_USD) -> Pri
     """
     if ":" not in text:
         preset = prior_named(text)
-        return Prior(preset.name, preset.leverages, preset.weights, position_usd)
+        return replace(preset, position_usd=position_usd)
     name, _, shares = text.rpartition("=")
     pairs = sorted(_pair(part, text) for part in shares.split(","))
     leverages, weights = zip(*pairs, strict=True)

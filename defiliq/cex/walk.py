@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from defiliq.cex.history import Floats, History, Int64s
-from defiliq.cex.openings import Openings, Shots, openings
+from defiliq.cex.openings import Openings, Shots, leans, openings
 from defiliq.errors import InputError
 
 _CHUNK = 1024
@@ -32,17 +32,15 @@ class EstimateSettings:
     """The width of a price bucket."""
     points: int = 8
     """Entries per candle and leverage, evenly along its path."""
-    tilt: float = 0.5
-    """Weights go with leverage ** (tilt * (2b - 1)) for longs, b being the takers' share of buying, and with
-    the inverse for shorts. 0 is no tilt."""
-    churn: float = 0.0
+    tilt: float = 0.3
+    """Weights go with leverage ** (tilt * lean) for longs and with the inverse for shorts, lean being how
+    unusual the takers' buying of late is, from -1 to 1 (see `leans`). 0 is no tilt."""
+    flow_half_life_s: float = 86_400.0
+    """How fast buying by takers is forgotten by that lean."""
+    churn: float = 0.3
     """The share of a candle's volume by which positions that last are opened and closed. Opened is half of
     that volume plus the change of open interest, closed half of it minus the change; where the change alone
     is larger than that volume, only the change counts, as with 0."""
-    reopened: float = 1.0
-    """Of what was traded through beyond what was closed, the share that was opened anew in the candle."""
-    kept: float = 0.0
-    """Of the same, the share that was never there: what is alive of the lane is that much more."""
     half_life_s: float = 5400.0
     """How long until a level's score is half, unless fresh open interest renews it; infinite for never."""
 
@@ -52,12 +50,10 @@ class EstimateSettings:
             raise InputError(f"a bucket cannot be {self.step_pct}% wide. Give a width above 0.")
         if self.points < 1:
             raise InputError(f"a candle needs at least one entry, not {self.points}.")
-        if not (math.isfinite(self.tilt) and 0 <= self.churn <= 1 and self.half_life_s > 0):
-            raise InputError(
-                "the tilt must be finite, the churn a share from 0 to 1, and the half-life above 0."
-            )
-        if not (self.reopened >= 0 and self.kept >= 0 and self.reopened + self.kept <= 1):
-            raise InputError("what is reopened and what is kept are shares that come to 1 at most.")
+        if not (math.isfinite(self.tilt) and 0 <= self.churn <= 1):
+            raise InputError("the tilt has to end, and the churn to be a share from 0 to 1.")
+        if not (self.half_life_s > 0 and self.flow_half_life_s > 0):
+            raise InputError("a half-life has to be above 0.")
 
     @property
     def log_step(self) -> float:
@@ -95,10 +91,11 @@ def walk(history: History, shots: Shots, settings: EstimateSettings, stops: Sequ
     is_seen = _is_seen(history)
     volume = _volume(history)
     interest = np.where(is_seen, history.open_interest, np.nan)
+    tilts = settings.tilt * leans(history.taker_buy_share, history.step_s, settings.flow_half_life_s)
     waiting = list(stops)
     for begin in range(0, waiting[-1] + 1, _CHUNK):
         rows = slice(begin, min(begin + _CHUNK, waiting[-1] + 1))
-        laid = _laid(history, rows, is_seen, shots, (first, width), settings)
+        laid = _laid(history, rows, is_seen, shots, (first, width), settings, tilts)
         place = np.cumsum(is_seen[rows]) - 1
         columns = zip(
             range(rows.start, rows.stop),
@@ -134,9 +131,10 @@ def _laid(
     shots: Shots,
     grid: tuple[int, int],
     settings: EstimateSettings,
+    tilts: Floats,
 ) -> Openings:
     chosen = np.flatnonzero(is_seen[rows]) + rows.start
-    return openings(history, chosen, shots, grid, settings.log_step, settings.points, settings.tilt)
+    return openings(history, chosen, shots, grid, settings.log_step, settings.points, tilts[chosen])
 
 
 def _is_seen(history: History) -> NDArray[np.bool_]:
@@ -235,12 +233,9 @@ class _Lanes:
         excess = np.maximum(self.consumed - closed, 0.0)
         whole = left + opened
         factor = 1 - thinned / np.where(whole > 0, whole, 1.0)
-        kept = self.settings.kept * excess
-        self._thin(np.where(left > 0, factor * (1 + kept / np.where(left > 0, left, 1.0)), 1.0))
-        anew = self.settings.reopened * excess
-        self.unplaced += excess - anew - np.where(left > 0, kept, 0.0)
+        self._thin(factor)
         self.consumed[:] = 0.0
-        gross: Floats = opened * factor + anew
+        gross: Floats = opened * factor + excess
         return gross
 
     def _thin(self, factor: Floats | float) -> None:
