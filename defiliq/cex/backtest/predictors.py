@@ -1,0 +1,99 @@
+"""What is put to the test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+
+from defiliq.cex.backtest.windows import Predict
+from defiliq.cex.estimate import DEFAULT, estimate, estimates_at
+from defiliq.cex.history import Floats, History, Instrument, Int64s
+from defiliq.cex.levels import Estimate
+from defiliq.cex.margin import distance_factors
+from defiliq.cex.openings import Factors
+from defiliq.cex.priors import PRIORS, Prior
+from defiliq.cex.tiers import load_tiers
+from defiliq.cex.walk import EstimateSettings
+from defiliq.model.over_time import buckets_of
+
+FactorsOf: TypeAlias = Callable[[Instrument, Prior], Factors]
+
+
+def by_tiers(instrument: Instrument, prior: Prior) -> Factors:
+    """Distances of a prior by the bundled tiers of a linear contract; UnknownTiers where there are none."""
+    tiers = load_tiers(instrument.venue, instrument.asset, instrument.symbol)
+    long, short = (
+        distance_factors(instrument.venue, side, prior.leverages, prior.position_usd, tiers)
+        for side in ("long", "short")
+    )
+    return Factors(prior.leverages, long, short)
+
+
+@dataclass(frozen=True, slots=True)
+class Estimator:
+    """The estimator under some priors, the middle one of which names the levels."""
+
+    priors: tuple[Prior, ...] = PRIORS
+    settings: EstimateSettings = DEFAULT
+    factors_of: FactorsOf = by_tiers
+
+    def __call__(self, history: History) -> Estimate:
+        """At the end of a history."""
+        return estimate(history, self._factors(history), self.priors, self.settings)
+
+    def at_moments(self, history: History, known: Sequence[int]) -> Iterator[Estimate]:
+        """After so many candles each, in one walk."""
+        rows = [candles - 1 for candles in known]
+        return estimates_at(history, self._factors(history), rows, self.priors, self.settings)
+
+    def _factors(self, history: History) -> list[Factors]:
+        return [self.factors_of(history.instrument, prior) for prior in self.priors]
+
+
+def known_levels(levels: Mapping[int, tuple[tuple[Floats, Floats], tuple[Floats, Floats]]]) -> Predict:
+    """What somebody who sees all positions would name: the best that any estimator can come to.
+
+    By the time at which a history ends: (prices, dollars) of longs, and of shorts.
+    """
+    step_pct = 0.1
+
+    def predict(history: History) -> Estimate:
+        sides = levels[history.until_at]
+        prices = np.concatenate([prices for prices, _ in sides])
+        buckets = buckets_of(prices, step_pct)
+        first, last = int(buckets.min()), int(buckets.max())
+        long, short = (
+            _binned(buckets_of(prices, step_pct) - first, dollars, last - first + 1)
+            for prices, dollars in sides
+        )
+        spot = float(history.close_usd[-1])
+        interest = float(history.open_interest[-1]) * (1.0 if history.instrument.is_inverse else spot)
+        return Estimate(
+            instrument=history.instrument,
+            at=history.until_at,
+            spot_usd=spot,
+            step_pct=step_pct,
+            priors=("known",),
+            mid=0,
+            bucket=np.arange(first, last + 1),
+            long_usd=long,
+            short_usd=short,
+            long_score=long,
+            short_score=short,
+            open_interest_usd=interest,
+            coverage_long=long.sum(axis=1) / interest,
+            coverage_short=short.sum(axis=1) / interest,
+            source=history.source,
+            faults=history.faults,
+        )
+
+    return predict
+
+
+def _binned(places: Int64s, dollars: Floats, count: int) -> Floats:
+    """(1, count) dollars by place."""
+    summed: Floats = np.bincount(places, dollars, count).astype(np.float64)
+    return summed[None]
