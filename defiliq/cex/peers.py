@@ -9,7 +9,6 @@ all open interest as if it were opened now, divided between the sides.
 from __future__ import annotations
 
 import numpy as np
-
 from numpy.typing import NDArray
 
 from defiliq.cex.history import Floats, History

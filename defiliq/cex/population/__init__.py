@@ -1,7 +1,8 @@
 """Simulated markets whose positions are known: what an estimate from public sums can be held against."""
 
 from defiliq.cex.population.path import PricePath, price_path
-from defiliq.cex.population.rules import LiquidationRule, flat_rule
+from defiliq.cex.population.recovery import Recovery, SideRecovery, recovery
+from defiliq.cex.population.rules import LiquidationRule, factors_of, flat_rule, venue_rule
 from defiliq.cex.population.simulate import SOURCE, simulate
 from defiliq.cex.population.truth import SIMULATED, TRUTH_COLUMNS, Population, Truth
 from defiliq.cex.population.world import CHURN, TRENDS, World
@@ -15,9 +16,14 @@ __all__ = [
     "LiquidationRule",
     "Population",
     "PricePath",
+    "Recovery",
+    "SideRecovery",
     "Truth",
     "World",
+    "factors_of",
     "flat_rule",
     "price_path",
+    "recovery",
     "simulate",
+    "venue_rule",
 ]

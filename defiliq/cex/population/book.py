@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -62,25 +63,28 @@ def no_positions() -> Positions:
 
 def close_some(rng: np.random.Generator, book: Positions, coins: float) -> None:
     """Close positions picked at random until so many coins are gone; the last one in part."""
-    if coins <= 0 or not len(book):
-        return
-    order = rng.permutation(len(book))
-    gone = np.cumsum(book.coins[order])
-    whole = int(np.searchsorted(gone, coins, side="right"))
-    kept = np.ones(len(book), dtype=np.bool_)
-    kept[order[:whole]] = False
-    if whole < len(order):
-        book.coins[order[whole]] -= coins - (float(gone[whole - 1]) if whole else 0.0)
-    book.keep(kept)
+    while coins > 0 and len(book):
+        likely = 16 + math.ceil(2 * coins / book.total * len(book))
+        picked = rng.choice(len(book), min(likely, len(book)), replace=False)
+        gone = np.cumsum(book.coins[picked])
+        whole = int(np.searchsorted(gone, coins, side="right"))
+        if whole < len(picked):
+            book.coins[picked[whole]] -= coins - (float(gone[whole - 1]) if whole else 0.0)
+        kept = np.ones(len(book), dtype=np.bool_)
+        kept[picked[:whole]] = False
+        book.keep(kept)
+        coins = 0.0 if whole < len(picked) else coins - float(gone[-1])
 
 
 def first_hits(side: Side, book: Positions, moves_usd: Floats) -> Int64s:
     """(n,) at which of a candle's moves each level is reached; the number of moves where none does."""
-    if side == "long":
-        worst = np.minimum.accumulate(moves_usd)
-        return np.searchsorted(-worst, -_never(book.level_usd, 0.0), side="left").astype(np.int64)
-    worst = np.maximum.accumulate(moves_usd)
-    return np.searchsorted(worst, _never(book.level_usd, np.inf), side="left").astype(np.int64)
+    sign = -1.0 if side == "long" else 1.0
+    worst = np.maximum.accumulate(sign * moves_usd)
+    levels = sign * book.level_usd
+    hits = np.full(len(book), len(moves_usd), dtype=np.int64)
+    reached = np.flatnonzero(levels <= worst[-1])
+    hits[reached] = np.searchsorted(worst, levels[reached], side="left")
+    return hits
 
 
 def first_hits_after(side: Side, book: Positions, moves_usd: Floats, when: Int64s) -> Int64s:
@@ -98,8 +102,3 @@ def rescue(side: Side, book: Positions, extreme_usd: float, rule: LiquidationRul
         halved = np.maximum(book.leverage[who] / 2, 1.0)
         book.level_usd[who] = rule(side, book.entry_usd[who], halved, book.coins[who])
         book.is_rescuable[who] = False
-
-
-def _never(level_usd: Floats, unreached: float) -> Floats:
-    """Levels, with a price that no move reaches in place of those that there are not."""
-    return np.where(np.isnan(level_usd), unreached, level_usd)

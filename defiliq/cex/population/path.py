@@ -86,17 +86,18 @@ def _wildness(rng: np.random.Generator, t: int, step_days: float) -> Floats:
     return wild
 
 
-def flow(share: Floats, step_days: float) -> Floats:
-    """(t,) the takers' lean of the last day, -1 to 1: an average in which older candles weigh less.
+def lately(values: Floats, step_days: float) -> Floats:
+    """(t,) which way a column leaned in the days before each row, -1 to 1: an average over all rows before
+    it in which half of a weight is gone after a day, over its own deviation.
 
     Of what was before each candle, so that what is opened in it follows what traders could see.
     """
     keep = 0.5**step_days
-    flows = np.zeros(len(share))
+    means = np.zeros(len(values))
     now = 0.0
-    for i, one in enumerate(share[:-1]):
-        now = keep * now + (1 - keep) * (one - 0.5)
-        flows[i + 1] = now
-    spread = float(flows.std())
-    leaned: Floats = np.tanh(flows / spread) if spread > 0 else flows
+    for i, one in enumerate(values[:-1]):
+        now = keep * now + (1 - keep) * one
+        means[i + 1] = now
+    deviation = float(means.std())
+    leaned: Floats = np.tanh(means / deviation) if deviation > 0 else means
     return leaned

@@ -7,7 +7,7 @@ shorts to the coin, as at a venue. The price is drawn beforehand: liquidations d
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -22,7 +22,7 @@ from defiliq.cex.population.book import (
     no_positions,
     rescue,
 )
-from defiliq.cex.population.path import PricePath, flow, price_path
+from defiliq.cex.population.path import PricePath, lately, price_path
 from defiliq.cex.population.rules import LiquidationRule, flat_rule
 from defiliq.cex.population.truth import SIMULATED, Population, Truth, truth_of
 from defiliq.cex.population.world import World
@@ -75,14 +75,16 @@ class _Market:
     ) -> None:
         self.rng, self.world, self.rule, self.path = rng, world, rule, path
         self.leverages, self.weights = np.array(prior.leverages), np.array(prior.weights)
-        self.flow = flow(path.taker_buy_share, world.step_days)
+        self.flow = lately(path.taker_buy_share - 0.5, world.step_days)
+        returns = np.log(path.close_usd / path.open_usd)
+        self.mood = self.flow if world.mood == "flow" else lately(returns, world.step_days)
         self.books: dict[Side, Positions] = {side: no_positions() for side in SIDES}
         self.t = world.warm_up + world.candles
         self.at = world.start_at + world.step_s * (np.arange(self.t, dtype=np.int64) - world.warm_up)
         self.appetite, self.missing, self.accounts = self._appetite(), 0.0, 0
         self.usual_range = float(np.median(np.ptp(np.log(path.moves_usd), axis=1)))
         self.interest, self.volume_usd, self.ratio = (np.full(self.t, np.nan) for _ in range(3))
-        self.executed: list[pd.DataFrame] = []
+        self.executed: dict[Side, list[tuple[Int64s, Floats, Floats]]] = {side: [] for side in SIDES}
 
     def run(self, moments: frozenset[int]) -> tuple[Truth, ...]:
         """All candles. Truths at the ends of the published ones asked for, and of the last."""
@@ -113,20 +115,16 @@ class _Market:
 
     def _leave(self, side: Side, i: int) -> float:
         """Close by choice and liquidate, whichever comes first. Liquidated coins."""
-        book, world = self.books[side], self.world
-        moves = self.path.moves_usd[i]
+        book, world, moves = self.books[side], self.world, self.path.moves_usd[i]
+        drawn = self.rng.random(len(book))
+        closing = np.flatnonzero(drawn < -np.expm1(-world.churn_daily * world.step_days * book.eagerness))
+        closes = np.full(len(book), world.moves)
+        closes[closing] = self.rng.integers(0, world.moves, len(closing))
         hits = first_hits(side, book, moves)
-        chance = -np.expm1(-world.churn_daily * world.step_days * book.eagerness)
-        closes = np.where(
-            self.rng.random(len(book)) < chance,
-            self.rng.integers(0, world.moves, len(book)),
-            world.moves,
-        )
         is_liquidated = (hits < world.moves) & (hits < closes)
         coins = self._record(side, i, book, hits, is_liquidated)
-        book.keep(~is_liquidated & (closes >= world.moves))
-        halved = self.rng.random(len(book)) < world.halved_daily * world.step_days
-        book.coins = np.where(halved, book.coins / 2, book.coins)
+        book.coins[drawn > 1.0 - world.halved_daily * world.step_days] /= 2
+        book.keep(~is_liquidated & (closes == world.moves))
         rescue(side, book, float(moves.min() if side == "long" else moves.max()), self.rule)
         return coins
 
@@ -155,7 +153,7 @@ class _Market:
         many = math.ceil(coins * world.traders / world.open_interest)
         when = rng.choice(world.moves, many, p=self.path.traded[i])
         sizes = rng.lognormal(0.0, world.size_spread, many)
-        weights = self.weights * self.leverages ** (world.lean * self.flow[i] * _sign(side))
+        weights = self.weights * self.leverages ** (world.lean * self.mood[i] * _sign(side))
         opened = Positions(
             account=self.accounts + np.arange(many, dtype=np.int64),
             opened_at=self._move_at(i, when),
@@ -177,13 +175,8 @@ class _Market:
         """Write liquidations down. Their coins."""
         who = np.flatnonzero(chosen)
         if len(who) and i >= self.world.warm_up:
-            rows = {
-                "at": self._move_at(i, hits[who]),
-                "price_usd": book.level_usd[who],
-                "side": side,
-                "size_usd": book.level_usd[who] * book.coins[who],
-            }
-            self.executed.append(pd.DataFrame(rows))
+            price = book.level_usd[who]
+            self.executed[side].append((self._move_at(i, hits[who]), price, price * book.coins[who]))
         return float(book.coins[who].sum())
 
     def _move_at(self, i: int, moves: Int64s) -> Int64s:
@@ -208,7 +201,6 @@ class _Market:
         """What is public of the published stretch."""
         world, path = self.world, self.path
         shown = slice(world.warm_up, None)
-        executed = pd.concat(self.executed) if self.executed else pd.DataFrame(columns=list(EXECUTED_COLUMNS))
         at = self.at[shown]
         return History(
             instrument=instrument,
@@ -223,7 +215,7 @@ class _Market:
             taker_buy_share=path.taker_buy_share[shown],
             funding_rate=self._funding(instrument)[shown],
             long_short_ratio=self.ratio[shown],
-            executed=executed.sort_values("at", kind="stable", ignore_index=True),
+            executed=executed_table(self.executed),
             fetched_at=int(at[-1]) + world.step_s,
             source=SOURCE,
         )
@@ -235,6 +227,17 @@ class _Market:
         settles = self.at // _FUNDING_S != (self.at - self.world.step_s) // _FUNDING_S
         paid: Floats = np.where(settles & (instrument.expires_at is None), rates, 0.0)
         return paid
+
+
+def executed_table(parts: Mapping[Side, Sequence[tuple[Int64s, Floats, Floats]]]) -> pd.DataFrame:
+    """EXECUTED_COLUMNS by time, of (at, price, dollars) by side; of one moment, longs first."""
+    none = np.zeros(0, dtype=np.int64), np.zeros(0), np.zeros(0)
+    tables = []
+    for side in SIDES:
+        at, price, size = (np.concatenate(column) for column in zip(none, *parts[side], strict=True))
+        tables.append(pd.DataFrame({"at": at, "price_usd": price, "side": side, "size_usd": size}))
+    joined = pd.concat(tables)[list(EXECUTED_COLUMNS)]
+    return joined.sort_values("at", kind="stable", ignore_index=True)
 
 
 def _sign(side: Side) -> float:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
 from defiliq.errors import InputError
+
+Mood: TypeAlias = Literal["flow", "price"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +52,10 @@ class World:
     size_spread: float = 1.3
     """Standard deviation of the logarithm of a position's size."""
     lean: float = 0.3
-    """How much leverage follows the taker flow: weights times leverage**(lean * flow), flow within -1 to 1,
-    with the opposite sign for shorts."""
+    """How much leverage follows what happened of late: weights times leverage**(lean * mood) for longs, mood
+    within -1 to 1, and with the opposite sign for shorts."""
+    mood: Mood = "flow"
+    """What that mood is made of: the takers' flow, which an estimator may use, or the price's own way."""
     rescued: float = 0.1
     """Share of positions that add margin, as much again as they began with, when three quarters of the way to
     their level are gone."""
