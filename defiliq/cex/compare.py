@@ -128,10 +128,8 @@ def compare(
     _refuse_what_differs(on_chain, ordered)
     named = list(zip(venue_names(ordered), ordered, strict=True))
     ladder = on_chain if on_chain is not None and len(on_chain.sources) else None
-    asset = ordered[0].instrument.asset if ordered else "" if ladder is None else ladder.driver.split("/")[0]
-    spot = ladder.spot_usd if ladder is not None else median(one.spot_usd for one in ordered)
-    driver = f"{asset}/USD" if ladder is None else ladder.driver
-    axis = Axis(driver, spot, step_pct, within_pct)
+    axis = _axis_of(ladder, ordered, step_pct, within_pct)
+    asset = ordered[0].instrument.asset if ordered else axis.driver.split("/")[0]
     chain = None if ladder is None else chain_party(ladder, axis)
     venues = [venue_party(name, one, axis, by_distance=by == "distance") for name, one in named]
     known = [*([] if chain is None else [chain]), *venues]
@@ -146,13 +144,18 @@ def compare(
         tolerance_pct=tolerance_pct,
         on_chain=ladder,
         parties=parties,
-        levels=build_levels(
-            parties, chain, parties[-1] if venues else None, k=k, tolerance_pct=tolerance_pct
-        ),
+        levels=build_levels(parties, k=k, tolerance_pct=tolerance_pct),
         pairs=build_pairs(parties, axis, k=k, tolerance_pct=tolerance_pct),
         places=_places(parties, axis),
         faults=tuple(_faults(on_chain, named, known)),
     )
+
+
+def _axis_of(ladder: Heat | None, estimates: Sequence[Estimate], step_pct: float, within_pct: float) -> Axis:
+    if ladder is not None:
+        return Axis(ladder.driver, ladder.spot_usd, step_pct, within_pct)
+    spot = median(one.spot_usd for one in estimates)
+    return Axis(f"{estimates[0].instrument.asset}/USD", spot, step_pct, within_pct)
 
 
 def _places(parties: Sequence[Party], axis: Axis) -> tuple[int, int]:

@@ -100,15 +100,12 @@ def _reaches(cluster: Cluster, price_usd: float, tolerance_pct: float) -> bool:
     return is_near(nearest, price_usd, tolerance_pct)
 
 
-def build_levels(
-    parties: Sequence[Party],
-    chain: Party | None,
-    estimated: Party | None,
-    *,
-    k: int,
-    tolerance_pct: float,
-) -> tuple[Level, ...]:
-    """The `k` largest clusters of every party, by party and rank. `estimated` is all venues together."""
+def build_levels(parties: Sequence[Party], *, k: int, tolerance_pct: float) -> tuple[Level, ...]:
+    """The `k` largest clusters of every party, by party and rank. The last one is all venues together, unless
+    there are none.
+    """
+    chain = next((one for one in parties if one.kind == "chain"), None)
+    estimated = parties[-1] if parties[-1].kind != "chain" else None
     levels = []
     for party in parties:
         for rank, cluster in enumerate(party.clusters[:k], start=1):
