@@ -140,21 +140,26 @@ def _tier(row: TierRow, before: Tier | None, *, is_whole: bool, deducts: bool) -
     if is_whole and before is not None and ended < floor <= ended + 1:
         floor = ended
     if floor != ended:
-        raise ValueError(f"it begins at {floor}, the one before ends at {ended}")
+        raise ValueError(f"it begins at {_said(floor)}, the one before ends at {_said(ended)}")
     if cap is not None and cap <= floor:
-        raise ValueError(f"its cap {cap} is not above its floor {floor}")
+        raise ValueError(f"its cap {_said(cap)} is not above its floor {_said(floor)}")
     if not 0 <= rate < 1:
-        raise ValueError(f"a maintenance rate of {rate} is not within 0 and 1")
+        raise ValueError(f"a maintenance rate of {_said(rate)} is not within 0 and 1")
     if before is not None and rate < before.maintenance_rate:
-        raise ValueError(f"its maintenance rate {rate} is below that of the row before")
+        raise ValueError(f"its maintenance rate {_said(rate)} is below that of the row before")
     if leverage < 1:
-        raise ValueError(f"a highest leverage of {leverage} is below 1")
+        raise ValueError(f"a highest leverage of {_said(leverage)} is below 1")
     cum = Fraction(0)
     if deducts and before is not None:
         cum = before.cum + floor * (rate - before.maintenance_rate)
     if own_cum is not None and own_cum != cum:
-        raise ValueError(f"it deducts {own_cum}, floors and rates make {cum}")
+        raise ValueError(f"it deducts {_said(own_cum)}, floors and rates make {_said(cum)}")
     return Tier(floor, cap, rate, leverage, cum)
+
+
+def _said(number: Fraction) -> str:
+    """As a person would write it."""
+    return str(number.numerator if number.denominator == 1 else float(number))
 
 
 def load_tiers(venue: str, asset: str, symbol: str | None = None) -> TierTable:
