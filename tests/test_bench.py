@@ -9,6 +9,7 @@ import pytest
 
 from defiliq.protocols.aave_v3.rules import rule
 from tests.bench.cascade import bench_cascade
+from tests.bench.cex import bench_cex
 from tests.bench.compound import bench_comet, bench_comptroller
 from tests.bench.levels import bench_levels
 from tests.bench.report import Note, Report, Row, render
@@ -48,6 +49,13 @@ def test_cascades_in_columns_agree_with_the_law() -> None:
     assert all(note.ok is not False for note in rounds.notes[2:])
     assert [row.count for row in sweep.rows] == [4, 2]
     assert [row.count for row in over_time.rows] == [2, 1]
+
+
+def test_estimates_in_columns_agree_with_the_law_level_by_level() -> None:
+    (report,) = bench_cex(1_500, plain=120)
+    assert not report.is_wrong
+    assert any(note.text.endswith("differ from the law: 0") and note.ok for note in report.notes)
+    assert [row.count for row in report.rows] == [4_500, 120]
 
 
 def test_the_synthetic_book_holds_what_it_says() -> None:

@@ -6,13 +6,13 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from defiliq.cex.history import Floats, History
+from defiliq.cex.history import Floats, History, Int64s
 from defiliq.cex.levels import Estimate, EstimateOverTime
 from defiliq.cex.openings import Factors, shots_of
 from defiliq.cex.priors import PRIORS, Prior, mid_of
 from defiliq.cex.walk import EstimateSettings, State, walk
 from defiliq.errors import InputError
-from defiliq.model.over_time import price_at
+from defiliq.model.over_time import buckets_of, price_at
 
 DEFAULT = EstimateSettings()
 
@@ -44,8 +44,9 @@ def estimates_at(
     ordered = sorted(zip(priors, factors, strict=True), key=lambda pair: pair[0].mean_leverage)
     named = [prior for prior, _ in ordered]
     shots = shots_of(named, [given for _, given in ordered], settings.log_step)
+    missing = _missing(history)
     for state in walk(history, shots, settings, rows):
-        yield _estimate_of(history, state, named, settings)
+        yield _estimate_of(history, state, named, settings, _faults(missing, state.row))
 
 
 def estimate_over_time(
@@ -61,16 +62,16 @@ def estimate_over_time(
     shots = shots_of([prior], [factors], settings.log_step)
     stops = moments_of(history, moments)
     states = list(walk(history, shots, settings, stops))
-    dollars = [_dollars(history, state, settings) for state in states]
-    kept = _filled(np.concatenate(dollars))
+    dollars = np.array([state.alive * _worth(history, state, settings) for state in states])
+    kept = _filled(dollars, 0)
     return EstimateOverTime(
         instrument=history.instrument,
         step_pct=settings.step_pct,
         at=history.at[stops] + history.step_s,
         spot_usd=np.array([spot_at(history, row) for row in stops]),
         bucket=states[0].first + np.arange(kept.start, kept.stop),
-        long_usd=np.array([part[0, kept] for part in dollars]),
-        short_usd=np.array([part[1, kept] for part in dollars]),
+        long_usd=dollars[:, 0, kept],
+        short_usd=dollars[:, 1, kept],
     )
 
 
@@ -86,16 +87,24 @@ def moments_of(history: History, moments: int) -> list[int]:
 def spot_at(history: History, row: int) -> float:
     """The last close known at the end of a row."""
     closes = history.close_usd[: row + 1]
-    return float(closes[np.flatnonzero(~np.isnan(closes))[-1]])
+    known = np.flatnonzero(~np.isnan(closes))
+    if not len(known):
+        raise InputError(f"no price of {_name(history)} is known up to {int(history.at[row])}.")
+    return float(closes[known[-1]])
 
 
 def _estimate_of(
-    history: History, state: State, priors: Sequence[Prior], settings: EstimateSettings
+    history: History,
+    state: State,
+    priors: Sequence[Prior],
+    settings: EstimateSettings,
+    faults: tuple[str, ...],
 ) -> Estimate:
     half, spot = len(priors), spot_at(history, state.row)
-    dollars = _dollars(history, state, settings)
     worth = _worth(history, state, settings)
-    kept = _filled(dollars)
+    dollars = state.alive * worth
+    nowhere = int(buckets_of(np.array([spot]), settings.step_pct)[0]) - state.first
+    kept = _filled(dollars, nowhere)
     placed = state.alive.sum(axis=1)
     coverage = placed / state.open_interest if state.open_interest > 0 else np.zeros(2 * half)
     is_inverse = history.instrument.is_inverse
@@ -115,7 +124,7 @@ def _estimate_of(
         coverage_long=coverage[:half],
         coverage_short=coverage[half:],
         source=history.source,
-        faults=(*history.faults, *_faults(history)),
+        faults=(*history.faults, *faults),
     )
 
 
@@ -129,38 +138,40 @@ def _worth(history: History, state: State, settings: EstimateSettings) -> Floats
     return middles
 
 
-def _dollars(history: History, state: State, settings: EstimateSettings) -> Floats:
-    return state.alive * _worth(history, state, settings)
-
-
-def _filled(dollars: Floats) -> slice:
-    """From the first bucket that holds something to the last; one where none does."""
+def _filled(dollars: Floats, nowhere: int) -> slice:
+    """From the first bucket that holds something to the last; where none does, one that is named."""
     where = np.flatnonzero(dollars.reshape(-1, dollars.shape[-1]).any(axis=0))
-    return slice(int(where[0]), int(where[-1]) + 1) if len(where) else slice(0, 1)
+    return slice(int(where[0]), int(where[-1]) + 1) if len(where) else slice(nowhere, nowhere + 1)
 
 
-def _faults(history: History) -> tuple[str, ...]:
-    """What an estimate has to guess across."""
-    has_price = ~np.isnan(np.stack([history.open_usd, history.high_usd, history.low_usd, history.close_usd]))
-    unseen = int((~has_price.all(axis=0)).sum())
-    unknown = int(np.isnan(history.open_interest).sum())
+def _missing(history: History) -> tuple[Int64s, Int64s]:
+    """Up to each candle, how many had no price, and how many no open interest."""
+    prices = np.stack([history.open_usd, history.high_usd, history.low_usd, history.close_usd])
+    return np.cumsum(np.isnan(prices).any(axis=0)), np.cumsum(np.isnan(history.open_interest))
+
+
+def _faults(missing: tuple[Int64s, Int64s], row: int) -> tuple[str, ...]:
+    """What an estimate has to guess across, up to a candle."""
+    unseen, unknown = (int(column[row]) for column in missing)
+    of = f"of {row + 1} candles have no"
     faults = []
     if unseen:
-        faults.append(
-            f"{unseen} of {len(history)} candles have no price: what they traded through still stands."
-        )
+        faults.append(f"{unseen} {of} price: what they traded through still stands.")
     if unknown:
-        faults.append(
-            f"{unknown} of {len(history)} candles have no open interest: "
-            "what it changed there counts in the next candle that has it."
-        )
+        faults.append(f"{unknown} {of} open interest: what it changed there counts in the next that has it.")
     return tuple(faults)
+
+
+def _name(history: History) -> str:
+    return f"{history.instrument.venue} {history.instrument.symbol}"
 
 
 def _refuse_senseless(history: History) -> None:
     """InputError where a candle cannot be, or where nothing is known at all."""
     prices = np.stack([history.open_usd, history.high_usd, history.low_usd, history.close_usd])
-    name = f"{history.instrument.venue} {history.instrument.symbol}"
+    name = _name(history)
+    if (np.diff(history.at) != history.step_s).any():
+        raise InputError(f"the candles of {name} are not all {history.step_s} s apart. Fill gaps with NaN.")
     if not (~np.isnan(prices)).all(axis=0).any() or np.isnan(history.open_interest).all():
         raise InputError(f"the history of {name} holds no price, or no open interest.")
     _, high, low, _ = prices

@@ -21,7 +21,8 @@ class Factors:
     leverages: tuple[float, ...]
     """Those of the prior, in its order."""
     long: Floats
-    """(l,) below 1; NaN where the venue does not allow the leverage at that size, or no price liquidates."""
+    """(l,) below 1; NaN where the venue does not allow the leverage at that size, or no price liquidates; 1
+    where its margin does not even do at entry, which is not allowed either."""
     short: Floats
     """(l,) above 1; NaN likewise."""
 
@@ -73,6 +74,7 @@ def shots_of(priors: Sequence[Prior], factors: Sequence[Factors], log_step: floa
 
 def _lane(prior: Prior, given: Factors, side: str, lane: int) -> tuple[Floats, Floats, Floats, Floats]:
     factor = given.long if side == "long" else given.short
+    factor = np.where(factor == 1, np.nan, factor)
     if given.leverages != prior.leverages or len(factor) != len(prior.leverages):
         raise InputError(f"the distances given are not of the leverages of the prior {prior.name!r}.")
     known = np.flatnonzero(~np.isnan(factor))

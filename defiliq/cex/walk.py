@@ -20,6 +20,8 @@ from defiliq.errors import InputError
 
 _CHUNK = 1024
 """Candles whose openings are laid out at a time."""
+NARROWEST_PCT = 0.001
+"""Of a bucket: below, the grid is larger than any use of it."""
 _SMALL, _LARGE = 1e-100, 1e100
 """Beyond these a factor is multiplied in, before floats end."""
 
@@ -46,8 +48,8 @@ class EstimateSettings:
 
     def __post_init__(self) -> None:
         """InputError where a setting makes no sense."""
-        if not 0 < self.step_pct < math.inf:
-            raise InputError(f"a bucket cannot be {self.step_pct}% wide. Give a width above 0.")
+        if not NARROWEST_PCT <= self.step_pct < math.inf:
+            raise InputError(f"a bucket cannot be {self.step_pct}% wide. Give {NARROWEST_PCT:g}% or more.")
         if self.points < 1:
             raise InputError(f"a candle needs at least one entry, not {self.points}.")
         if not (math.isfinite(self.tilt) and 0 <= self.churn <= 1):
@@ -80,11 +82,14 @@ class State:
 
 
 def walk(history: History, shots: Shots, settings: EstimateSettings, stops: Sequence[int]) -> Iterator[State]:
-    """The states at the ends of some rows of the history, which must rise.
+    """The states at the ends of some rows of the history. ValueError unless they rise and are rows of it.
 
     A candle without a price lets nothing die, since nothing was seen to be traded through; what open interest
     changed while it or the price was not known is attributed to the candle where both are known again.
     """
+    waiting = list(stops)
+    if waiting != sorted(waiting) or not all(0 <= row < len(history) for row in waiting):
+        raise ValueError(f"{waiting} are no rising rows of {len(history)} candles")
     first, width = grid_of(history, shots, settings.log_step)
     lanes = _Lanes(shots.lanes, width, settings)
     low, high = _reached(history, settings.log_step, first)
@@ -92,9 +97,9 @@ def walk(history: History, shots: Shots, settings: EstimateSettings, stops: Sequ
     volume = _volume(history)
     interest = np.where(is_seen, history.open_interest, np.nan)
     tilts = settings.tilt * leans(history.taker_buy_share, history.step_s, settings.flow_half_life_s)
-    waiting = list(stops)
-    for begin in range(0, waiting[-1] + 1, _CHUNK):
-        rows = slice(begin, min(begin + _CHUNK, waiting[-1] + 1))
+    count = waiting[-1] + 1 if waiting else 0
+    for begin in range(0, count, _CHUNK):
+        rows = slice(begin, min(begin + _CHUNK, count))
         laid = _laid(history, rows, is_seen, shots, (first, width), settings, tilts)
         place = np.cumsum(is_seen[rows]) - 1
         columns = zip(

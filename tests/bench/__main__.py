@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 
 from tests.bench.cascade import bench_cascade
+from tests.bench.cex import YEAR, bench_cex
 from tests.bench.compound import bench_comet, bench_comptroller
 from tests.bench.levels import bench_levels
 from tests.bench.perpetuals import bench_perpetuals
@@ -14,7 +15,7 @@ from tests.bench.reading import bench_reading
 from tests.bench.report import Missing, Report, machine, render
 from tests.bench.verdicts import SAMPLE, bench_verdicts
 
-PARTS = ("verdicts", "reading", "levels", "compound", "dydx", "cascade")
+PARTS = ("verdicts", "reading", "levels", "compound", "dydx", "cascade", "cex")
 
 
 def main() -> int:
@@ -31,6 +32,7 @@ def main() -> int:
     parser.add_argument(
         "--snapshots", type=int, default=200, help="snapshots of them that are laid side by side"
     )
+    parser.add_argument("--candles", type=int, default=YEAR, help="5-minute candles of each exchange")
     parser.add_argument("--only", choices=PARTS, help="run one part")
     args = parser.parse_args()
     parts: dict[str, Callable[[], list[Report]]] = {
@@ -40,6 +42,7 @@ def main() -> int:
         "compound": lambda: [*bench_comet(args.compound), *bench_comptroller(args.compound)],
         "dydx": lambda: bench_perpetuals(args.dydx),
         "cascade": lambda: bench_cascade(args.cascade, args.snapshots),
+        "cex": lambda: bench_cex(args.candles),
     }
     sys.stdout.write(f"{machine()}\n")
     wrong = 0
