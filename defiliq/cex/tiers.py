@@ -38,8 +38,8 @@ MAX_BYTES = 8 << 20
 MAX_DIGITS = 40
 NUMBER = re.compile(rf"[0-9]{{1,{MAX_DIGITS}}}(\.[0-9]{{1,{MAX_DIGITS}}}|/[0-9]{{1,{MAX_DIGITS}}})?")
 COLUMNS = ("floor", "cap", "maintenance_rate", "max_leverage", "cum")
-SETTLED = ("USDT", "USDC", "USD")
-"""Which contract of an asset comes first where no symbol is named."""
+DOLLARS = ("USDT", "USDC", "USD")
+"""What counts as dollars; and which contract of an asset comes first where no symbol is named."""
 
 TierRow: TypeAlias = tuple[Fraction, Fraction | None, Fraction, Fraction, Fraction | None]
 """(floor, cap, maintenance rate, highest leverage, cum), as `build_table` takes them."""
@@ -110,6 +110,10 @@ def build_table(
     """
     if not rows:
         raise BadFile(where, f"{head.symbol} has no tiers")
+    if head.unit not in (*DOLLARS, CONTRACTS, head.symbol.partition("/")[0]):
+        raise BadFile(
+            where, f"{head.symbol} counts {head.unit}: neither dollars, contracts nor its own coins"
+        )
     if head.unit == CONTRACTS and (head.contract_size is None or head.contract_size <= 0):
         raise BadFile(where, f"{head.symbol} counts contracts and does not say what one is worth")
     tiers: list[Tier] = []
@@ -271,4 +275,4 @@ def _number(value: Any, what: str, where: str) -> Fraction:
 
 def _settled_rank(symbol: str) -> float:
     settle = symbol.partition(":")[2]
-    return SETTLED.index(settle) if settle in SETTLED else math.inf
+    return DOLLARS.index(settle) if settle in DOLLARS else math.inf

@@ -73,5 +73,5 @@ class UnknownTiers(InputError):
         self.venue, self.wanted, self.known = venue, wanted, tuple(known)
         super().__init__(
             f"no margin tiers of {wanted} on {venue} are bundled. There are: {', '.join(known) or 'none'}. "
-            "Fetch them from the venue, or give a file of your own."
+            "Give a file of your own (--tiers; docs/cex.md has its form)."
         )

@@ -9,12 +9,11 @@ from typing import Literal, TypeAlias
 from defiliq.cex.margin.crossing import Line, Piece, first_crossing
 from defiliq.cex.margin.numbers import Number, above_zero, exact, leverage_of
 from defiliq.cex.margin.rules import ValuedAt, VenueRule, rule_of
-from defiliq.cex.tiers import CONTRACTS, Tier, TierTable
+from defiliq.cex.tiers import CONTRACTS, DOLLARS, Tier, TierTable
 from defiliq.errors import InputError
 from defiliq.types import Side
 
 MarginMode: TypeAlias = Literal["isolated", "cross", "simple"]
-DOLLARS = ("USDT", "USDC", "USD")
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +126,8 @@ def _pieces(
     fee = rule.close_fee_rate
     if charges.close_fee_rate is not None:
         fee = exact(charges.close_fee_rate, "close_fee_rate")
+        if fee < 0:
+            raise InputError(f"close_fee_rate is {charges.close_fee_rate}. Give 0 or more.")
     reserved = fee * line.quantity
     by_value = is_by_value(tiers)
     if valued_at == "mark" and by_value:

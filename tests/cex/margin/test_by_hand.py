@@ -254,6 +254,7 @@ def test_a_position_that_outgrows_the_last_cap_stays_in_the_last_tier() -> None:
         ({"size_usd": -1}, "above 0"),
         ({"venue": "mtgox"}, "Known: binance, bybit"),
         ({"charges": Charges(funding_intervals=-1)}, "0 or more"),
+        ({"charges": Charges(close_fee_rate="-0.1")}, "0 or more"),
         ({"charges": Charges(open_fee_rate="much")}, "no finite number"),
     ],
 )

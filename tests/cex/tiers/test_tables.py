@@ -98,6 +98,14 @@ def test_rows_that_contradict_each_other_are_named(rows: list[TierRow], words: s
         build_table(head(), rows, deducts=True, where="tiers.json")
 
 
+def test_what_is_counted_must_be_known() -> None:
+    for unit in ("USDC", "USD", "BTC"):
+        build_table(head(unit), [row("0", "50", "0.01")], deducts=False)
+    for unit in ("ETH", "EUR", ""):
+        with pytest.raises(BadFile, match="neither dollars, contracts nor its own coins"):
+            build_table(head(unit), [row("0", "50", "0.01")], deducts=False)
+
+
 def test_contracts_need_a_size() -> None:
     for size in (None, F(0)):
         with pytest.raises(BadFile, match="does not say what one is worth"):
