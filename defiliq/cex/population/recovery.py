@@ -10,7 +10,7 @@ import numpy as np
 from defiliq.cex.distance import earth_movers, spread
 from defiliq.cex.history import Floats
 from defiliq.cex.levels import Estimate
-from defiliq.cex.population.truth import Truth
+from defiliq.cex.population.truth import TrueLevels, Truth
 from defiliq.types import Side
 
 
@@ -56,7 +56,7 @@ class Recovery:
         return (self.long.outside + self.short.outside) / 2
 
 
-def recovery(truth: Truth, estimate: Estimate) -> Recovery:
+def recovery(truth: Truth | TrueLevels, estimate: Estimate) -> Recovery:
     """Hold an estimate against the truth of the same moment. ValueError where they are of different ones."""
     if truth.at != estimate.at:
         raise ValueError(f"the truth is of {truth.at}, and the estimate of {estimate.at}")
@@ -68,7 +68,7 @@ def recovery(truth: Truth, estimate: Estimate) -> Recovery:
     )
 
 
-def _side(truth: Truth, estimate: Estimate, side: Side, coverage: Floats) -> SideRecovery:
+def _side(truth: Truth | TrueLevels, estimate: Estimate, side: Side, coverage: Floats) -> SideRecovery:
     price, size = truth.side(side)
     wide = spread(price, size)
     edges, dollars = estimate.edges_usd, estimate.dollars(side)

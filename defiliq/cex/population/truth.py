@@ -20,6 +20,22 @@ TRUTH_COLUMNS = (
 
 
 @dataclass(frozen=True, slots=True)
+class TrueLevels:
+    """Where dollars are really liquidated, at one moment. Columns are (n,)."""
+
+    at: int
+    spot_usd: float
+    is_long: Bools
+    price_usd: Floats
+    size_usd: Floats
+
+    def side(self, side: Side) -> tuple[Floats, Floats]:
+        """Prices and dollars of one side's levels."""
+        chosen = self.is_long == (side == "long")
+        return self.price_usd[chosen], self.size_usd[chosen]
+
+
+@dataclass(frozen=True, slots=True)
 class Truth:
     """Every position that is open at one moment, with where it is liquidated. All columns are (n,)."""
 
@@ -43,10 +59,16 @@ class Truth:
         """What its liquidation would put on the market: coins at the level's own price; NaN without one."""
         return self.coins * self.price_usd
 
+    @property
+    def levels(self) -> TrueLevels:
+        """The positions that some price liquidates."""
+        has = ~np.isnan(self.price_usd)
+        columns = self.is_long[has], self.price_usd[has], self.size_usd[has]
+        return TrueLevels(self.at, self.spot_usd, *columns)
+
     def side(self, side: Side) -> tuple[Floats, Floats]:
         """Prices and dollars of one side's levels."""
-        chosen = (self.is_long == (side == "long")) & ~np.isnan(self.price_usd)
-        return self.price_usd[chosen], self.size_usd[chosen]
+        return self.levels.side(side)
 
     def table(self) -> pd.DataFrame:
         """TRUTH_COLUMNS: the book as a venue on a chain shows it, a row per position."""
