@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Callable, Mapping
+from inspect import signature
 from typing import Any, Final, TypeAlias, TypeVar
 
 from defiliq.cex.venues.config import HOST, VenueConfig
@@ -53,9 +54,8 @@ class Client:
         self.venue, self.config = venue, config
         self._ccxt = load_ccxt()
         base = config.address(venue)
-        self.exchange = getattr(self._ccxt, venue)(
-            {"enableRateLimit": config.is_rate_limited, "timeout": int(config.timeout_s * 1000)}
-        )
+        settings = {"enableRateLimit": config.is_rate_limited, "timeout": int(config.timeout_s * 1000)}
+        self.exchange = getattr(self._ccxt, venue)(settings)
         self.exchange.has["fetchCurrencies"] = False  # is a second question, and for some a private one
         if market_types:
             options = dict(self.exchange.options.get("fetchMarkets") or {})
@@ -77,12 +77,16 @@ class Client:
 
     def ask(self, method: str, params: Mapping[str, Any]) -> Json:
         """A public endpoint's answer by ccxt's name of it, as parsed JSON: numbers are texts or numbers."""
-        return self._patiently(lambda: self._json(lambda: getattr(self.exchange, method)(dict(params))))
+        endpoint = getattr(self.exchange, method)
+        return self._patiently(lambda: self._json(lambda: endpoint(dict(params))))
 
-    def ask_path(self, path: str, params: Mapping[str, Any]) -> Json:
-        """The same of a public path that ccxt has no name for."""
+    def ask_path(self, path: str, cost: float, params: Mapping[str, Any]) -> Json:
+        """The same of a public path that ccxt has no name for; `cost` is in its units of pace."""
+        # The word for public endpoints differs between versions; it is the default.
+        api = signature(self.exchange.request).parameters["api"].default
+        pace = {"cost": cost}
         return self._patiently(
-            lambda: self._json(lambda: self.exchange.request(path, "public", "GET", dict(params)))
+            lambda: self._json(lambda: self.exchange.request(path, api, "GET", dict(params), pace))
         )
 
     def markets(self) -> list[Json]:

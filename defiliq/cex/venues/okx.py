@@ -47,7 +47,10 @@ CANDLES: Final = {60: "1m", 180: "3m", **STATISTICS}
 LATEST_CANDLES: Final = 1_400
 """Of the 1,440 at the endpoint of the latest."""
 BOOK_ROWS: Final = 400
-LIQUIDATION_ORDERS: Final = "public/liquidation-orders"
+LIQUIDATIONS: Final = "public/liquidation-orders"
+"""An endpoint that ccxt has no name for."""
+LIQUIDATIONS_COST: Final = 0.5
+"""Of a question, in ccxt's units: 40 questions in 2 s."""
 
 
 def _data(client: Client, what: str, method: str, asked: dict[str, Any]) -> list[Json]:
@@ -120,7 +123,7 @@ def _executed(client: Client, contract: Contract, _period: str, since_ms: int, u
         "after": until_ms,
         "limit": 100,
     }
-    found = items_of(NAME, "liquidations", client.ask_path(LIQUIDATION_ORDERS, asked), "data")
+    found = items_of(NAME, "liquidations", client.ask_path(LIQUIDATIONS, LIQUIDATIONS_COST, asked), "data")
     orders = [
         order
         for item in found

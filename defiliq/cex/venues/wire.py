@@ -74,8 +74,9 @@ def bound_session(session: Any, timeout_s: float, max_bytes: int) -> None:
         try:
             _judge_status(response)
             return Answer(response, _body(response, timeout_s, max_bytes))
-        finally:
+        except BaseException:
             response.close()
+            raise
 
     session.request = request
 
