@@ -10,7 +10,9 @@ import click
 
 from defiliq import __version__
 from defiliq.cli.cascade import cascade
+from defiliq.cli.cex import cex
 from defiliq.cli.clusters import clusters, magnet
+from defiliq.cli.compare import compare
 from defiliq.cli.depth import depth
 from defiliq.cli.events import events
 from defiliq.cli.feeds import feeds
@@ -41,7 +43,7 @@ def defiliq() -> None:
 
 _COMMANDS = (
     *(markets, scan, snapshot, position, positions, ladder, feeds, stress, verify),
-    *(clusters, magnet, heatmap, cascade, depth, events, report),
+    *(clusters, magnet, heatmap, cascade, depth, events, report, cex, compare),
 )
 for _command in _COMMANDS:
     defiliq.add_command(_command)

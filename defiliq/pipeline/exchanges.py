@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from types import MappingProxyType
 
 from defiliq.cex.estimate import estimate, estimate_over_time, spot_at
 from defiliq.cex.history import Floats, History, Instrument, VenueData
@@ -56,7 +55,7 @@ class Assumptions:
     wallet_multiple: float | None = None
     """How many times its margin the wallet of a cross position holds."""
     charges: Charges = field(default_factory=Charges)
-    tiers: Mapping[tuple[str, str], TierTable] = MappingProxyType({})
+    tiers: Mapping[tuple[str, str], TierTable] = field(default_factory=dict)
     """(venue, symbol) to tiers that go before the bundled ones."""
 
 

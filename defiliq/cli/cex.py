@@ -1,0 +1,171 @@
+"""`defiliq cex`: what is estimated of centralised exchanges."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from defiliq.cli.clusters import Threshold, threshold_options
+from defiliq.cli.exchange_options import (
+    Guess,
+    Place,
+    assumptions_of,
+    estimates_of,
+    guess_options,
+    place_options,
+    read_place,
+)
+from defiliq.cli.options import format_option, output_option
+from defiliq.cli.printing import (
+    INCOMPLETE,
+    SHAPES,
+    TABLES,
+    default_shape,
+    print_table,
+    require_format,
+    write_output,
+)
+from defiliq.cli.talk import Talk
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from defiliq.cex.levels import Estimate
+    from defiliq.model.clusters import Cluster
+    from defiliq.pipeline.exchanges import Exchanges
+
+PICTURES = ".png .svg"
+
+
+class _LevelsByDefault(click.Group):
+    """A group whose first word may be an asset: `cex BTC` is `cex levels BTC`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Put the command in where none is named."""
+        is_plain = bool(args) and args[0] not in self.commands and args[0] not in ctx.help_option_names
+        return super().parse_args(ctx, ["levels", *args] if is_plain else args)
+
+
+@click.group(cls=_LevelsByDefault, short_help="Estimates for centralised exchanges.")
+def cex() -> None:
+    """What centralised exchanges would liquidate at which price, estimated: they publish no positions.
+
+    `defiliq cex BTC` is short for `defiliq cex levels BTC`. docs/cex.md says what is known of an estimate and
+    what is assumed, and how well it did where the truth is known.
+    """
+
+
+@cex.command(short_help="Estimated liquidation levels of an asset.")
+@click.argument("asset")
+@place_options("--from")
+@guess_options
+@threshold_options
+@click.option(
+    "--over-time", is_flag=True, help="With -o FILE.png: how the estimate came about, time by price."
+)
+@output_option(f"{TABLES}, or a picture: {PICTURES}")
+@format_option(SHAPES)
+@click.option("-q", "--quiet", is_flag=True, help="Say nothing on stderr but errors.")
+@click.pass_context
+def levels(
+    ctx: click.Context,
+    asset: str,
+    place: Place,
+    guess: Guess,
+    threshold: Threshold,
+    over_time: bool,
+    output: str | None,
+    shape: str | None,
+    quiet: bool,
+) -> None:
+    """Estimated liquidation levels of ASSET, such as BTC, per exchange: dollars as a band, and a score.
+
+    Longs and shorts are opened as open interest grows, at the leverages of each prior, and die when the price
+    trades through. What is not explained of the open interest is told as coverage.
+    """
+    require_format(output, f"{TABLES} {PICTURES}")
+    talk = Talk(quiet=quiet)
+    found = read_place(asset, place, talk)
+    made, is_incomplete = estimates_of(found, guess, talk)
+    _show(found, made, guess, threshold, output, shape, talk, over_time=over_time)
+    if is_incomplete:
+        ctx.exit(INCOMPLETE)
+
+
+def _show(
+    found: Exchanges,
+    made: list[Estimate],
+    guess: Guess,
+    threshold: Threshold,
+    output: str | None,
+    shape: str | None,
+    talk: Talk,
+    *,
+    over_time: bool,
+) -> None:
+    """A picture, rows in a file, bars on a terminal, or rows on stdout."""
+    rows = _rows(made)
+    if output is not None and Path(output).suffix.lower() in PICTURES.split():
+        _draw(found, made, guess, threshold, output, talk, over_time=over_time)
+    elif output is not None:
+        write_output(rows, output, talk)
+    if default_shape(shape) == "table" and (output is None or shape is not None):
+        _print(found, made, threshold)
+    elif output is None or shape is not None:
+        print_table(rows, default_shape(shape))
+
+
+def _draw(
+    found: Exchanges,
+    made: list[Estimate],
+    guess: Guess,
+    threshold: Threshold,
+    output: str,
+    talk: Talk,
+    *,
+    over_time: bool,
+) -> None:
+    """One moment with its band, all contracts added up; or one contract's way there."""
+    from defiliq.cex.together import together
+    from defiliq.view.cex_charts import draw_estimate
+    from defiliq.view.cex_over_time import draw_estimate_over_time
+    from defiliq.view.charts import write_picture
+
+    whole = together(made)
+    if over_time:
+        from defiliq.pipeline.exchanges import over_time_of
+
+        if len(made) > 1:
+            raise click.UsageError("--over-time shows one contract. Choose one --venue.")
+        history = next(one.history for one in found.data if one.history.instrument == made[0].instrument)
+        way = over_time_of(history, assumptions_of(guess))
+        figure = draw_estimate_over_time(way, whole, within_pct=threshold.within_pct)
+    else:
+        figure = draw_estimate(whole, _clusters(whole, threshold), within_pct=threshold.within_pct)
+    talk.say(f"Wrote {write_picture(figure, output)}")
+
+
+def _print(found: Exchanges, made: list[Estimate], threshold: Threshold) -> None:
+    """All contracts added up, and beside them what else is known of each."""
+    from defiliq.cex.together import together
+    from defiliq.view.cex_terminal import print_estimate
+
+    whole = together(made)
+    print_estimate(whole, _clusters(whole, threshold), threshold.within_pct)
+
+
+def _clusters(estimate: Estimate, threshold: Threshold) -> tuple[Cluster, ...]:
+    """The clusters of the middle prior."""
+    from defiliq.model.clusters import find_clusters
+
+    return find_clusters(
+        estimate.heat(), within_pct=threshold.within_pct, min_share_pct=threshold.min_share_pct
+    )
+
+
+def _rows(made: list[Estimate]) -> pd.DataFrame:
+    import pandas as pd
+
+    return pd.concat([one.table() for one in made], ignore_index=True)

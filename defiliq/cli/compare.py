@@ -1,0 +1,179 @@
+"""`defiliq compare`: exact ladders of the chain beside what is estimated of centralised exchanges."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import click
+
+from defiliq.cli.clusters import Threshold, threshold_options
+from defiliq.cli.exchange_options import (
+    Guess,
+    Place,
+    estimates_of,
+    guess_options,
+    place_options,
+    read_place,
+)
+from defiliq.cli.ladder import parse_percent
+from defiliq.cli.ladders import Lens, lens_options, opened_ladders
+from defiliq.cli.options import Source, format_option, output_option, source_options
+from defiliq.cli.printing import (
+    INCOMPLETE,
+    SHAPES,
+    TABLES,
+    default_shape,
+    print_table,
+    require_format,
+    write_output,
+)
+from defiliq.cli.talk import Talk
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from defiliq.cex.compare import Comparison
+    from defiliq.cex.levels import Estimate
+    from defiliq.model.heat import Heat
+
+PICTURES = ".png .svg"
+Rows = Literal["levels", "pairs", "axis"]
+
+
+@click.command(short_help="The chain beside centralised exchanges.")
+@click.argument("asset")
+@source_options
+@lens_options
+@threshold_options
+@place_options("--venue-file")
+@guess_options
+@click.option(
+    "--by",
+    type=click.Choice(["price", "distance"]),
+    default="price",
+    show_default=True,
+    help="One price axis; or distance from each one's own spot, where prices are of different times.",
+)
+@click.option(
+    "--top", type=click.IntRange(1), default=5, show_default=True, metavar="K", help="So many clusters each."
+)
+@click.option(
+    "--tolerance",
+    default="0.5%",
+    show_default=True,
+    metavar="PCT",
+    help="So near, two clusters are one level.",
+)
+@click.option(
+    "--rows",
+    type=click.Choice(["levels", "pairs", "axis"]),
+    default="levels",
+    show_default=True,
+    help="What to write as data: levels with consensus, distances of pairs, or dollars by price.",
+)
+@output_option(f"{TABLES}, or a picture: {PICTURES}")
+@format_option(SHAPES)
+@click.pass_context
+def compare(
+    ctx: click.Context,
+    asset: str,
+    source: Source,
+    lens: Lens,
+    threshold: Threshold,
+    place: Place,
+    guess: Guess,
+    by: Literal["price", "distance"],
+    top: int,
+    tolerance: str,
+    rows: Rows,
+    output: str | None,
+    shape: str | None,
+) -> None:
+    """The exact ladder of ASSET beside each exchange's estimate and their sum, on one price axis.
+
+    PROTOCOL and the options after it say which ladders, as for `defiliq ladder`; --from takes snapshots and
+    ladder files. Without any of them the exchanges stand alone. Their data are from --live, --sample or
+    --venue-file, as for `defiliq cex`.
+
+    Says how far the two are apart (earth mover's distance), which levels are seen by whom, what the chain
+    does at the levels that exchanges name, and how many exact dollars stand behind an estimated one.
+    """
+    require_format(output, f"{TABLES} {PICTURES}")
+    talk = Talk(quiet=source.quiet)
+    heat, is_short = on_chain(asset, source, lens, talk)
+    found = read_place(asset, place, talk)
+    made, is_missing = estimates_of(found, guess, talk)
+    comparison = compared(heat, made, lens, threshold, by, top, parse_percent(tolerance))
+    for fault in comparison.faults:
+        if not any(fault.endswith(known) for one in made for known in one.faults):
+            talk.warn(f"INCOMPLETE: {fault}")
+    _show(comparison, made, rows, output, shape, talk)
+    if is_short or is_missing or comparison.faults:
+        ctx.exit(INCOMPLETE)
+
+
+def on_chain(asset: str, source: Source, lens: Lens, talk: Talk) -> tuple[Heat | None, bool]:
+    """The heat of the ladders that the options name, and whether it lacks anything; None where none are."""
+    named = (source.protocol, source.snapshot, source.market_file, source.rpc_url, source.chain)
+    if not any((*named, source.replay)):
+        talk.say("No market is named, so the exchanges stand alone (PROTOCOL or --from adds the chain)")
+        return None, False
+    driver = lens.driver if lens.driver is not None else f"{asset.upper()}/USD"
+    with opened_ladders(source, replace(lens, driver=driver), talk) as ladders:
+        heat = ladders.heat()
+        return heat, ladders.incomplete or bool(heat.untold)
+
+
+def compared(
+    heat: Heat | None,
+    made: list[Estimate],
+    lens: Lens,
+    threshold: Threshold,
+    by: Literal["price", "distance"],
+    top: int,
+    tolerance_pct: float,
+) -> Comparison:
+    """The comparison as the options ask for it."""
+    from defiliq.cex.compare import compare as beside
+
+    return beside(
+        heat,
+        made,
+        step_pct=parse_percent(lens.step),
+        within_pct=threshold.within_pct,
+        k=top,
+        tolerance_pct=tolerance_pct,
+        by=by,
+    )
+
+
+def _show(
+    comparison: Comparison,
+    made: list[Estimate],
+    rows: Rows,
+    output: str | None,
+    shape: str | None,
+    talk: Talk,
+) -> None:
+    """A picture, rows in a file, tables on a terminal, or rows on stdout."""
+    if output is not None and Path(output).suffix.lower() in PICTURES.split():
+        from defiliq.view.cex_compare_charts import draw_comparison
+        from defiliq.view.charts import write_picture
+
+        talk.say(f"Wrote {write_picture(draw_comparison(comparison, made), output)}")
+    elif output is not None:
+        write_output(_table(comparison, rows), output, talk)
+    if default_shape(shape) == "table" and (output is None or shape is not None):
+        from defiliq.view.cex_compare import print_comparison
+
+        print_comparison(comparison, made)
+    elif output is None or shape is not None:
+        print_table(_table(comparison, rows), default_shape(shape))
+
+
+def _table(comparison: Comparison, rows: Rows) -> pd.DataFrame:
+    from defiliq.cex.compare_tables import axis_table, level_table, pair_table
+
+    return {"levels": level_table, "pairs": pair_table, "axis": axis_table}[rows](comparison)
