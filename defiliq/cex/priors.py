@@ -10,7 +10,8 @@ from defiliq.errors import InputError
 
 TYPICAL_POSITION_USD = 50_000.0
 """Picks the margin tier. Never the open interest of all."""
-_SUM_TOLERANCE = 1e-6
+_SUM_TOLERANCE = 0.005
+"""Shares that people write are rounded; an estimate takes each over their sum."""
 
 
 @dataclass(frozen=True, slots=True)
