@@ -36,6 +36,8 @@ _ROW = 0.44
 _LONGEST = 3.0
 """Whiskers that are so many times longer than the furthest dot are cut."""
 _HOURS = 3600
+_PAPER = {"boxstyle": "square,pad=0.1", "facecolor": "white", "edgecolor": "none"}
+"""Words lie on lines."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,15 +130,10 @@ def _draw_dots(axes: Axes, dots: Sequence[Dot], of: Of) -> None:
     axes.axvline(chance, color=INK, linewidth=1.2, linestyle=(0, (4, 2)))
     for place, dot in enumerate(dots):
         height = place + 0.7
-        axes.text(0, place + 0.28, cut(dot.label, 68), transform=axes.get_yaxis_transform(), va="center")
+        across = axes.get_yaxis_transform()
+        axes.text(0, place + 0.28, cut(dot.label, 68), transform=across, va="center", bbox=_PAPER)
         axes.text(
-            1,
-            place + 0.28,
-            dot.words,
-            transform=axes.get_yaxis_transform(),
-            va="center",
-            ha="right",
-            fontsize=9,
+            *(1, place + 0.28, dot.words), transform=across, va="center", ha="right", fontsize=9, bbox=_PAPER
         )
         if math.isnan(dot.value):
             continue
@@ -159,44 +156,6 @@ def backtest_figure(table: pd.DataFrame, *, of: Of = "lift") -> Figure:
         return empty_figure(NOTHING)
     left, right = reach_of(dots, of)
     chance = NO_BETTER[of]
-    places = [float(place) for place in range(len(dots))]
-    finite = [(dot.low, dot.high) if math.isfinite(dot.low + dot.high) else (dot.value,) * 2 for dot in dots]
-    trace = {
-        "type": "scatter",
-        "mode": "markers",
-        "name": of.replace("_", " "),
-        "x": [dot.value for dot in dots],
-        "y": places,
-        "error_x": {
-            "type": "data",
-            "symmetric": False,
-            "array": [high - dot.value for dot, (_, high) in zip(dots, finite, strict=True)],
-            "arrayminus": [dot.value - low for dot, (low, _) in zip(dots, finite, strict=True)],
-            "color": CHAIN,
-            "thickness": 2,
-        },
-        "marker": {
-            "color": CHAIN,
-            "size": 10,
-            "symbol": ["circle" if dot.is_apart(chance) else "circle-open" for dot in dots],
-            "line": {"width": 2},
-        },
-        "text": [named(f"{dot.label}: {dot.words}") for dot in dots],
-        "hoverinfo": "text",
-    }
-    names = [
-        {
-            "text": named(cut_label(dot.label)),
-            "x": 0,
-            "xref": "paper",
-            "xanchor": "left",
-            "y": place - 0.36,
-            "yref": "y",
-            "showarrow": False,
-            "align": "left",
-        }
-        for place, dot in zip(places, dots, strict=True)
-    ]
     dashed = {"color": MIDDLE, "width": 1.5, "dash": "dash"}
     line = {"type": "line", "x0": chance, "x1": chance, "yref": "paper", "y0": 0, "y1": 1, "line": dashed}
     layout = {
@@ -206,10 +165,52 @@ def backtest_figure(table: pd.DataFrame, *, of: Of = "lift") -> Figure:
         "hovermode": "closest",
         "xaxis": {"range": [left, right], "title": {"text": _SAID[of]}},
         "yaxis": {"range": [len(dots) - 0.5, -0.75], "visible": False},
-        "annotations": names,
+        "annotations": [_name(dot, place) for place, dot in enumerate(dots)],
         "shapes": [line],
     }
-    return {"data": [trace], "layout": layout}
+    return {"data": [_whiskers(dots, of)], "layout": layout}
+
+
+def _whiskers(dots: Sequence[Dot], of: Of) -> dict[str, Any]:
+    """All dots, from the top down."""
+    ends = [(dot.low, dot.high) if math.isfinite(dot.low + dot.high) else (dot.value,) * 2 for dot in dots]
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "name": of.replace("_", " "),
+        "x": [dot.value for dot in dots],
+        "y": [*range(len(dots))],
+        "error_x": {
+            "type": "data",
+            "symmetric": False,
+            "array": [high - dot.value for dot, (_, high) in zip(dots, ends, strict=True)],
+            "arrayminus": [dot.value - low for dot, (low, _) in zip(dots, ends, strict=True)],
+            "color": CHAIN,
+            "thickness": 2,
+        },
+        "marker": {
+            "color": CHAIN,
+            "size": 10,
+            "symbol": ["circle" if dot.is_apart(NO_BETTER[of]) else "circle-open" for dot in dots],
+            "line": {"width": 2},
+        },
+        "text": [named(f"{dot.label}: {dot.words}") for dot in dots],
+        "hoverinfo": "text",
+    }
+
+
+def _name(dot: Dot, place: int) -> dict[str, Any]:
+    """A dot's label, above its whisker."""
+    return {
+        "text": named(cut_label(dot.label)),
+        "x": 0,
+        "xref": "paper",
+        "xanchor": "left",
+        "y": place - 0.36,
+        "yref": "y",
+        "showarrow": False,
+        "align": "left",
+    }
 
 
 def cut_label(label: str, most: int = 52) -> str:

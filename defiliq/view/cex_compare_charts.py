@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 NOTHING = "nobody holds anything within this window"
 MARKS = {"consensus": "●", "partial": "◐", "alone": "○", "": "·"}
 """How many of the others have a cluster where one party has it."""
-_DASHES: tuple[tuple[float, ...], ...] = ((5, 1.5), (1.5, 1.2), (6, 1.5, 1.5, 1.5), (3, 3), (8, 2))
+_DASHES: tuple[tuple[float, ...], ...] = ((5, 1.5), (6, 1.5, 1.5, 1.5), (3, 3), (8, 2, 2, 2, 2, 2))
 _CURVES, _STRIP, _GAP = 3.7, 0.24, 0.26
 """Inches: how high the curves are, a strip, and the room for its name."""
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from defiliq.view.cex_words import UNKNOWN, contract_words, share_band
+from defiliq.view.cex_rows import Band
+from defiliq.view.cex_words import UNKNOWN, band_shown, contract_words, share_band
 from defiliq.view.charts import minute
 from defiliq.view.heat_rows import market_lines, money_shown, price_shown
 from defiliq.view.terminal import clean
 
 if TYPE_CHECKING:
     from defiliq.cex.compare import Comparison
+    from defiliq.cex.consensus import Agreement
     from defiliq.cex.levels import Estimate
     from defiliq.cex.parties import Party
 
@@ -44,7 +47,8 @@ def where_lines(comparison: Comparison, estimates: Sequence[Estimate] = ()) -> l
     if comparison.on_chain is not None:
         lines += market_lines(comparison.on_chain.sources, _MARKETS_NAMED)
     told = [
-        f"{contract_words(one.instrument)}, {minute(one.at)}, {explained(one)}" for one in in_order(estimates)
+        f"{contract_words(one.instrument)}, {minute(one.at)}, explains {explained(one)}"
+        for one in in_order(estimates)
     ]
     if not told:
         return [*lines, *(f"{clean(one.name)}, {when(one.at)}" for one in comparison.venues)]
@@ -61,9 +65,27 @@ def explained(estimate: Estimate) -> str:
     """How much of the open interest an estimate explains; one share if it is that of both sides."""
     longs, shorts = (share_band(c, estimate.mid) for c in (estimate.coverage_long, estimate.coverage_short))
     shares = longs if longs == shorts else f"longs {longs}, shorts {shorts},"
-    return f"{shares} of {money_shown(estimate.open_interest_usd, 'USD')} explained"
+    return f"{shares} of {money_shown(estimate.open_interest_usd, 'USD')}"
 
 
 def when(at: int | None) -> str:
     """A time, if there is one."""
     return UNKNOWN if at is None else minute(at)
+
+
+def band_words(band: Sequence[float]) -> str:
+    """(low, mid, high) dollars: $3.4M (1.2M to 9.8M), or $3.4M where they are one."""
+    low, mid, high = band
+    if math.isnan(mid):
+        return UNKNOWN
+    return band_shown(Band(low, mid, high))
+
+
+def agreement_words(agreement: Agreement) -> str:
+    """Who has a cluster there: partial (okx of 3)."""
+    if agreement.label is None:
+        return "nobody else to ask"
+    if not agreement.agreeing:
+        return f"alone of {len(agreement.asked) + 1}"
+    names = ", ".join(clean(name) for name in agreement.agreeing)
+    return f"{agreement.label} ({names} of {len(agreement.asked)})"

@@ -4,17 +4,28 @@ from __future__ import annotations
 
 import math
 from html import escape
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from defiliq.view.charts import compact
 from defiliq.view.heat_rows import price_shown
 from defiliq.view.palette import MIDDLE, price_ticks, scale_ticks
 from defiliq.view.terminal import clean
 
-if TYPE_CHECKING:
-    from defiliq.model.heat import Heat
-
 Figure: TypeAlias = dict[str, Any]
+
+
+class Spotted(Protocol):
+    """What has a price axis: a heat, or an estimate's."""
+
+    @property
+    def driver(self) -> str:
+        """What the price is of."""
+
+    @property
+    def spot_usd(self) -> float:
+        """Where it is."""
+
+
 LEGEND = {"orientation": "h", "x": 0, "y": 1.0, "yanchor": "bottom", "itemsizing": "constant"}
 MARGIN = {"l": 12, "r": 12, "t": 44, "b": 56}
 
@@ -63,7 +74,7 @@ def money_ticks(most: float, count: int = 5) -> list[float]:
     return price_ticks(0.0, most, count) if most > 0 else [0.0]
 
 
-def spot_line(heat: Heat, axis: str) -> dict[str, Any]:
+def spot_line(heat: Spotted, axis: str) -> dict[str, Any]:
     """A dashed line across the figure at spot."""
     across, along = ("x", "y") if axis == "y" else ("y", "x")
     line = {"color": MIDDLE, "width": 1.5, "dash": "dash"}
@@ -80,7 +91,7 @@ def spot_line(heat: Heat, axis: str) -> dict[str, Any]:
     }
 
 
-def spot_name(heat: Heat, axis: str) -> dict[str, Any]:
+def spot_name(heat: Spotted, axis: str) -> dict[str, Any]:
     """What stands at the line of spot; on a logarithmic axis an annotation is placed by the logarithm."""
     place = math.log10(heat.spot_usd)
     text = f"spot {price_shown(heat.spot_usd, heat.driver)}"

@@ -18,6 +18,7 @@ from defiliq.view.figure_frame import (
     LEGEND,
     MARGIN,
     Figure,
+    Spotted,
     empty_figure,
     money_axis,
     money_ticks,
@@ -65,13 +66,25 @@ def heatmap_figure(heat: Heat, clusters: Sequence[Cluster], *, within_pct: float
     full = shown.full_usd
     traces = [_bars(shown, heat, side, colour) for side, colour in (("long", LONG), ("short", SHORT))]
     traces += [
-        _strip(shown, heat, low, high),
-        *_giants(shown),
-        *_cluster_names(clusters, heat, low, high, full),
+        density_strip(shown.strip(low, high), shown.full_density_usd, heat.driver, heat.base_symbol),
+        *giants_of(_cut(shown), full),
+        *cluster_names(clusters, heat.driver, low, high, full),
     ]
+    title = f"{named(heat.base_symbol)} per {shown.step_pct:.3g}% of price"
+    layout = bars_layout(low, high, full, title, heat, has_giants=shown.has_giants)
+    return {"data": traces, "layout": layout}
+
+
+def bars_layout(
+    low: float, high: float, full: float, title: str, at: Spotted, *, has_giants: bool
+) -> dict[str, Any]:
+    """Around bars to both sides of an upright axis of prices, with a strip of density beside them.
+
+    `full` is the longest bar, `title` says what bars count.
+    """
     money = money_ticks(full, 2)
-    reach = 1.75 if shown.has_giants else 1.12  # room for the sizes of bars that are cut
-    layout = {
+    reach = 1.75 if has_giants else 1.12  # room for the sizes of bars that are cut
+    return {
         "height": 620,
         "barmode": "overlay",
         "bargap": 0,
@@ -79,13 +92,13 @@ def heatmap_figure(heat: Heat, clusters: Sequence[Cluster], *, within_pct: float
         "showlegend": True,
         "legend": LEGEND,
         "margin": MARGIN,
-        "yaxis": price_axis(low, high, heat.driver) | {"automargin": True},
+        "yaxis": price_axis(low, high, at.driver) | {"automargin": True},
         "xaxis": {
             "domain": [0, 0.84],
             "range": [-reach * full, reach * full],
             "tickvals": [-value for value in money[:0:-1]] + money,
             "ticktext": [compact(value) for value in (*money[:0:-1], *money)],
-            "title": {"text": f"{named(heat.base_symbol)} per {shown.step_pct:.3g}% of price"},
+            "title": {"text": title},
             "zeroline": True,
         },
         "xaxis2": {
@@ -94,10 +107,9 @@ def heatmap_figure(heat: Heat, clusters: Sequence[Cluster], *, within_pct: float
             "showticklabels": False,
             "title": {"text": "density"},
         },
-        "shapes": [spot_line(heat, "y")],
-        "annotations": [spot_name(heat, "y")],
+        "shapes": [spot_line(at, "y")],
+        "annotations": [spot_name(at, "y")],
     }
-    return {"data": traces, "layout": layout}
 
 
 def ladder_figure(heat: Heat, *, within_pct: float = WITHIN_PCT) -> Figure:
@@ -134,7 +146,7 @@ def ladder_figure(heat: Heat, *, within_pct: float = WITHIN_PCT) -> Figure:
         "legend": LEGEND,
         "margin": MARGIN,
         "xaxis": price_axis(low, high, heat.driver, _TICKS),
-        "yaxis": _bent_axis(traces, most, heat.base_symbol)
+        "yaxis": bent_axis(traces, most, heat.base_symbol)
         if shown.has_giants
         else money_axis("liquidated on the way", heat.base_symbol, most),
         "shapes": [spot_line(heat, "x")],
@@ -146,7 +158,7 @@ def ladder_figure(heat: Heat, *, within_pct: float = WITHIN_PCT) -> Figure:
 def _bars(shown: HeatRows, heat: Heat, side: str, colour: str) -> dict[str, Any]:
     """Bars as thick as their row and as long as its dollars; those beyond the scale are cut and say so."""
     sign = -1 if side == "long" else 1
-    rows = [row for row in shown.rows if _side_of(row, side)[1]]
+    rows = [row for row in shown.rows if any(_side_of(row, side))]
     sizes = [_side_of(row, side)[0] for row in rows]
     return {
         "type": "bar",
@@ -170,13 +182,17 @@ def _row_words(row: HeatRow, side: str, heat: Heat) -> str:
     return escape(level_words(row.price_usd, side, size, accounts, heat))
 
 
-def _strip(shown: HeatRows, heat: Heat, low: float, high: float) -> dict[str, Any]:
-    """Density by colour, empty rows and all: the same dollars have the same colour at any price."""
-    edges, density = shown.strip(low, high)
-    most = shown.full_density_usd
-    unit = named(money_named(heat.base_symbol))
+def density_strip(
+    strip: tuple[Sequence[float], Sequence[float]], most: float, driver: str, base_symbol: str
+) -> dict[str, Any]:
+    """Density by colour, empty rows and all: the same dollars have the same colour at any price.
+
+    `strip` is (edges, densities), `most` the density of the last colour.
+    """
+    edges, density = strip
+    unit = named(money_named(base_symbol))
     said = [
-        f"{price_shown(math.sqrt(bottom * top), heat.driver)}: {amount_shown(value)}{unit} per 1% of price"
+        f"{price_shown(math.sqrt(bottom * top), driver)}: {amount_shown(value)}{unit} per 1% of price"
         for (bottom, top), value in zip(pairwise(edges), density, strict=True)
     ]
     return {
@@ -192,14 +208,22 @@ def _strip(shown: HeatRows, heat: Heat, low: float, high: float) -> dict[str, An
         "colorscale": SCALE_STOPS,
         "hovertext": [[text] for text in said],
         "hoverinfo": "text",
-        "colorbar": scale_bar(most, heat.base_symbol, -0.14),
+        "colorbar": scale_bar(most, base_symbol, -0.14),
     }
 
 
-def _giants(shown: HeatRows) -> list[dict[str, Any]]:
-    """The sizes of bars that are cut, behind their ends."""
-    sided = [(row, side) for row in shown.rows for side in ("long", "short")]
-    cut = [(row, side) for row, side in sided if _side_of(row, side)[0] > shown.full_usd]
+def _cut(shown: HeatRows) -> list[tuple[float, str, float]]:
+    """(price, side, size) of bars that are beyond the scale."""
+    sided = [(row, side, _side_of(row, side)[0]) for row in shown.rows for side in ("long", "short")]
+    return [
+        (math.sqrt(row.low_usd * row.high_usd), side, size)
+        for row, side, size in sided
+        if size > shown.full_usd
+    ]
+
+
+def giants_of(cut: Sequence[tuple[float, str, float]], full: float) -> list[dict[str, Any]]:
+    """The sizes of bars that are cut, (price, side, size) each, behind their ends."""
     if not cut:
         return []
     return [
@@ -208,17 +232,17 @@ def _giants(shown: HeatRows) -> list[dict[str, Any]]:
             "mode": "text",
             "name": "beyond the scale",
             "showlegend": False,
-            "x": [-shown.full_usd if side == "long" else shown.full_usd for _, side in cut],
-            "y": [math.sqrt(row.low_usd * row.high_usd) for row, _ in cut],
-            "text": [f"{OFF_SCALE} {compact(_side_of(row, side)[0])}" for row, side in cut],
-            "textposition": ["middle left" if side == "long" else "middle right" for _, side in cut],
+            "x": [-full if side == "long" else full for _, side, _ in cut],
+            "y": [price for price, _, _ in cut],
+            "text": [f"{OFF_SCALE} {compact(size)}" for _, _, size in cut],
+            "textposition": ["middle left" if side == "long" else "middle right" for _, side, _ in cut],
             "hoverinfo": "skip",
         }
     ]
 
 
-def _cluster_names(
-    clusters: Sequence[Cluster], heat: Heat, low: float, high: float, full: float
+def cluster_names(
+    clusters: Sequence[Cluster], driver: str, low: float, high: float, full: float
 ) -> list[dict[str, Any]]:
     """The largest clusters by price and size, on the side of the axis where their bars are not."""
     placed: list[Cluster] = []
@@ -244,7 +268,7 @@ def _cluster_names(
             "x": places,
             "y": [cluster.price_usd for cluster in placed],
             "text": [
-                f"{price_shown(cluster.price_usd, heat.driver)} {compact(cluster.magnitude_usd)}"
+                f"{price_shown(cluster.price_usd, driver)} {compact(cluster.magnitude_usd)}"
                 for cluster in placed
             ],
             "textposition": [
@@ -255,7 +279,7 @@ def _cluster_names(
     ]
 
 
-def _bent_axis(traces: Sequence[Mapping[str, Any]], most: float, base_symbol: str) -> dict[str, Any]:
+def bent_axis(traces: Sequence[Mapping[str, Any]], most: float, base_symbol: str) -> dict[str, Any]:
     """A logarithmic axis of money, where a giant would flatten all else on a straight one."""
     least = min(value for trace in traces for value in trace["y"] if value is not None)
     ticks = price_ticks(least, most, _TICKS) if most > least else [most]

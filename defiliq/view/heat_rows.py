@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from defiliq.cex.levels import VERSION as ESTIMATED
 from defiliq.view.charts import MAGNITUDES, minute
 from defiliq.view.rungs import full_scale
 from defiliq.view.terminal import clean, money_named
@@ -253,12 +254,27 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
+def is_estimated(heat: Heat) -> bool:
+    """Whether some of it is an estimate, of which nobody knows how many accounts it stands for."""
+    return bool((heat.sources["version"] == ESTIMATED).any())
+
+
+def heading_of(heat: Heat) -> str:
+    """What a picture of a heat is a picture of."""
+    return "Liquidation ESTIMATE" if is_estimated(heat) else "Liquidation"
+
+
+def accounts_words(accounts: int) -> str:
+    """How many accounts, behind a comma; nothing where nobody knows of any."""
+    return f", {counted(accounts, 'account')}" if accounts else ""
+
+
 def level_words(price: float, side: str, size_usd: float, accounts: int, heat: Heat) -> str:
     """A level in one line, as it stands beside a pointer: $56,490 long 34.04M, 12 accounts, -0.9%."""
     distance = distance_shown(100 * (price / heat.spot_usd - 1))
     unit = money_named(heat.base_symbol)
     size = f"{amount_shown(size_usd)}{unit}"
-    return f"{price_shown(price, heat.driver)} {side} {size}, {counted(accounts, 'account')}, {distance}"
+    return f"{price_shown(price, heat.driver)} {side} {size}{accounts_words(accounts)}, {distance}"
 
 
 def cluster_rows(clusters: Iterable[Cluster], row: HeatRow) -> list[Cluster]:
@@ -275,7 +291,10 @@ def market_lines(sources: pd.DataFrame, most: int = 4) -> list[str]:
 
 
 def _market_line(head: Mapping[Any, Any]) -> str:
-    where = f"{clean(head['protocol'])} {clean(head['market'])}, chain {clean(head['chain_id'])}"
+    where = f"{clean(head['protocol'])} {clean(head['market'])}"
+    if head["version"] == ESTIMATED:
+        return f"{where}, estimated, {minute(int(head['block_timestamp']))}"
+    where += f", chain {clean(head['chain_id'])}"
     return f"{where}, block {int(head['block_number']):,}, {minute(int(head['block_timestamp']))}"
 
 
@@ -287,8 +306,9 @@ def outside_words(heat: Heat, shown: HeatRows) -> list[str]:
         ("below", shown.below_accounts, shown.below_usd),
         ("above", shown.above_accounts, shown.above_usd),
     ):
-        if accounts:
-            said.append(f"Further {where}: {counted(accounts, 'account')}, {money_shown(size, unit)}.")
+        if accounts or size > 0:
+            who = f"{counted(accounts, 'account')}, " if accounts else ""
+            said.append(f"Further {where}: {who}{money_shown(size, unit)}.")
     if heat.already_accounts:
         sums = (("long", heat.already_long_usd), ("short", heat.already_short_usd))
         sides = ", ".join(f"{side} {amount_shown(usd)}" for side, usd in sums)

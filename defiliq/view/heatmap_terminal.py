@@ -17,6 +17,7 @@ from defiliq.view.heat_rows import (
     amount_shown,
     cluster_rows,
     counted,
+    heading_of,
     heat_rows,
     market_lines,
     money_shown,
@@ -55,7 +56,8 @@ def heatmap_lines(
     """The lines of a heatmap, none longer than `width`: headline, levels from the highest down, legend."""
     shown = heat_rows(heat, within_pct=within_pct, fits=fits_a_screen)
     bars = (width - 2 - _PRICE - _SIZE - _WORDS - 4) // 2
-    price = f"{clean(heat.driver)} liquidation heatmap, spot {price_shown(heat.spot_usd, heat.driver)}"
+    kind = heading_of(heat).replace("Liq", "liq")
+    price = f"{clean(heat.driver)} {kind} heatmap, spot {price_shown(heat.spot_usd, heat.driver)}"
     lines = [Text(price, style="bold"), *(Text(line) for line in market_lines(heat.sources)), Text()]
     lines += [Text(_headline(bars), style="bold"), *_level_lines(heat, shown, clusters, bars)]
     lines += [Text(), *_legend(heat, shown, clusters)]
@@ -131,7 +133,8 @@ def _row_line(row: HeatRow, shown: HeatRows, clusters: Sequence[Cluster], heat: 
     ):
         line.append(f"{_bar(size, shown.full_usd, bars, glyph):<{bars}}", style=style)
         line.append(" ")
-    total = amount_shown(row.size_usd if row.untold < row.accounts else math.nan) if row.accounts else ""
+    is_told = row.untold < row.accounts or not row.accounts
+    total = amount_shown(row.size_usd if is_told else math.nan) if row.accounts or row.size_usd > 0 else ""
     return line.append(f"{total:>{_SIZE}} {row.words(shown.full_usd)}")
 
 

@@ -33,7 +33,9 @@ def print_clusters(table: pd.DataFrame) -> None:
     if table.empty:
         print_lines(["no clusters: nothing stands out within the window"])
         return
-    columns = [name for name in _CLUSTERS if name != "impact_pct" or table[name].notna().any()]
+    # Nobody knows how many accounts stand behind an estimate.
+    is_told = {"impact_pct": table["impact_pct"].notna().any(), "accounts": (table["accounts"] > 0).any()}
+    columns = [name for name in _CLUSTERS if is_told.get(name, True)]
     print_rows(_priced(table), f"clusters along {_along(table)}", columns)
 
 

@@ -24,6 +24,7 @@ from defiliq.view.heat_rows import (
     biggest_first,
     counted,
     few_slots,
+    heading_of,
     heat_rows,
     money_shown,
     outside_words,
@@ -53,7 +54,7 @@ def draw_heatmap(heat: Heat, clusters: Sequence[Cluster], *, within_pct: float =
     """Longs to the left and shorts to the right of each price, and their density as a strip of colour."""
     shown = heat_rows(heat, within_pct=within_pct, fits=few_slots(SLOTS))
     notes = [f"Each row is {shown.step_pct:.3g}% of price.", *outside_words(heat, shown)]
-    caption = caption_of(f"Liquidation heatmap, {_headed(heat)}", heat.sources, notes)
+    caption = caption_of(f"{heading_of(heat)} heatmap, {_headed(heat)}", heat.sources, notes)
     with framed(caption, (10, 9)) as figure:
         bottom, top = caption.bottom + 0.55, caption.top + 0.35
         bars = add_axes(figure, (1.0, bottom, 2.0, top))
@@ -76,7 +77,9 @@ def draw_heatmap(heat: Heat, clusters: Sequence[Cluster], *, within_pct: float =
 def draw_ladder(heat: Heat, *, within_pct: float = WITHIN_PCT) -> Figure:
     """What has been liquidated once the price is there, from spot outward on both sides."""
     shown = heat_rows(heat, within_pct=within_pct)
-    caption = caption_of(f"Liquidation ladder, {_headed(heat)}", heat.sources, outside_words(heat, shown))
+    caption = caption_of(
+        f"{heading_of(heat)} ladder, {_headed(heat)}", heat.sources, outside_words(heat, shown)
+    )
     with framed(caption, (10, 6.4)) as figure:
         axes = add_axes(figure, (0.9, caption.bottom + 0.55, 0.4, caption.top + 0.35))
         if not shown.full_usd > 0:
@@ -204,9 +207,10 @@ def name_clusters(
 
 
 def _cluster_words(cluster: Cluster, driver: str) -> str:
-    """Price, size and number."""
+    """Price, size and number, which of an estimate nobody knows."""
     price = price_shown(cluster.price_usd, driver)
-    return f"{price}  {amount_shown(cluster.magnitude_usd)}  {counted(cluster.accounts, 'account')}"
+    who = f"  {counted(cluster.accounts, 'account')}" if cluster.accounts else ""
+    return f"{price}  {amount_shown(cluster.magnitude_usd)}{who}"
 
 
 def _room(spot: float, sign: int) -> tuple[float, float]:

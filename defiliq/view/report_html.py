@@ -17,10 +17,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from defiliq.errors import MissingExtra
+from defiliq.view.cex_compare_words import title_of_comparison, where_lines
+from defiliq.view.cex_section import comparison_pictures, comparison_sections
 from defiliq.view.files import replace_file
 from defiliq.view.heat_rows import market_lines
 from defiliq.view.report_figures import Picture, pictures_of
-from defiliq.view.report_sections import DISCLAIMER, Grid, Section, sections_of, title_of
+from defiliq.view.report_parts import Grid, Section
+from defiliq.view.report_sections import DISCLAIMER, sections_of, title_of
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
     from defiliq.model.analysis import Analysis
     from defiliq.model.contagion import Place
     from defiliq.model.over_time import HeatOverTime
+    from defiliq.view.cex_section import Beside
     from defiliq.view.depth_curve import DepthSide
 
 _LONG = 40
@@ -45,9 +49,22 @@ def write_report_html(
     depth: Sequence[DepthSide] = (),
     contagion: nx.DiGraph[Place] | None = None,
     over_time: HeatOverTime | None = None,
+    beside: Beside | None = None,
 ) -> Path:
-    """Write the report, whole or not at all; the same analysis gives the same file."""
-    text = report_html(analysis, depth=depth, contagion=contagion, over_time=over_time)
+    """Write the report, whole or not at all; the same analysis gives the same file.
+
+    `beside` is the comparison with centralised exchanges, if one was made.
+    """
+    text = report_html(analysis, depth=depth, contagion=contagion, over_time=over_time, beside=beside)
+    return _write(text, path)
+
+
+def write_comparison_html(beside: Beside, path: str | Path) -> Path:
+    """Write the comparison alone, whole or not at all."""
+    return _write(comparison_html(beside), path)
+
+
+def _write(text: str, path: str | Path) -> Path:
     target = Path(path)
     replace_file(target, lambda beside: beside.write_text(text, encoding="utf-8"))
     return target
@@ -59,17 +76,34 @@ def report_html(
     depth: Sequence[DepthSide] = (),
     contagion: nx.DiGraph[Place] | None = None,
     over_time: HeatOverTime | None = None,
+    beside: Beside | None = None,
 ) -> str:
     """The report as a page."""
+    pictures = pictures_of(analysis, depth=depth, contagion=contagion, over_time=over_time)
+    sections = sections_of(analysis, () if beside is None else comparison_sections(beside))
+    pictures |= {} if beside is None else comparison_pictures(beside)
+    return page_html(title_of(analysis), market_lines(analysis.heat.sources), sections, pictures)
+
+
+def comparison_html(beside: Beside) -> str:
+    """The comparison alone as a page."""
+    lines = where_lines(beside.comparison, beside.estimates)
+    title = title_of_comparison(beside.comparison, beside.estimates)
+    return page_html(title, lines, comparison_sections(beside), comparison_pictures(beside))
+
+
+def page_html(
+    title: str, lines: Sequence[str], sections: Sequence[Section], pictures: Mapping[str, Picture]
+) -> str:
+    """Sections with their figures as a page of its own; `lines` stand below the title."""
     if find_spec("plotly") is None:
         raise MissingExtra("an HTML report", "plotly", "plots")
     from plotly.offline import get_plotlyjs
 
-    pictures = pictures_of(analysis, depth=depth, contagion=contagion, over_time=over_time)
     scripts = (get_plotlyjs(), _own("report.js"))
-    title = escape(title_of(analysis))
-    where = "<br>".join(escape(line) for line in market_lines(analysis.heat.sources))
-    body = "\n".join(_section(section, pictures) for section in sections_of(analysis))
+    title = escape(title)
+    where = "<br>".join(escape(line) for line in lines)
+    body = "\n".join(_section(section, pictures) for section in sections)
     return "\n".join(
         (
             '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',

@@ -3,20 +3,40 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from defiliq.view.report_sections import Grid, Section, sections_of, title_of
+from defiliq.view.cex_section import comparison_sections
+from defiliq.view.report_parts import Grid, Section
+from defiliq.view.report_sections import sections_of, title_of
+from defiliq.view.terminal import clean
 
 if TYPE_CHECKING:
     from defiliq.model.analysis import Analysis
+    from defiliq.view.cex_section import Beside
 
 _SPECIAL = re.compile(r"([\\`*_\[\]<|~&@]|(?<=:)/|(?<=[wW]{3})\.)")
 """What begins markup, an address that readers make a link of, or a mention."""
 
 
-def report_markdown(analysis: Analysis) -> str:
-    """The whole report; the same analysis gives the same text."""
-    parts = [f"## {escaped(title_of(analysis))}", *(_section(section) for section in sections_of(analysis))]
+def report_markdown(analysis: Analysis, beside: Beside | None = None) -> str:
+    """The whole report; the same analysis gives the same text.
+
+    `beside` is the comparison with centralised exchanges, if one was made.
+    """
+    sections = sections_of(analysis, () if beside is None else comparison_sections(beside))
+    return sections_markdown(title_of(analysis), sections)
+
+
+def comparison_markdown(beside: Beside) -> str:
+    """The comparison alone."""
+    title = f"Liquidations beside centralised exchanges — {clean(beside.comparison.axis.driver)}"
+    return sections_markdown(title, comparison_sections(beside))
+
+
+def sections_markdown(title: str, sections: Sequence[Section]) -> str:
+    """A heading with sections below it."""
+    parts = [f"## {escaped(title)}", *(_section(section) for section in sections)]
     return "\n\n".join(parts) + "\n"
 
 

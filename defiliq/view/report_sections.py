@@ -6,8 +6,7 @@ Texts hold what chains call their tokens and markets: whoever writes them must e
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -23,6 +22,7 @@ from defiliq.view.heat_rows import (
     outside_words,
     price_shown,
 )
+from defiliq.view.report_parts import Grid, Item, Section
 from defiliq.view.terminal import clean
 
 if TYPE_CHECKING:
@@ -46,42 +46,14 @@ _SOURCE_COLUMNS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
-    """A line that begins with what it is about."""
-
-    label: str
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Grid:
-    """A table of texts."""
-
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Section:
-    """A heading with what stands below it."""
-
-    heading: str
-    items: tuple[Item, ...] = ()
-    grid: Grid | None = None
-    notes: tuple[str, ...] = ()
-    pictures: tuple[str, ...] = ()
-    """The names of the figures that belong here."""
-
-
 def title_of(analysis: Analysis) -> str:
     """Asset and day."""
     day = "no block" if analysis.at is None else minute(analysis.at)[:10]
     return f"Liquidation Analysis — {clean(analysis.heat.driver)} — {day}"
 
 
-def sections_of(analysis: Analysis) -> tuple[Section, ...]:
-    """All sections of a report."""
+def sections_of(analysis: Analysis, beside: Sequence[Section] = ()) -> tuple[Section, ...]:
+    """All sections of a report; `beside` are those of a comparison with centralised exchanges."""
     return (
         _overview(analysis),
         _levels(analysis),
@@ -90,8 +62,9 @@ def sections_of(analysis: Analysis) -> tuple[Section, ...]:
         *([] if analysis.cascade is None and analysis.sweep is None else [_simulated(analysis)]),
         _support(analysis),
         _implications(analysis),
+        *beside,
         _coverage(analysis),
-        _limits(analysis),
+        _limits(analysis, has_estimates=bool(beside)),
     )
 
 
@@ -313,10 +286,13 @@ def _source_row(row: Mapping[Any, Any], driver: str) -> tuple[str, ...]:
     )
 
 
-def _limits(analysis: Analysis) -> Section:
+def _limits(analysis: Analysis, *, has_estimates: bool) -> Section:
+    elsewhere = "positions elsewhere, on centralised exchanges above all, are not."
+    if has_estimates:
+        elsewhere = "of positions on centralised exchanges there are estimates, in sections of their own."
     notes = [
         "Levels are exact at the blocks above; they move as people deposit, borrow and repay.",
-        "Only the markets above are in it: positions elsewhere, on centralised exchanges above all, are not.",
+        f"Only the markets above are in it: {elsewhere}",
         "A level is where an account may be liquidated; whether somebody does it is another matter.",
         "One driver moves at a time; all other prices stay as they are in the block.",
     ]
