@@ -20,9 +20,9 @@ from defiliq.model import HEAT_COLUMNS, SOURCE_COLUMNS, analyse_heat, find_clust
 from tests.cex.estimator.made import BTC, drawn_history, simple, times_price
 
 
-def made(seed: int = 5, count: int = 400, venue: str = "binance", **chosen: float) -> Estimate:
+def made(seed: int = 5, count: int = 400, venue: str = "binance", step_pct: float = 0.1) -> Estimate:
     history = replace(drawn_history(seed, count), instrument=replace(BTC, venue=venue))
-    return estimate(history, [simple(prior) for prior in PRIORS], PRIORS, EstimateSettings(**chosen))
+    return estimate(history, [simple(prior) for prior in PRIORS], PRIORS, EstimateSettings(step_pct=step_pct))
 
 
 @pytest.mark.parametrize("which", ["low", "mid", "high"])
@@ -31,7 +31,7 @@ def test_heat_holds_the_dollars_of_the_band(which: Which) -> None:
     heat = found.heat(which)
     place = ("low", "mid", "high").index(which)
     for side in ("long", "short"):
-        assert heat.size_usd(side) == pytest.approx(math.fsum(found.band(side)[place]))  # type: ignore[arg-type]
+        assert heat.size_usd(side) == pytest.approx(math.fsum(found.band(side)[place]))
     longs, shorts = heat.side("long"), heat.side("short")
     assert (longs["price_usd"] < heat.spot_usd).all()
     assert (shorts["price_usd"] > heat.spot_usd).all()
