@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from defiliq.cli.cex_margin import price, tiers
 from defiliq.cli.clusters import Threshold, threshold_options
 from defiliq.cli.exchange_options import (
     Guess,
@@ -57,7 +58,7 @@ def cex() -> None:
     """
 
 
-@cex.command(short_help="Estimated liquidation levels of an asset.")
+@click.command(short_help="Estimated liquidation levels of an asset.")
 @click.argument("asset")
 @place_options("--from")
 @guess_options
@@ -169,3 +170,7 @@ def _rows(made: list[Estimate]) -> pd.DataFrame:
     import pandas as pd
 
     return pd.concat([one.table() for one in made], ignore_index=True)
+
+
+for _command in (levels, price, tiers):
+    cex.add_command(_command)

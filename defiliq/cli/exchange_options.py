@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 KNOWN = ("binance", "bybit", "okx")
 ALL = "all"
+OBSERVED = (*KNOWN, "hyperliquid", "dydx")
+"""Those whose margin rule is known; what the last two hold is public, so nothing is estimated of them."""
 
 
 @dataclass(frozen=True, slots=True)
