@@ -105,7 +105,8 @@ def _estimate_of(
     dollars = state.alive * worth
     nowhere = int(buckets_of(np.array([spot]), settings.step_pct)[0]) - state.first
     kept = _filled(dollars, nowhere)
-    placed = state.alive.sum(axis=1)
+    # Of what is kept alone, so that it is the same digits however wide the history made the grid.
+    placed = state.alive[:, kept].sum(axis=1)
     coverage = placed / state.open_interest if state.open_interest > 0 else np.zeros(2 * half)
     is_inverse = history.instrument.is_inverse
     return Estimate(
