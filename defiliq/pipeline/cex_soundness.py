@@ -94,7 +94,7 @@ def _require_candles(name: str, history: History) -> None:
 
 
 def _refuse(name: str, what: str, wrong: NDArray[np.bool_], history: History) -> None:
-    rows: NDArray[np.bool_] = np.atleast_2d(wrong).any(axis=0)
+    rows = np.array(np.atleast_2d(wrong).any(axis=0))
     if len(rows) != len(history):
         raise Unsound(f"{name} has {len(rows)} values of {what} for {len(history)} candles")
     if rows.any():

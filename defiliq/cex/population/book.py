@@ -29,6 +29,8 @@ class Positions:
     """What was chosen at the opening; adding margin does not change it here, only `level_usd`."""
     level_usd: Floats
     """Where it is liquidated; NaN where nowhere."""
+    stop_usd: Floats
+    """Where its trader closes it; NaN where nowhere."""
     eagerness: Floats
     """How much faster than the mean its trader closes by choice."""
     is_rescuable: Bools
@@ -58,7 +60,9 @@ class Positions:
 def no_positions() -> Positions:
     """An empty book."""
     whole, floats = np.zeros(0, dtype=np.int64), np.zeros(0)
-    return Positions(whole, whole, floats, floats, floats, floats, floats, np.zeros(0, dtype=np.bool_))
+    return Positions(
+        whole, whole, floats, floats, floats, floats, floats, floats, np.zeros(0, dtype=np.bool_)
+    )
 
 
 def close_some(rng: np.random.Generator, book: Positions, coins: float) -> None:
@@ -76,12 +80,12 @@ def close_some(rng: np.random.Generator, book: Positions, coins: float) -> None:
         coins = 0.0 if whole < len(picked) else coins - float(gone[-1])
 
 
-def first_hits(side: Side, book: Positions, moves_usd: Floats) -> Int64s:
+def first_hits(side: Side, levels_usd: Floats, moves_usd: Floats) -> Int64s:
     """(n,) at which of a candle's moves each level is reached; the number of moves where none does."""
     sign = -1.0 if side == "long" else 1.0
     worst = np.maximum.accumulate(sign * moves_usd)
-    levels = sign * book.level_usd
-    hits = np.full(len(book), len(moves_usd), dtype=np.int64)
+    levels = sign * levels_usd
+    hits = np.full(len(levels), len(moves_usd), dtype=np.int64)
     reached = np.flatnonzero(levels <= worst[-1])
     hits[reached] = np.searchsorted(worst, levels[reached], side="left")
     return hits

@@ -38,6 +38,10 @@ _FUNDING_LEAN = 2e-4
 """What the takers' lean adds to a funding rate at most."""
 _FUNDING_NOISE = 3e-5
 _ROUND_TRIP_NOISE = 0.3
+_CROWD_LEAN = 0.2
+"""How much the mood adds to the logarithm of how many accounts go long, and takes from that of shorts."""
+_STOPS = (0.2, 0.9)
+"""How far on the way from entry to level stop orders lie."""
 _REBUILT_DAYS = 2.0
 """In how many days half of what liquidations took out is opened again."""
 
@@ -120,7 +124,8 @@ class _Market:
         closing = np.flatnonzero(drawn < -np.expm1(-world.churn_daily * world.step_days * book.eagerness))
         closes = np.full(len(book), world.moves)
         closes[closing] = self.rng.integers(0, world.moves, len(closing))
-        hits = first_hits(side, book, moves)
+        closes = np.minimum(closes, first_hits(side, book.stop_usd, moves))
+        hits = first_hits(side, book.level_usd, moves)
         is_liquidated = (hits < world.moves) & (hits < closes)
         coins = self._record(side, i, book, hits, is_liquidated)
         book.coins[drawn > 1.0 - world.halved_daily * world.step_days] /= 2
@@ -150,7 +155,8 @@ class _Market:
         if coins <= 0:
             return
         rng, world, moves = self.rng, self.world, self.path.moves_usd[i]
-        many = math.ceil(coins * world.traders / world.open_interest)
+        keen = _sign(side) * (math.log(world.crowd) / 2 + _CROWD_LEAN * self.mood[i])
+        many = math.ceil(coins * world.traders / world.open_interest * math.exp(keen))
         when = rng.choice(world.moves, many, p=self.path.traded[i])
         sizes = rng.lognormal(0.0, world.size_spread, many)
         weights = self.weights * self.leverages ** (world.lean * self.mood[i] * _sign(side))
@@ -161,10 +167,12 @@ class _Market:
             coins=coins * sizes / sizes.sum(),
             leverage=rng.choice(self.leverages, many, p=weights / weights.sum()),
             level_usd=np.zeros(many),
+            stop_usd=np.where(rng.random(many) < world.stopped, rng.uniform(*_STOPS, many), np.nan),
             eagerness=rng.lognormal(-(world.patience_spread**2) / 2, world.patience_spread, many),
             is_rescuable=rng.random(many) < world.rescued,
         )
         opened.level_usd = self.rule(side, opened.entry_usd, opened.leverage, opened.coins)
+        opened.stop_usd = opened.entry_usd + opened.stop_usd * (opened.level_usd - opened.entry_usd)
         self.accounts += many
         hits = first_hits_after(side, opened, moves, when)
         self._record(side, i, opened, hits, hits < world.moves)

@@ -48,7 +48,9 @@ class World:
     round_trips_daily: float = 1.5
     """Volume a day that opens and closes within one candle, over what is open."""
     traders: int = 6_000
-    """Positions of one side at the start. Later ones are as large on average."""
+    """Positions of both sides at the start, over two. Later ones are as large on average."""
+    crowd: float = 1.5
+    """Accounts that go long over accounts that go short. Both hold the same coins, so shorts are larger."""
     size_spread: float = 1.3
     """Standard deviation of the logarithm of a position's size."""
     lean: float = 0.3
@@ -59,6 +61,8 @@ class World:
     rescued: float = 0.1
     """Share of positions that add margin, as much again as they began with, when three quarters of the way to
     their level are gone."""
+    stopped: float = 0.0
+    """Share of positions that close by themselves somewhere on the way to their level: stop orders."""
     halved_daily: float = 0.02
     """Chance a day that a position closes its half."""
     liquidation_replaced: float = 0.7
