@@ -24,11 +24,14 @@ def one_sided(
 ) -> Estimate:
     """One side per candle, entries at the close, entry * (1 -+ 1/leverage +- rate), all sizes alike.
 
-    What open interest loses is taken from both sides in proportion; nothing replaces what is traded through.
-    Without consumption levels stay although the price went through them, as in the simplest projects.
+    What open interest loses is taken from all levels in proportion, and from the open interest that was there
+    before the first candle: without that, which those projects leave out, a falling open interest empties the
+    picture. Nothing replaces what is traded through. Without consumption levels stay although the price went
+    through them, as in the simplest projects.
     """
     weights, longs, shorts = np.array(prior.weights), _near(prior, "long"), _near(prior, "short")
     prices, coins, are_long = np.zeros(0), np.zeros(0), np.zeros(0, dtype=np.bool_)
+    unplaced = float(history.open_interest[0])
     for row, change in enumerate(np.diff(history.open_interest, prepend=history.open_interest[0])):
         low, high, close = history.low_usd[row], history.high_usd[row], history.close_usd[row]
         if has_consumption:
@@ -39,8 +42,9 @@ def one_sided(
             prices = np.append(prices, close * (longs if is_long else shorts))
             coins = np.append(coins, change * weights)
             are_long = np.append(are_long, np.full(len(weights), is_long))
-        elif change < 0 and coins.sum() > 0:
-            coins = coins * max(1.0 + change / coins.sum(), 0.0)
+        elif change < 0:
+            left = max(1.0 + change / (unplaced + coins.sum()), 0.0)
+            coins, unplaced = coins * left, unplaced * left
     return _binned(history, prior, (prices, coins, are_long), step_pct)
 
 

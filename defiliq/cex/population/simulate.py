@@ -68,7 +68,7 @@ def simulate(
     drawn = price_path(rng, world)
     market = _Market(rng, world, prior, rule or flat_rule(), path or drawn)
     truths = market.run(frozenset(moments))
-    return Population(seed, world, prior, market.history(instrument), truths)
+    return Population(seed, world, prior, market.history(instrument), truths, market.lasting_share)
 
 
 class _Market:
@@ -87,7 +87,7 @@ class _Market:
         self.at = world.start_at + world.step_s * (np.arange(self.t, dtype=np.int64) - world.warm_up)
         self.appetite, self.missing, self.accounts = self._appetite(), 0.0, 0
         self.usual_range = float(np.median(np.ptp(np.log(path.moves_usd), axis=1)))
-        self.interest, self.volume_usd, self.ratio = (np.full(self.t, np.nan) for _ in range(3))
+        self.interest, self.ratio, self.volume_usd, self.lasting_usd = np.full((4, self.t), np.nan)
         self.executed: dict[Side, list[tuple[Int64s, Floats, Floats]]] = {side: [] for side in SIDES}
 
     def run(self, moments: frozenset[int]) -> tuple[Truth, ...]:
@@ -202,8 +202,15 @@ class _Market:
         mean_usd = float(self.path.moves_usd[i] @ self.path.traded[i])
         self.interest[i] = interest
         self.volume_usd[i] = (coins + trips) * mean_usd
+        self.lasting_usd[i] = coins * mean_usd
         longs, shorts = len(self.books["long"]), len(self.books["short"])
         self.ratio[i] = longs / shorts if shorts else np.nan
+
+    @property
+    def lasting_share(self) -> float:
+        """Of the published stretch's volume."""
+        shown = slice(self.world.warm_up, None)
+        return float(self.lasting_usd[shown].sum() / self.volume_usd[shown].sum())
 
     def history(self, instrument: Instrument) -> History:
         """What is public of the published stretch."""

@@ -88,6 +88,8 @@ class Population:
     history: History
     truths: tuple[Truth, ...]
     """At the moments that were asked for, and at the end, by time."""
+    lasting_share: float
+    """Of the published volume, what opened or closed a position that lasted beyond a candle: a secret too."""
 
     @property
     def truth(self) -> Truth:
