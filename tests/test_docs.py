@@ -8,19 +8,24 @@ import click
 import pytest
 
 from defiliq.cli import defiliq
-from defiliq.cli.manual import render_manual
+from defiliq.cli.manual import commands_of, render_manual
 
 ROOT = Path(__file__).parent.parent
 COMMANDS = sorted(defiliq.commands)
+PATHS = {
+    path: context.command
+    for path, context in commands_of(defiliq, click.Context(defiliq, info_name="defiliq"))
+}
+"""Every command, those of groups too: `defiliq cex price`."""
 
 
 def test_the_commands_are_the_promised_ones() -> None:
     assert set(COMMANDS) >= {"markets", "scan", "snapshot", "position", "ladder", "feeds", "verify"}
 
 
-@pytest.mark.parametrize("name", COMMANDS)
-def test_a_command_and_all_its_options_have_help(name: str) -> None:
-    command = defiliq.commands[name]
+@pytest.mark.parametrize("path", PATHS)
+def test_a_command_and_all_its_options_have_help(path: str) -> None:
+    command = PATHS[path]
     assert command.help
     assert command.short_help
     assert len(command.short_help) <= 45
@@ -34,6 +39,7 @@ def test_the_manual_is_current() -> None:
     assert written == render_manual(), "run scripts/render_help"
 
 
-@pytest.mark.parametrize("name", COMMANDS)
-def test_the_readme_mentions_every_command(name: str) -> None:
-    assert f"defiliq {name}" in (ROOT / "README.md").read_text(encoding="utf-8")
+@pytest.mark.parametrize("path", PATHS)
+def test_the_readme_or_a_page_mentions_every_command(path: str) -> None:
+    page = "docs/cex.md" if path.startswith("defiliq cex ") else "README.md"
+    assert path in (ROOT / page).read_text(encoding="utf-8")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import click
 
 WIDTH = 100
@@ -14,10 +16,19 @@ def render_manual() -> str:
     root = _context(defiliq, "defiliq", None)
     pages = ["# Command line\n\nWritten by `scripts/render_help` from the commands' own help.\n"]
     pages.append(_page("defiliq", defiliq.get_help(root)))
-    for name in sorted(defiliq.commands):
-        command = defiliq.commands[name]
-        pages.append(_page(f"defiliq {name}", command.get_help(_context(command, name, root))))
+    for name, context in commands_of(defiliq, root):
+        pages.append(_page(name, context.command.get_help(context)))
     return "\n".join(pages)
+
+
+def commands_of(group: click.Group, context: click.Context) -> Iterator[tuple[str, click.Context]]:
+    """(`defiliq cex price`, its context) of every command below a group, by name, groups before theirs."""
+    for name in sorted(group.commands):
+        command = group.commands[name]
+        below = _context(command, name, context)
+        yield below.command_path, below
+        if isinstance(command, click.Group):
+            yield from commands_of(command, below)
 
 
 def _context(command: click.Command, name: str, parent: click.Context | None) -> click.Context:
