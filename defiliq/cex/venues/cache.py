@@ -34,7 +34,7 @@ DAY_S: Final = 86_400
 IRREGULAR_DAYS: Final = 30
 LARGEST_FILE: Final = 64 << 20
 SUFFIX: Final = ".rows"
-_UNSAFE: Final = re.compile(r"[^A-Za-z0-9._-]")
+_UNSAFE: Final = re.compile(r"^\.+|[^A-Za-z0-9._-]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +103,8 @@ class Cache:
             self._say(f"nothing is kept below {self._folder}: {error.strerror or 'it cannot be written'}")
 
     def _path(self, key: Key, start_ms: int) -> Path:
-        names = (key.origin, key.market_id, f"{key.kind}-{key.period_s}", str(start_ms // 1000))
-        return self._folder.joinpath(*(f"{_UNSAFE.sub('_', name)}" for name in names)).with_suffix(SUFFIX)
+        names = (key.origin, key.market_id, f"{key.kind}-{key.period_s}", f"{start_ms // 1000}{SUFFIX}")
+        return self._folder.joinpath(*(_UNSAFE.sub("_", name) for name in names))
 
     def _merge(self, key: Key, start_ms: int, span: Span, rows: Rows, fetched_at: int) -> None:
         old = self._load(key, start_ms)

@@ -150,9 +150,10 @@ class Reading:
 
     def _at_ends(self, candles: Candles, series: Series, period_s: int, until_at: int) -> Floats | None:
         """A column at the ends of candles up to a moment; None where it could not be read."""
-        # A stamp at the end may be some milliseconds late.
+        # What stands at an end is stamped later than the first candle opens, and maybe milliseconds late.
+        ahead_s = period_s if series.stamps_end else 0
+        first_ms = (int(candles.at[0]) // period_s * period_s + ahead_s) * MS
         last_ms = until_at * MS + (MS if series.stamps_end else 0)
-        first_ms = int(candles.at[0]) // period_s * period_s * MS
         rows = self._tried(series, period_s, first_ms, last_ms)
         return None if rows is None else at_ends(candles, rows, period_s, stamps_end=series.stamps_end)
 

@@ -104,7 +104,7 @@ class _Server(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    wbufsize = -1  # headers and body in one packet: else each answer waits for the reader's system
+    disable_nagle_algorithm = True  # else the end of a body waits for the reader to acknowledge its start
     server: _Server
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002

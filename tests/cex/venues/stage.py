@@ -25,12 +25,12 @@ def now_ms() -> int:
     return (NOW + 10) * 1000
 
 
-def config_for(urls: Urls, **changed: Any) -> VenueConfig:
+def config_for(stubbed: Urls, **changed: Any) -> VenueConfig:
     """Asks the stub as fast as it answers, at the stub's own time, and never really sleeps."""
     settings: dict[str, Any] = {
-        "urls": urls,
+        "urls": stubbed,
         "is_rate_limited": False,
-        "now_ms": urls.now_ms,
+        "now_ms": stubbed.now_ms,
         "sleep_s": lambda _seconds: None,
         "timeout_s": 5.0,
     }
