@@ -192,7 +192,7 @@ def _whiskers(dots: Sequence[Dot], of: Of) -> dict[str, Any]:
             "color": CHAIN,
             "size": 10,
             "symbol": ["circle" if dot.is_apart(NO_BETTER[of]) else "circle-open" for dot in dots],
-            "line": {"width": 2},
+            "line": {"width": 2, "color": CHAIN},
         },
         "text": [named(f"{dot.label}: {dot.words}") for dot in dots],
         "hoverinfo": "text",

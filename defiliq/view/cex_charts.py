@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 WIDE = 8.0
 """Inches: narrower than pictures of the chain, so that letters are larger where a phone shows all of it."""
+_LINES = 2
+"""So many lines has whatever is said: names may be of any length."""
 _DASHED = (0, (4, 2))
 
 
@@ -81,7 +83,9 @@ def draw_estimate(
 def cex_caption(title: str, lines: Iterable[str], notes: Iterable[str], wide: float = WIDE) -> Caption:
     """Words around a picture, broken into lines that fit it."""
     most = int(12 * min(wide, 10.0))
-    broken = tuple(part for line in lines for part in textwrap.wrap(line, most))
+    broken = tuple(
+        part for line in lines for part in textwrap.wrap(line, most, max_lines=_LINES, placeholder="…")
+    )
     return Caption(title, broken, tuple(notes), wide)
 
 

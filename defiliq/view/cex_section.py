@@ -13,6 +13,7 @@ from defiliq.view.cex_compare_figures import comparison_figure, strips_figure
 from defiliq.view.cex_compare_words import in_order, where_lines
 from defiliq.view.cex_figures import estimate_figure
 from defiliq.view.cex_over_time import estimate_over_time_figure, moments_words
+from defiliq.view.cex_phase import PHASE_NOTES, phase_grid
 from defiliq.view.cex_tables import HAS, chain_grid, level_grid, pair_grid, party_grid
 from defiliq.view.cex_words import contract_words, coverage_words, fault_words, kind_of, priors_words
 from defiliq.view.palette import LONG, SHORT
@@ -23,6 +24,7 @@ from defiliq.view.terminal import clean
 if TYPE_CHECKING:
     from defiliq.cex.compare import Comparison
     from defiliq.cex.levels import Estimate, EstimateOverTime
+    from defiliq.cex.phase import Phase
     from defiliq.model.clusters import Cluster
 
 HEADING = "Beside Centralised Exchanges"
@@ -47,6 +49,8 @@ class Beside:
     over_time: tuple[EstimateOverTime, ...] = ()
     clusters: dict[str, tuple[Cluster, ...]] = field(default_factory=dict)
     """By venue and contract, what an estimate's figure names."""
+    phases: tuple[Phase, ...] = ()
+    """In which phase of a cascade each contract is, and all together."""
     differences: Grid | None = None
     """How venues differ."""
     backtest: pd.DataFrame | None = None
@@ -65,6 +69,8 @@ def comparison_sections(beside: Beside) -> tuple[Section, ...]:
         sections.append(_pairs(comparison))
     if beside.estimates:
         sections.append(_estimates(beside))
+    if beside.phases:
+        sections.append(Section("Phase of the Cascade", (), phase_grid(beside.phases), PHASE_NOTES))
     if beside.differences is not None:
         note = "What stands here is data with a source each, and no estimate."
         sections.append(Section("How Venues Differ", (), beside.differences, (note,)))
@@ -107,6 +113,7 @@ def _pairs(comparison: Comparison) -> Section:
         "Per spread: the same over how wide the first one's dollars lie. At 1, one single price would have "
         "said as much.",
         f"Clusters matched: of the {comparison.k} largest of each, and in brackets their Jaccard overlap.",
+        "Widest gap: where the curves from spot out are furthest apart; + where the second one has more.",
     )
     return Section("How Much They Are Alike", (), pair_grid(comparison), notes)
 

@@ -191,9 +191,8 @@ def _matches(pair: Pair) -> str:
 
 
 def _gap(pair: Pair, driver: str) -> str:
-    """Where the cumulative curves are furthest apart."""
+    """Where the cumulative curves are furthest apart: the second party's less the first's."""
     if math.isnan(pair.widest_gap_at_usd):
         return NONE
-    more = "more" if pair.widest_gap_usd > 0 else "less"
-    at = price_shown(pair.widest_gap_at_usd, driver)
-    return f"{clean(pair.b)} ${compact(abs(pair.widest_gap_usd))} {more} at {at}"
+    sign = "+" if pair.widest_gap_usd > 0 else "-"
+    return f"{sign}${compact(abs(pair.widest_gap_usd))} at {price_shown(pair.widest_gap_at_usd, driver)}"

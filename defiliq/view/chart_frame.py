@@ -27,6 +27,8 @@ _PADDING = 0.03
 _NARROWEST = 0.002
 _MARKETS_NAMED = 2
 _NARROW_TITLE = 66
+_NAME = 40
+"""Letters of an axis's name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,15 +72,17 @@ def framed(caption: Caption, size: tuple[float, float]) -> Iterator[Figure]:
     with rc_context(SETTINGS):
         figure = Figure(figsize=size, dpi=150, facecolor="white")
         top = size[1] - 0.38
-        title = cut(caption.title, 80 if caption.letters == 1 else _NARROW_TITLE)
-        letters = 15 if caption.letters == 1 else 13
+        letters, most = (15, 80) if caption.letters == 1 else (13, _NARROW_TITLE)
+        room = 72 * (size[0] - 0.55)
+        title = _fitted(cut(caption.title, most), room, letters, "bold")
         figure.text(0.45 / size[0], top / size[1], title, fontsize=letters, fontweight="bold", color=INK)
         for k, line in enumerate(caption.subtitle):
             height = (top - 0.28 - 0.21 * k) / size[1]
-            shown = cut(line, int(120 * caption.letters))
+            shown = _fitted(cut(line, int(120 * caption.letters)), room, 10)
             figure.text(0.45 / size[0], height, shown, fontsize=10, color=FAINT)
         for k, line in enumerate(reversed([*_wrapped(caption.notes, caption.letters), DISCLAIMER])):
-            figure.text(0.45 / size[0], (0.1 + 0.18 * k) / size[1], line, fontsize=9, color=FAINT)
+            shown = _fitted(line, room, 9)
+            figure.text(0.45 / size[0], (0.1 + 0.18 * k) / size[1], shown, fontsize=9, color=FAINT)
         yield figure
 
 
@@ -111,7 +115,7 @@ def price_axis(axis: Axis, low: float, high: float, driver: str) -> None:
     axis.set_major_locator(FixedLocator(ticks))
     axis.set_major_formatter(FixedFormatter([price_shown(tick, driver) for tick in ticks]))
     axis.set_minor_locator(NullLocator())
-    axis.set_label_text(f"{spelled(driver)}, logarithmic", color=INK)
+    axis.set_label_text(f"{cut(clean(driver), _NAME)}, logarithmic", color=INK)
     axis.grid(visible=True, color=RULE, linewidth=0.8)
 
 
@@ -135,6 +139,23 @@ def say_nothing(axes: Axes, words: str) -> None:
     axes.text(0.5, 0.5, words, ha="center", va="center", color=FAINT, fontsize=12, transform=axes.transAxes)
     for spine in axes.spines.values():
         spine.set_edgecolor(GREY)
+
+
+def _fitted(text: str, room: float, size: float, weight: str = "normal") -> str:
+    """As much of a line as `room` points hold: letters are not equally wide."""
+    from matplotlib.font_manager import FontProperties
+    from matplotlib.textpath import TextPath
+
+    font = FontProperties(family="DejaVu Sans", weight=weight, size=size)
+
+    def width(shown: str) -> float:
+        return float(TextPath((0, 0), shown, prop=font).get_extents().width) if shown.strip() else 0.0
+
+    shown = text
+    while len(shown) > 1 and width(shown) > room:
+        kept = min(len(shown) - 2, int(len(shown) * room / width(shown)))
+        shown = f"{shown[: max(kept, 0)].rstrip('…')}…"
+    return shown
 
 
 def _wrapped(notes: Sequence[str], letters: float) -> list[str]:

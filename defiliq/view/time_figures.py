@@ -71,7 +71,7 @@ def _colours(
     if by_side:
         places, names = sided_ticks(full)
         bar |= {"tickvals": places, "ticktext": names}
-        bar["title"] = bar["title"] | {"text": f"longs left, shorts right: {bar['title']['text']}"}
+        bar["title"] = bar["title"] | {"text": f"{named(shown.base_symbol)} per 1% of price, longs left"}
     return {
         "type": "heatmap",
         "name": "density",
