@@ -46,7 +46,7 @@ ONLY_IN: Mapping[str, set[str]] = {
     "eth_utils": {"chain", "protocols", "types"},
     "ccxt": {"cex/venues"},
     "requests": {"chain", "cex/providers"},
-    "urllib3": {"chain"},
+    "urllib3": {"chain", "cex/providers"},
     "numpy": {
         "amounts",
         "book",
