@@ -12,6 +12,8 @@ import pandas as pd
 from defiliq.cex.history import EXECUTED_COLUMNS, Floats, History, Int64s
 from defiliq.errors import InputError
 
+DECIMALS = 15
+"""Of sums of funding rates: beyond them is what floats round."""
 STALE_S = 900
 """What was last known longer ago than this is not known any more."""
 
@@ -49,7 +51,8 @@ class Track:
         return 100 * (now - before) / before if before > 0 else math.nan
 
     def funding(self, since_s: int, until_at: int | None = None) -> float:
-        """The rate settled in so many seconds up to a time. NaN where a candle of it is not known.
+        """The rate settled in so many seconds up to a time, to 15 decimals, so that three times 0.01% is
+        0.03%. NaN where a candle of it is not known.
 
         Candles that are longer than that are taken to have settled evenly.
         """
@@ -58,7 +61,7 @@ class Track:
         is_in = (self.at > end - window) & (self.at <= end)
         if int(is_in.sum()) * self.step_s < window:
             return math.nan
-        return float(self.funding_rate[is_in].sum()) * (since_s / window)
+        return round(float(self.funding_rate[is_in].sum()) * (since_s / window), DECIMALS)
 
     @property
     def until_at(self) -> int:
@@ -107,7 +110,7 @@ def pooled(tracks: Sequence[Track], name: str = "together") -> Track:
     if not len(grid):
         raise InputError(f"{' and '.join(one.name for one in kept)} share no time.")
     held = np.array([one.unit_usd * carried(one.at, one.open_interest, grid) for one in kept])
-    rates = np.array([_settled(one, grid, coarsest.step_s) for one in kept])
+    rates = np.array([settled(one, grid, coarsest.step_s) for one in kept])
     weights = np.where(np.isnan(rates), 0.0, np.nan_to_num(held))
     total, paid = weights.sum(axis=0), (np.nan_to_num(rates) * weights).sum(axis=0)
     return Track(
@@ -143,11 +146,11 @@ def carried(at: Int64s, column: Floats, moments: Int64s) -> Floats:
     return filled
 
 
-def _settled(one: Track, grid: Int64s, step: int) -> Floats:
-    """What settled in the `step` seconds up to each moment; NaN where a candle of it is not known."""
-    ends = np.searchsorted(one.at, grid, side="right")
-    starts = np.searchsorted(one.at, grid - step, side="right")
+def settled(one: Track, moments: Int64s, since_s: int) -> Floats:
+    """What settled in the seconds up to each moment; NaN where a candle of them is not known."""
+    ends = np.searchsorted(one.at, moments, side="right")
+    starts = np.searchsorted(one.at, moments - since_s, side="right")
     piled = np.concatenate([[0.0], np.cumsum(np.nan_to_num(one.funding_rate))])
     unknown = np.concatenate([[0], np.cumsum(np.isnan(one.funding_rate))])
     is_known = (unknown[ends] == unknown[starts]) & (ends > starts)
-    return np.where(is_known, piled[ends] - piled[starts], math.nan)
+    return np.where(is_known, np.round(piled[ends] - piled[starts], DECIMALS), math.nan)
