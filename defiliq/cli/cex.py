@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from defiliq.cli.cex_margin import price, tiers
+from defiliq.cli.cex_provider import provider, providers
 from defiliq.cli.clusters import Threshold, threshold_options
 from defiliq.cli.exchange_options import (
     Guess,
@@ -172,5 +173,5 @@ def _rows(made: list[Estimate]) -> pd.DataFrame:
     return pd.concat([one.table() for one in made], ignore_index=True)
 
 
-for _command in (levels, price, tiers):
+for _command in (levels, price, tiers, providers, provider):
     cex.add_command(_command)

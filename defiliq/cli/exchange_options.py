@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from defiliq.cli.horizon import seconds_in
 from defiliq.cli.options import collected
 from defiliq.cli.talk import Talk
+from defiliq.cli.times import seconds_of
 from defiliq.cli.venue_config import LIVE, SAMPLE, venue_settings
 from defiliq.errors import InputError
 
@@ -201,9 +201,9 @@ def _ask(asset: str, place: Place, urls: Any, talk: Talk) -> Exchanges:
         found = read_exchanges(
             asset,
             place.names,
-            since_at=until_at - _seconds(place.span, "--span"),
+            since_at=until_at - seconds_of(place.span, "--span"),
             until_at=until_at,
-            step_s=_seconds(place.candles, "--candles"),
+            step_s=seconds_of(place.candles, "--candles"),
             contracts=place.contracts,
             config=VenueConfig(urls=urls),
             cache=None if place.no_cache else _cache(talk),
@@ -276,16 +276,7 @@ def assumptions_of(guess: Guess) -> Assumptions:
 
 
 def _half_life(text: str) -> float:
-    return float("inf") if text.strip().casefold() == "off" else float(_seconds(text, "--half-life"))
-
-
-def _seconds(text: str, option: str) -> int:
-    seconds = seconds_in(text)
-    if not seconds:
-        raise click.BadParameter(
-            f"{text!r} is no time. Write one such as 30d, 12h or 5min.", param_hint=f"'{option}'"
-        )
-    return seconds
+    return float("inf") if text.strip().casefold() == "off" else float(seconds_of(text, "--half-life"))
 
 
 def _cache(talk: Talk) -> Cache:
