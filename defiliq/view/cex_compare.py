@@ -4,22 +4,37 @@ from __future__ import annotations
 
 import sys
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from defiliq.view.cex_compare_words import title_of_comparison, where_lines
-from defiliq.view.cex_tables import HAS, chain_grid, level_grid, pair_grid, party_grid
+from defiliq.view.cex_signals import confirmation_grid, phase_grid
+from defiliq.view.cex_tables import HAS, NONE, chain_grid, level_grid, pair_grid, party_grid
 from defiliq.view.heat_rows import counted
 from defiliq.view.report_parts import Grid
 from defiliq.view.terminal import clean, console, print_lines
 
 if TYPE_CHECKING:
-    from defiliq.cex.compare import Comparison
-    from defiliq.cex.levels import Estimate
+    from defiliq.view.cex_beside import Beside
 
 WIDTH = 80
 _LEFT = frozenset(
-    ("Party", "Known", "Pair", "Level", "Side", "Venues' level", "Time", "Widest gap", "Consensus")
+    (
+        "Party",
+        "Known",
+        "Pair",
+        "Level",
+        "Side",
+        "Venues' level",
+        "Time",
+        "Consensus",
+        "Contract",
+        "Phase",
+        "Signal",
+        "Open interest",
+        "Funding",
+        "Order book",
+    )
 )
 EXACT_WORDS = "chain: exact. Every dollar is of an account whose level is an integer of the market's oracle."
 ESTIMATED_WORDS = (
@@ -28,45 +43,53 @@ ESTIMATED_WORDS = (
 )
 
 
-def print_comparison(comparison: Comparison, estimates: Sequence[Estimate] = ()) -> None:
+def print_comparison(beside: Beside) -> None:
     """The comparison on stdout."""
     width = console().width if sys.stdout.isatty() else None
-    print_lines(comparison_lines(comparison, estimates, width=width))
+    print_lines(comparison_lines(beside, width=width))
 
 
-def render_comparison(comparison: Comparison, estimates: Sequence[Estimate] = ()) -> str:
+def render_comparison(beside: Beside) -> str:
     """The same as text."""
-    return "".join(f"{line}\n" for line in comparison_lines(comparison, estimates))
+    return "".join(f"{line}\n" for line in comparison_lines(beside))
 
 
-def comparison_lines(
-    comparison: Comparison, estimates: Sequence[Estimate] = (), *, width: int | None = None
-) -> list[str]:
+def comparison_lines(beside: Beside, *, width: int | None = None) -> list[str]:
     """What is compared, then its tables; what is missing comes last.
 
     Tables are as wide as they have to be, or lose columns from the right where there is a `width`.
     """
-    within, near = comparison.axis.within_pct, comparison.tolerance_pct
+    comparison, estimates = beside.comparison, beside.estimates
     lines = [title_of_comparison(comparison, estimates), *where_lines(comparison, estimates)]
     lines += wrapped([EXACT_WORDS] if comparison.chain is not None else [])
     lines += wrapped([ESTIMATED_WORDS] if comparison.venues else [])
-    lines += ["", f"within {within:g}% of spot", *grid_lines(party_grid(comparison, estimates), width)]
-    levels = level_grid(comparison)
-    lines += ["", f"levels: dollars within {near:g}%, {HAS} has a cluster there", *grid_lines(levels, width)]
-    if not levels.rows:
-        lines.append("nobody has a cluster")
-    at_levels = chain_grid(comparison)
-    if at_levels is not None:
-        lines += ["", "what the chain does at the venues' levels (accounts)", *grid_lines(at_levels, width)]
-    if comparison.pairs:
-        lines += [
-            "",
-            "pairs: how far a dollar is moved on average",
-            *grid_lines(pair_grid(comparison), width),
-        ]
+    for heading, grid in _tables(beside):
+        lines += ["", heading, *(grid_lines(grid, width) if grid.rows else [NONE])]
+    for one in beside.differences:
+        partial = f"partial: {one.partial_rule}" if one.is_partial else "never partial"
+        said = f"{one.venue} ({one.trigger_price} price): {one.engine}. {partial}. {one.key_feature}."
+        lines += ["", *wrapped([clean(said)])]
     if comparison.faults:
         lines += ["", *wrapped([f"incomplete: {clean(fault)}" for fault in comparison.faults])]
     return [*lines, "", "Not investment advice."]
+
+
+def _tables(beside: Beside) -> Iterator[tuple[str, Grid]]:
+    """Headings and grids, in their order."""
+    comparison = beside.comparison
+    yield f"within {comparison.axis.within_pct:g}% of spot", party_grid(comparison, beside.estimates)
+    near = f"dollars within {comparison.tolerance_pct:g}%"
+    yield f"levels: {near}, {HAS} has a cluster there", level_grid(comparison)
+    at_levels = chain_grid(comparison)
+    if at_levels is not None:
+        yield "what the chain does at the venues' levels (accounts)", at_levels
+    if comparison.pairs:
+        yield "pairs: how far a dollar is moved on average", pair_grid(comparison)
+    if beside.confirmations:
+        grid = confirmation_grid(beside.confirmations, comparison.axis.driver)
+        yield "what else speaks for levels, or against them", grid
+    if beside.phases:
+        yield "phase of the cascade", phase_grid(beside.phases)
 
 
 def grid_lines(grid: Grid, width: int | None = None) -> list[str]:

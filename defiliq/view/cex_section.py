@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-import pandas as pd
-
 from defiliq.view.cex_backtest import backtest_figure
+from defiliq.view.cex_beside import Beside
 from defiliq.view.cex_compare_figures import comparison_figure, strips_figure
 from defiliq.view.cex_compare_words import in_order, where_lines
 from defiliq.view.cex_figures import estimate_figure
 from defiliq.view.cex_over_time import estimate_over_time_figure, moments_words
-from defiliq.view.cex_phase import PHASE_NOTES, phase_grid
+from defiliq.view.cex_signals import (
+    CONFIRMATION_NOTES,
+    PHASE_NOTES,
+    confirmation_grid,
+    difference_grid,
+    phase_grid,
+    source_notes,
+)
 from defiliq.view.cex_tables import HAS, chain_grid, level_grid, pair_grid, party_grid
 from defiliq.view.cex_words import contract_words, coverage_words, fault_words, kind_of, priors_words
 from defiliq.view.palette import LONG, SHORT
 from defiliq.view.report_figures import Picture
-from defiliq.view.report_parts import Grid, Item, Section
+from defiliq.view.report_parts import Item, Section
 from defiliq.view.terminal import clean
 
 if TYPE_CHECKING:
     from defiliq.cex.compare import Comparison
-    from defiliq.cex.levels import Estimate, EstimateOverTime
-    from defiliq.cex.phase import Phase
-    from defiliq.model.clusters import Cluster
 
 HEADING = "Beside Centralised Exchanges"
 EXACT = (
@@ -37,24 +38,6 @@ ESTIMATED = (
     "the open interest and the candles that they report: low, middle and high are three such assumptions."
 )
 NEVER = "An estimate knows of no account, and is in no figure of the other sections."
-
-
-@dataclass(frozen=True, slots=True)
-class Beside:
-    """A comparison with what it is made of, for a report."""
-
-    comparison: Comparison
-    estimates: tuple[Estimate, ...] = ()
-    """Those that were compared."""
-    over_time: tuple[EstimateOverTime, ...] = ()
-    clusters: dict[str, tuple[Cluster, ...]] = field(default_factory=dict)
-    """By venue and contract, what an estimate's figure names."""
-    phases: tuple[Phase, ...] = ()
-    """In which phase of a cascade each contract is, and all together."""
-    differences: Grid | None = None
-    """How venues differ."""
-    backtest: pd.DataFrame | None = None
-    """As `draw_backtest` takes it."""
 
 
 def comparison_sections(beside: Beside) -> tuple[Section, ...]:
@@ -69,11 +52,14 @@ def comparison_sections(beside: Beside) -> tuple[Section, ...]:
         sections.append(_pairs(comparison))
     if beside.estimates:
         sections.append(_estimates(beside))
+    if beside.confirmations:
+        grid = confirmation_grid(beside.confirmations, comparison.axis.driver)
+        sections.append(Section("What Else Speaks for It", (), grid, CONFIRMATION_NOTES))
     if beside.phases:
         sections.append(Section("Phase of the Cascade", (), phase_grid(beside.phases), PHASE_NOTES))
-    if beside.differences is not None:
-        note = "What stands here is data with a source each, and no estimate."
-        sections.append(Section("How Venues Differ", (), beside.differences, (note,)))
+    if beside.differences:
+        notes = ("What stands here was published, and is no estimate.", *source_notes(beside.differences))
+        sections.append(Section("How Venues Differ", (), difference_grid(beside.differences), notes))
     if beside.backtest is not None:
         note = "A lift of 1 is no better than the baseline, and is shown where it is so."
         sections.append(Section("Backtest of the Estimates", (), None, (note,), ("backtest",)))
@@ -175,8 +161,3 @@ def estimate_pictures(beside: Beside) -> dict[str, Picture]:
             title = f"{where} over time{', by side' if by_side else ''}"
             pictures[f"{name}-over-time-{place}"] = Picture(figure, title, told, key if by_side else ())
     return pictures
-
-
-def differences_grid(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Grid:
-    """How venues differ, as it was written down."""
-    return Grid(tuple(columns), tuple(tuple(clean(cell) for cell in row) for row in rows))

@@ -144,12 +144,12 @@ def say_nothing(axes: Axes, words: str) -> None:
 def _fitted(text: str, room: float, size: float, weight: str = "normal") -> str:
     """As much of a line as `room` points hold: letters are not equally wide."""
     from matplotlib.font_manager import FontProperties
-    from matplotlib.textpath import TextPath
+    from matplotlib.textpath import text_to_path
 
     font = FontProperties(family="DejaVu Sans", weight=weight, size=size)
 
     def width(shown: str) -> float:
-        return float(TextPath((0, 0), shown, prop=font).get_extents().width) if shown.strip() else 0.0
+        return float(text_to_path.get_text_width_height_descent(shown, font, ismath=False)[0])
 
     shown = text
     while len(shown) > 1 and width(shown) > room:

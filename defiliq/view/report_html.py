@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from defiliq.model.analysis import Analysis
     from defiliq.model.contagion import Place
     from defiliq.model.over_time import HeatOverTime
-    from defiliq.view.cex_section import Beside
+    from defiliq.view.cex_beside import Beside
     from defiliq.view.depth_curve import DepthSide
 
 _LONG = 40

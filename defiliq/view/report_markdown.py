@@ -13,7 +13,7 @@ from defiliq.view.terminal import clean
 
 if TYPE_CHECKING:
     from defiliq.model.analysis import Analysis
-    from defiliq.view.cex_section import Beside
+    from defiliq.view.cex_beside import Beside
 
 _SPECIAL = re.compile(r"([\\`*_\[\]<|~&@]|(?<=:)/|(?<=[wW]{3})\.)")
 """What begins markup, an address that readers make a link of, or a mention."""
