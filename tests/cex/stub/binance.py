@@ -79,13 +79,17 @@ def _span(query: dict[str, str], now_ms: int) -> tuple[float, float]:
     return since_ms / MS, (until_ms + 1) / MS
 
 
+def _kind(world: World) -> str:
+    return "PERPETUAL" if world.instrument.expires_at is None else "CURRENT_QUARTER"
+
+
 def _symbol(world: World) -> Json:
     instrument = world.instrument
     expires_at = instrument.expires_at
     found = {
         "symbol": name_of(world),
         "pair": f"{instrument.asset}{world.quote}",
-        "contractType": "PERPETUAL" if expires_at is None else "CURRENT_QUARTER",
+        "contractType": _kind(world),
         "deliveryDate": NO_EXPIRY_MS if expires_at is None else expires_at * MS,
         "onboardDate": int(world.history.at[0]) * MS,
         "baseAsset": instrument.asset,
@@ -124,13 +128,13 @@ def _statistics(worlds: Sequence[World], query: dict[str, str], now_ms: int) -> 
     if "startTime" in query and since * MS < now_ms - STATISTICS_KEPT_MS:
         raise _refuse(-1130, "parameter 'startTime' is invalid.")
     if "pair" in query:
-        kind = query.get("contractType", "PERPETUAL")
+        kind = query.get("contractType")  # the ratio is told per pair, for all of its contracts
         mine = [
             world
             for world in worlds
             if world.is_inverse
             and f"{world.instrument.asset}{world.quote}" == query["pair"]
-            and (world.instrument.expires_at is None) == (kind == "PERPETUAL")
+            and kind in (None, _kind(world))
         ]
         if not mine:
             raise _refuse(-1121, "Invalid symbol.")

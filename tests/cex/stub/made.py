@@ -60,11 +60,12 @@ def made_world(
 
 
 def _executed(draw: np.random.Generator, at: np.ndarray, close: np.ndarray, is_inverse: bool) -> pd.DataFrame:
-    times = np.sort(draw.choice(at, 40, replace=False))
+    count = min(40, len(at))
+    times = np.sort(draw.choice(at, count, replace=False))
     price = np.round(close[np.searchsorted(at, times)], 1)
-    contracts = draw.integers(1, 500, 40).astype(float)
+    contracts = draw.integers(1, 500, count).astype(float)
     size_usd = 100 * contracts if is_inverse else contracts * 0.01 * price
-    columns = (times, price, draw.choice(["long", "short"], 40), size_usd)
+    columns = (times, price, draw.choice(["long", "short"], count), size_usd)
     return pd.DataFrame(dict(zip(EXECUTED_COLUMNS, columns, strict=True)))
 
 

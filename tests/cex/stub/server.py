@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from defiliq.cex.history import VenueData
-from tests.cex.stub import binance, bybit, okx
+from tests.cex.stub import binance, bybit, hyperliquid, okx
 from tests.cex.stub.world import Refusal, World
 
 Json = Any
@@ -72,11 +72,19 @@ class Urls(dict[str, str]):
 
 
 @contextmanager
-def stub(worlds: Sequence[VenueData], now_ms: Callable[[], int] | None = None) -> Iterator[Urls]:
-    """Serve worlds until the block ends. Every venue answers, one without a world lists no contracts."""
+def stub(
+    worlds: Sequence[VenueData],
+    now_ms: Callable[[], int] | None = None,
+    positions: hyperliquid.Positions | None = None,
+) -> Iterator[Urls]:
+    """Serve worlds until the block ends. Every venue answers, one without a world lists no contracts.
+
+    `positions` are what Hyperliquid tells of addresses. The clock is the real one unless another is given.
+    """
     urls = Urls(now_ms if now_ms is not None else lambda: time.time_ns() // 1_000_000)
     with ExitStack() as stack:
-        for venue, speak in SPEAKERS.items():
+        speakers = SPEAKERS | {"hyperliquid": hyperliquid.speaker(positions or {})}
+        for venue, speak in speakers.items():
             mine = [World(world) for world in worlds if world.history.instrument.venue == venue]
             server = _Server(venue, speak, mine, urls)
             thread = threading.Thread(
@@ -110,13 +118,19 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
         """Silent."""
 
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self._serve(urlsplit(self.path).path, json.loads(body))
+
     def do_GET(self) -> None:
         parts = urlsplit(self.path)
-        query = dict(parse_qsl(parts.query))
+        self._serve(parts.path, dict(parse_qsl(parts.query)))
+
+    def _serve(self, path: str, query: dict[str, str]) -> None:
         server = self.server
-        server.urls.asked.append((server.venue, parts.path, query))
-        fault = server.urls.fault_for(server.venue, parts.path)
-        status, answer = self._answer(parts.path, query)
+        server.urls.asked.append((server.venue, path, query))
+        fault = server.urls.fault_for(server.venue, path)
+        status, answer = self._answer(path, query)
         if fault is None:
             self._send(status, json.dumps(answer).encode(), {})
             return
