@@ -114,21 +114,23 @@ def compare(
     tolerance_pct: float = TOLERANCE_PCT,
     by: By = "price",
     spots_apart_pct: float = MOST_SPOTS_APART_PCT,
+    min_share_pct: float = 1.0,
 ) -> Comparison:
     """The ladder and the estimates on one axis, within `within_pct` of spot, in buckets of `step_pct`.
 
     The axis' spot is the chain's; without a ladder the median of the venues'. Clusters are as `find_clusters`
-    finds them, and two are the same level if they are of one side and within `tolerance_pct`. InputError
-    where there is nothing to compare, where assets or money differ, where a contract is given twice, and,
-    unless `by` distance, where spots are more than `spots_apart_pct` apart. Times that are far apart, empty
-    estimates and what estimates lack themselves are faults. No order of estimates matters.
+    finds them with `min_share_pct`, and two are the same level if they are of one side and within
+    `tolerance_pct`. InputError where there is nothing to compare, where assets or money differ, where a
+    contract is given twice, and, unless `by` distance, where spots are more than `spots_apart_pct` apart.
+    Times that are far apart, empty estimates and what estimates lack themselves are faults. No order of
+    estimates matters.
     """
     _refuse_settings(step_pct, within_pct, k, tolerance_pct, by, spots_apart_pct)
     ordered = sorted(estimates, key=lambda one: (one.instrument.venue, one.instrument.symbol))
     _refuse_what_differs(on_chain, ordered)
     named = list(zip(venue_names(ordered), ordered, strict=True))
     ladder = on_chain if on_chain is not None and len(on_chain.sources) else None
-    axis = _axis_of(ladder, ordered, step_pct, within_pct)
+    axis = Axis(*_driver_and_spot(ladder, ordered), step_pct, within_pct, min_share_pct)
     asset = ordered[0].instrument.asset if ordered else axis.driver.split("/")[0]
     chain = None if ladder is None else chain_party(ladder, axis)
     venues = [venue_party(name, one, axis, by_distance=by == "distance") for name, one in named]
@@ -151,11 +153,10 @@ def compare(
     )
 
 
-def _axis_of(ladder: Heat | None, estimates: Sequence[Estimate], step_pct: float, within_pct: float) -> Axis:
+def _driver_and_spot(ladder: Heat | None, estimates: Sequence[Estimate]) -> tuple[str, float]:
     if ladder is not None:
-        return Axis(ladder.driver, ladder.spot_usd, step_pct, within_pct)
-    spot = median(one.spot_usd for one in estimates)
-    return Axis(f"{estimates[0].instrument.asset}/USD", spot, step_pct, within_pct)
+        return ladder.driver, ladder.spot_usd
+    return estimates[0].driver, median(one.spot_usd for one in estimates)
 
 
 def _places(parties: Sequence[Party], axis: Axis) -> tuple[int, int]:

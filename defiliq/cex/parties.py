@@ -36,6 +36,8 @@ class Axis:
     step_pct: float
     within_pct: float
     """What is further from spot is left out."""
+    min_share_pct: float = 1.0
+    """From which share of what its side holds on a bucket is heavy, so that clusters are made of it."""
 
     @property
     def ratio(self) -> float:
@@ -130,8 +132,7 @@ def chain_party(heat: Heat, axis: Axis) -> Party:
     )
     stamps = heat.sources["block_timestamp"]
     at = int(stamps.max()) if len(stamps) else None
-    clusters = find_clusters(heat, within_pct=axis.within_pct)
-    return Party(CHAIN, "chain", at, heat.spot_usd, points.within(axis), heat, clusters)
+    return Party(CHAIN, "chain", at, heat.spot_usd, points.within(axis), heat, _clusters(heat, axis))
 
 
 def venue_party(name: str, estimate: Estimate, axis: Axis, *, by_distance: bool) -> Party:
@@ -169,8 +170,11 @@ def _estimated(name: str, kind: Kind, at: int, own_spot: float, points: Points, 
     ).assign(accounts=0)
     sources: pd.DataFrame = as_table([], SOURCE_COLUMNS)
     heat = Heat(axis.driver, axis.spot_usd, DOLLARS, axis.step_pct, buckets, 0.0, 0.0, 0, 0, sources)
-    clusters = find_clusters(heat, within_pct=axis.within_pct)
-    return Party(name, kind, at, own_spot, points, heat, clusters)
+    return Party(name, kind, at, own_spot, points, heat, _clusters(heat, axis))
+
+
+def _clusters(heat: Heat, axis: Axis) -> tuple[Cluster, ...]:
+    return find_clusters(heat, within_pct=axis.within_pct, min_share_pct=axis.min_share_pct)
 
 
 def _points_of(estimate: Estimate, times: float) -> Points:

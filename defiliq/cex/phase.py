@@ -94,7 +94,7 @@ def phase(history: History, settings: PhaseSettings = DEFAULTS) -> Phase:
     """One contract's phase at the end of its last candle. InputError where there is no candle.
 
     Under way: open interest falls fast while the price moves, and liquidations were executed within that time
-    (where a venue publishes none, that is not asked). Else washed out: open interest is 20% or
+    (where nobody publishes any, that is not asked). Else washed out: open interest is 20% or
     more below its peak and funding is below 0. Else building: open interest has risen by 5% or more in a day
     and funding is elevated. Else quiet. Candles longer than an hour cannot show what falls fast: they are
     never under way, which is a fault.
@@ -130,7 +130,7 @@ def judge(one: Track, settings: PhaseSettings = DEFAULTS) -> Phase:
         liquidated_usd=_liquidated(one, settings.fast_s),
         faults=(*one.faults, *_faults(one, settings)),
     )
-    return _labelled(found, settings, asks_fast=one.step_s <= settings.fast_s, is_silent=bool(one.silent))
+    return _labelled(found, settings, asks_fast=one.step_s <= settings.fast_s)
 
 
 def phase_table(phases: Sequence[Phase]) -> pd.DataFrame:
@@ -149,14 +149,14 @@ def phase_table(phases: Sequence[Phase]) -> pd.DataFrame:
     return table.astype({"at": "Int64", "peak_at": "Int64"} | dict.fromkeys(floats, "float64"))
 
 
-def _labelled(found: Phase, settings: PhaseSettings, *, asks_fast: bool, is_silent: bool) -> Phase:
+def _labelled(found: Phase, settings: PhaseSettings, *, asks_fast: bool) -> Phase:
     """The first phase whose conditions all hold. None where an earlier one could hold for all one knows, and
     where open interest is not known.
     """
     under_way = [
         _if_known(found.fast_pct, found.fast_pct <= settings.falling_pct),
         _if_known(found.price_fast_pct, abs(found.price_fast_pct) >= settings.moving_pct),
-        is_silent or found.liquidated_usd > 0,
+        math.isnan(found.liquidated_usd) or found.liquidated_usd > 0,
     ]
     washed_out = [
         _if_known(found.from_peak_pct, found.from_peak_pct <= settings.washed_out_pct),
@@ -182,7 +182,7 @@ def _if_known(value: float, holds: bool) -> bool | None:
 
 
 def _liquidated(one: Track, since_s: int) -> float:
-    if one.silent and not len(one.liquidated_at):
+    if one.is_silent:
         return math.nan
     is_in = (one.liquidated_at > one.until_at - since_s) & (one.liquidated_at <= one.until_at)
     return math.fsum(one.liquidated_usd[is_in])

@@ -32,12 +32,14 @@ class Track:
     """What a unit is worth at the last known price."""
     price_usd: Floats
     funding_rate: Floats
-    """Settled since the moment before."""
+    """Settled since the moment before. NaN where it is not known, and of contracts that expire: they settle
+    none, which says nothing of who is crowded.
+    """
     liquidated_at: Int64s
     """When something was liquidated, as far as that is published."""
     liquidated_usd: Floats
-    silent: tuple[str, ...] = ()
-    """Those that do not publish it."""
+    is_silent: bool = False
+    """Whether nobody publishes it."""
     faults: tuple[str, ...] = ()
 
     def last_known(self, column: Floats, at: int) -> float:
@@ -83,10 +85,10 @@ def track(history: History) -> Track:
         open_interest=history.open_interest,
         unit_usd=1.0 if history.instrument.is_inverse else price,
         price_usd=history.close_usd,
-        funding_rate=history.funding_rate,
+        funding_rate=history.funding_rate * (1.0 if history.instrument.expires_at is None else math.nan),
         liquidated_at=executed["at"].to_numpy(dtype=np.int64),
         liquidated_usd=executed["size_usd"].to_numpy(dtype=np.float64),
-        silent=() if history.executed is not None else (name_of(history),),
+        is_silent=history.executed is None,
         faults=tuple(f"{name_of(history)}: {fault}" for fault in history.faults),
     )
 
@@ -123,7 +125,7 @@ def pooled(tracks: Sequence[Track], name: str = "together") -> Track:
         funding_rate=np.divide(paid, total, out=np.full(len(grid), math.nan), where=total > 0),
         liquidated_at=np.concatenate([one.liquidated_at for one in kept]),
         liquidated_usd=np.concatenate([one.liquidated_usd for one in kept]),
-        silent=tuple(name for one in kept for name in one.silent),
+        is_silent=all(one.is_silent for one in kept),
         faults=tuple(faults),
     )
 

@@ -284,3 +284,12 @@ def test_no_dollar_is_lost_or_made(one: Any, other: Any, step_pct: float) -> Non
         curve = found.cumulative(first, side)
         outermost = curve[:, 0] if side == "long" else curve[:, -1]
         assert outermost.tolist() == pytest.approx(known, rel=1e-9, abs=1e-6)
+
+
+def test_what_share_makes_a_bucket_heavy_can_be_said() -> None:
+    """Of 100 dollars, 3 are a cluster unless a tenth is asked for."""
+    parts = heat((95, 97), (90, 3)), [estimate([(95, 97), (90, 3)])]
+    assert [len(party.clusters) for party in compare(*parts).parties] == [2, 2]
+    assert [len(party.clusters) for party in compare(*parts, min_share_pct=10).parties] == [1, 1]
+    with pytest.raises(InputError, match="a share"):
+        compare(*parts, min_share_pct=101)

@@ -260,11 +260,23 @@ def test_one_that_ends_earlier_ends_all_of_them() -> None:
     assert found.open_interest_usd == 200_000
 
 
-def test_silence_of_one_venue_asks_for_no_liquidations() -> None:
-    silent, quiet = running(None), running([], "okx")
-    assert phase_together([silent, quiet]).label == "under_way"
-    assert phase_together([quiet, replace(quiet, instrument=silent.instrument)]).label == "quiet"
+def test_those_that_publish_liquidations_speak_for_all() -> None:
+    silent, quiet, loud = running(None), running([], "okx"), running([(9, 2.0)], "bybit")
+    assert phase_together([silent, quiet]).label == "quiet"
+    assert phase_together([silent, quiet, loud]).label == "under_way"
+    assert phase_together([silent]).label == "under_way"
     assert math.isnan(phase_together([silent]).liquidated_usd)
+
+
+def test_a_contract_that_expires_has_no_funding() -> None:
+    """Its zeros are no balance: they neither decide its own phase nor thin out that of perpetuals."""
+    risen = history(open_interest=ending(*[1_100.0] * 5, before=1_000), venue="okx")
+    quarterly = replace(risen, instrument=replace(risen.instrument, expires_at=risen.until_at + DAY))
+    assert phase(risen).label == "quiet"
+    assert phase(quarterly).label is None
+    both = phase_together([fallen(1_000, 0.0003), quarterly])
+    assert both.funding_rate == 0.0003
+    assert both.open_interest_usd == 210_000
 
 
 def test_one_alone_together_is_itself() -> None:
