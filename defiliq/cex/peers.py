@@ -43,7 +43,8 @@ def one_sided(
             coins = np.append(coins, change * weights)
             are_long = np.append(are_long, np.full(len(weights), is_long))
         elif change < 0:
-            left = max(1.0 + change / (unplaced + coins.sum()), 0.0)
+            whole = unplaced + float(coins.sum())
+            left = max(1.0 + change / whole, 0.0) if whole > 0 else 0.0
             coins, unplaced = coins * left, unplaced * left
     return _binned(history, prior, (prices, coins, are_long), step_pct)
 

@@ -76,6 +76,7 @@ def save_venues(data: Sequence[VenueData], path: str | Path, *, source: str, mad
 
 
 _ENCODING: dict[str, Any] = {"compression": "zstd", "compression_level": 19, "use_dictionary": _TEXTS}
+_ENCODING["write_page_checksum"] = True
 _ENCODING["column_encoding"] = {
     name: "DELTA_BINARY_PACKED" if kind == pa.int64() else "BYTE_STREAM_SPLIT"
     for name, kind in _COLUMNS.items()
@@ -90,7 +91,7 @@ def load_venues(path: str | Path) -> list[VenueData]:
     try:
         if Path(path).stat().st_size > MAX_BYTES:
             raise BadFile(shown, f"it is larger than {MAX_BYTES >> 20} MB")
-        file = pq.ParquetFile(path)
+        file = pq.ParquetFile(path, page_checksum_verification=True)
         contracts = _contracts(file)
         table = file.read(columns=list(_COLUMNS))
         found = list(_loaded(table, contracts))
