@@ -24,7 +24,7 @@ from defiliq.cex.venues.grid import (
     summed,
 )
 from defiliq.cex.venues.rows import Rows, joined, no_rows
-from defiliq.cex.venues.series import Kind, Question, Series
+from defiliq.cex.venues.series import CutShort, Kind, Question, Series
 from defiliq.errors import BadVenueAnswer, VenueError
 
 LATE_S: Final = 3_600
@@ -70,7 +70,10 @@ class Reading:
     def candles(self) -> Candles:
         """Prices and volumes on the grid; a VenueError where there are none."""
         listed = self.contract.listed_ms
-        rows = self._rows(self.series["candles"], self.step_s, self.since_at * MS, self.until_at * MS)
+        try:
+            rows = self._rows(self.series["candles"], self.step_s, self.since_at * MS, self.until_at * MS)
+        except CutShort as cut:
+            raise cut.error from None
         candles = candles_of(
             self.source.client.venue,
             rows,
@@ -95,7 +98,7 @@ class Reading:
         for each_s in (period_s, *(s for s in series.coarser_s if s > period_s and s % self.step_s == 0)):
             column = self._at_ends(candles, series, each_s, until_at)
             if column is None:
-                return unknown
+                break
             interest = np.where(np.isfinite(interest), interest, column)
             known = np.flatnonzero(np.isfinite(interest))
             first_at = int(candles.at[known[0]]) + self.step_s if len(known) else until_at
@@ -103,8 +106,9 @@ class Reading:
             until_at = min(first_at, until_at)
             if until_at <= candles.at[0] + max(self.step_s, each_s):
                 break
-        interest, found = interest_faults(candles, interest, spans)
-        self.faults.extend(found)
+        if spans:
+            interest, found = interest_faults(candles, interest, spans)
+            self.faults.extend(found)
         return interest
 
     def taker_buy_share(self, candles: Candles) -> Floats:
@@ -158,37 +162,61 @@ class Reading:
         return None if rows is None else at_ends(candles, rows, period_s, stamps_end=series.stamps_end)
 
     def _tried(self, series: Series, period_s: int, since_ms: int, until_ms: int) -> Rows | None:
-        """Rows of a column that candles can do without: what fails is a fault."""
+        """Rows of a column that candles can do without: what fails is a fault. None where nothing came."""
+        what = series.kind.replace("_", " ")
         try:
             return self._rows(series, period_s, int(since_ms), int(until_ms))
+        except CutShort as cut:
+            told = f"{what} is incomplete" if len(cut.rows) else f"no {what}"
+            self.faults.append(f"{told}: {cut.error}")
+            return cut.rows if len(cut.rows) else None
         except VenueError as error:
-            self.faults.append(f"no {series.kind.replace('_', ' ')}: {error}")
+            self.faults.append(f"no {what}: {error}")
             return None
 
     def _rows(self, series: Series, period_s: int, since_ms: int, until_ms: int) -> Rows:
-        """What is kept of a span, and what the venue says of the rest."""
+        """What is kept of a span, and what the venue says of the rest; CutShort where it fails on the way."""
         source, contract = self.source, self.contract
-        question = Question(source.client, contract, series, period_s)
-        source.say(f"{source.client.venue}: {question.what}")
-        oldest_ms = contract.listed_ms or 0
-        if series.keeps_s is not None:
-            oldest_ms = max(oldest_ms, source.now_ms - series.keeps_s * MS)
+        source.say(f"{source.client.venue}: {series.kind.replace('_', ' ')} of {contract.instrument.symbol}")
         if source.cache is None:
-            return _judged(self, series, question.read(max(since_ms, oldest_ms), until_ms, source.say))
+            return self._asked(series, period_s, since_ms, until_ms)
         key = Key(source.origin, contract.market_id, series.kind, period_s, series.columns)
         kept, missing = source.cache.read(key, since_ms, until_ms)
         late_s = self.step_s + LATE_CANDLE_S if series.kind == "candles" else period_s + LATE_S
         settled_ms = source.now_ms - late_s * MS
         parts = [kept]
-        for first_ms, last_ms in missing:
-            got = question.read(max(first_ms, oldest_ms), last_ms, source.say)
-            got = _judged(self, series, got)
+        for first_ms, last_ms in missing[::-1]:
+            try:
+                got = self._asked(series, period_s, first_ms, last_ms)
+            except CutShort as cut:
+                self._keep(key, cut.rows, cut.since_ms, min(last_ms, settled_ms))
+                parts.append(cut.rows)
+                raise CutShort(joined(parts, series.columns), cut.since_ms, cut.error) from None
             parts.append(got)
-            # A span of which nothing came is not known to be empty: the venue may have failed politely.
-            if len(got) and first_ms < min(last_ms, settled_ms):
-                span = (first_ms, min(last_ms, settled_ms))
-                source.cache.write(key, span, got.within(*span), source.now_ms // MS)
+            self._keep(key, got, first_ms, min(last_ms, settled_ms))
         return joined(parts, series.columns)
+
+    def _keep(self, key: Key, rows: Rows, since_ms: int, until_ms: int) -> None:
+        """Put a span into the cache.
+
+        One of which nothing came is not known to be empty: the venue may have failed politely.
+        """
+        if self.source.cache is not None and len(rows) and since_ms < until_ms:
+            span = (since_ms, until_ms)
+            self.source.cache.write(key, span, rows.within(*span), self.source.now_ms // MS)
+
+    def _asked(self, series: Series, period_s: int, since_ms: int, until_ms: int) -> Rows:
+        """What the venue says of a span, as far as it goes back; CutShort where it fails on the way."""
+        question = Question(self.source.client, self.contract, series, period_s)
+        oldest_ms = self.contract.listed_ms or 0
+        if series.keeps_s is not None:
+            oldest_ms = max(oldest_ms, self.source.now_ms - series.keeps_s * MS)
+        try:
+            rows = question.read(max(since_ms, oldest_ms), until_ms, self.source.say)
+        except CutShort as cut:
+            _judged(self, series, cut.rows)
+            raise
+        return _judged(self, series, rows)
 
 
 def _judged(reading: Reading, series: Series, rows: Rows) -> Rows:

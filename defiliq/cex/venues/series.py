@@ -10,12 +10,13 @@ from defiliq.cex.venues.client import Client
 from defiliq.cex.venues.config import Say, say_nothing
 from defiliq.cex.venues.contracts import Contract
 from defiliq.cex.venues.rows import Rows, joined
-from defiliq.errors import BadVenueAnswer
+from defiliq.errors import BadVenueAnswer, VenueError
 
 Kind: TypeAlias = Literal["candles", "open_interest", "taker", "ratio", "funding", "executed"]
 Page: TypeAlias = Callable[[Client, Contract, str, int, int], Rows]
 """(client, contract, the venue's word for the period, since_ms, until_ms) to rows of [since, until)."""
 
+TELL_EVERY: Final = 10
 EMPTY_ENOUGH: Final = 3
 """So many empty pages in a row, going backward, are the beginning of what a venue keeps."""
 
@@ -57,6 +58,14 @@ class Series:
         return shortest if shortest is not None and shortest % step_s == 0 else None
 
 
+class CutShort(Exception):
+    """A read that failed on its way back: rows from `since_ms` on are there, `error` says what failed."""
+
+    def __init__(self, rows: Rows, since_ms: int, error: VenueError) -> None:
+        self.rows, self.since_ms, self.error = rows, since_ms, error
+        super().__init__()
+
+
 @dataclass(frozen=True, slots=True)
 class Question:
     """One column of one contract over a span, in one period."""
@@ -73,20 +82,22 @@ class Question:
         return f"{self.series.kind.replace('_', ' ')} of {self.contract.instrument.symbol}"
 
     def read(self, since_ms: int, until_ms: int, say: Say = say_nothing) -> Rows:
-        """All rows of [since, until) that the venue has, in order of time; equal times keep their order."""
+        """All rows of [since, until) that the venue has, in order of time; equal times keep their order.
+
+        CutShort, with the newer rows, where a page fails.
+        """
         parts: list[Rows] = []
-        pages = empty = 0
+        left, empty = self.client.config.max_pages, 0
         for first_ms, last_ms in self._windows(since_ms, until_ms):
-            before = len(parts)
-            for rows in self._window(first_ms, last_ms):
-                pages += 1
-                if pages > self.client.config.max_pages:
-                    raise BadVenueAnswer(self.client.venue, f"{self.what} in more than {pages - 1} pages")
-                if len(rows):
-                    parts.append(rows)
-                if pages % 10 == 0:
-                    say(f"{self.client.venue}: {self.what}, {pages} pages")
-            empty = 0 if len(parts) > before else empty + 1
+            try:
+                found = self._window(first_ms, last_ms, left)
+            except VenueError as error:
+                raise CutShort(joined(parts[::-1], self.series.columns), last_ms, error) from None
+            parts += [rows for rows in found if len(rows)]
+            left -= len(found)
+            if (self.client.config.max_pages - left) % TELL_EVERY == 0:
+                say(f"{self.client.venue}: {self.what}, {self.client.config.max_pages - left} pages")
+            empty = 0 if any(len(rows) for rows in found) else empty + 1
             if empty >= EMPTY_ENOUGH:
                 break
         return joined(parts[::-1], self.series.columns)
@@ -104,23 +115,29 @@ class Question:
             yield first_ms, last_ms
             last_ms = first_ms
 
-    def _window(self, since_ms: int, until_ms: int) -> Iterator[Rows]:
+    def _window(self, since_ms: int, until_ms: int, most: int) -> list[Rows]:
         """The pages of one span: what a full page left out is asked for until nothing is left."""
         series, low, high = self.series, since_ms, until_ms
         word = series.periods.get(self.period_s, "")
+        found: list[Rows] = []
         while low < high:
+            if len(found) >= most:
+                raise BadVenueAnswer(
+                    self.client.venue, f"{self.what} in more than {self.client.config.max_pages} pages"
+                )
             page = series.page(self.client, self.contract, word, low, high)
             # Some endpoints add the candle that the span begins in, or ignore one bound.
             rows = page.within(low, high)
             if len(page) and not len(rows):
                 raise BadVenueAnswer(self.client.venue, f"{self.what} of another time than was asked")
-            yield rows
+            found.append(rows)
             if not len(rows) or (series.is_regular and len(rows) >= self._slots(low, high)):
-                return
+                break
             if series.keeps_newest:
                 high = int(rows.at_ms.min())
             else:
                 low = int(rows.at_ms.max()) + 1
+        return found if series.keeps_newest else found[::-1]
 
     def _slots(self, since_ms: int, until_ms: int) -> int:
         """How many rows a span has room for."""

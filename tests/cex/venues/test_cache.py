@@ -13,6 +13,7 @@ from defiliq.cex.history import VenueData
 from defiliq.cex.venues import Cache
 from defiliq.cex.venues.cache import Key, _united, _without
 from defiliq.cex.venues.rows import Rows
+from defiliq.errors import VenueUnreachable
 from tests.cex.stub import Fault, Urls, made_world, stub
 from tests.cex.venues.stage import COLUMNS, DAY_S, NOW, STEP_S, assert_same, read
 
@@ -77,7 +78,7 @@ def test_an_earlier_start_asks_for_what_is_missing_before(tmp_path: Path) -> Non
         read(urls, "bybit", days=1, cache=cache)
         urls.asked.clear()
         (data,) = read(urls, "bybit", days=3, cache=cache)
-    first, last = spans(urls, "/kline")
+    last, first = spans(urls, "/kline")
     assert first == (NOW - 3 * DAY_S, NOW - DAY_S - 1)
     assert last[0] >= NOW - 3 * STEP_S
     assert_same(data.history, cut_to(WORLDS[1], data), unpublished=("taker_buy_share",))
@@ -204,3 +205,48 @@ def test_spans_are_joined_and_cut() -> None:
     assert _without((0, 20), [(-5, 30)]) == []
     assert _without((0, 20), []) == [(0, 20)]
     assert _without((6, 10), [(0, 7), (9, 11)]) == [(7, 9)]
+
+
+def test_a_read_that_fails_half_way_goes_on_where_it_stopped(tmp_path: Path) -> None:
+    """The newer pages are kept, and what is kept is there while the venue is down."""
+    clock, cache = Clock(), Cache(tmp_path)
+    clock.at = LATER + 10
+
+    with stub(WORLDS, clock.now_ms) as urls:
+        fresh = read(urls, "okx", days=4)[0].history.open_interest
+        urls.asked.clear()
+        # The third page of open interest, and all after it.
+        urls.fail("okx", Fault(path="interest-history", times=2))
+        urls.fail("okx", Fault(path="interest-history", status=503))
+        (half,) = read(urls, "okx", days=2, cache=cache, config={"retries": 0})
+        known = np.isfinite(half.history.open_interest)
+        assert known.sum() == 200
+        assert known[-200:].all()
+        assert any("open interest is incomplete: cannot reach okx" in each for each in half.history.faults)
+        urls.heal()
+        (whole,) = read(urls, "okx", days=2, cache=cache)
+        np.testing.assert_array_equal(whole.history.open_interest, fresh[-len(whole.history) :])
+        spans_asked = spans(urls, "interest-history")
+        assert min(until for _, until in spans_asked) > NOW - 2 * DAY_S
+        # The two newest pages were kept: of them only what may still change is asked for again.
+        assert sum(until - since for since, until in spans_asked) < 420 * STEP_S
+        urls.fail("okx", Fault(path="interest-history", status=503))
+        (kept,) = read(urls, "okx", days=2, cache=cache, config={"retries": 0})
+    settled = len(kept.history) - 13
+    np.testing.assert_array_equal(kept.history.open_interest[:settled], whole.history.open_interest[:settled])
+    assert np.isnan(kept.history.open_interest[-1])
+    assert "open interest is incomplete" in kept.history.faults[0]
+
+
+def test_candles_that_fail_half_way_are_an_error_and_their_newer_pages_are_kept(tmp_path: Path) -> None:
+    clock, cache = Clock(), Cache(tmp_path)
+    with stub(WORLDS, clock.now_ms) as urls:
+        urls.fail("okx", Fault(path="candles", times=1))
+        urls.fail("okx", Fault(path="candles", status=500))
+        with pytest.raises(VenueUnreachable):
+            read(urls, "okx", days=2, cache=cache, config={"retries": 0})
+        urls.heal()
+        (data,) = read(urls, "okx", days=2, cache=cache)
+        assert len(spans(urls, "candles")) == 2  # the tail that may change, and what was not reached
+    assert data.history.faults == ()
+    assert len(data.history) == 576
