@@ -31,6 +31,8 @@ NOTHING = "nobody holds anything within this window"
 MARKS = {"consensus": "●", "partial": "◐", "alone": "○", "": "·"}
 """How many of the others have a cluster where one party has it."""
 _DASHES: tuple[tuple[float, ...], ...] = ((5, 1.5), (6, 1.5, 1.5, 1.5), (3, 3), (8, 2, 2, 2, 2, 2))
+_SHORT = 24
+"""Letters of a name of which three have room."""
 _CURVES, _STRIP, _GAP = 3.7, 0.24, 0.26
 """Inches: how high the curves are, a strip, and the room for its name."""
 
@@ -107,7 +109,7 @@ def draw_comparison(comparison: Comparison, estimates: Sequence[Estimate] = ()) 
     )
     below = caption.bottom + 0.85
     strips = len(parties) * (_STRIP + _GAP)
-    rows = math.ceil((len(comparison.parties) + 1) / 3)
+    rows = math.ceil((len(comparison.parties) + 1) / _abreast(comparison))
     above = caption.top + 0.16 + 0.22 * rows
     high = below + strips + 0.62 + _CURVES + above
     with framed(caption, (WIDE, high)) as figure:
@@ -129,6 +131,11 @@ def draw_comparison(comparison: Comparison, estimates: Sequence[Estimate] = ()) 
     return figure
 
 
+def _abreast(comparison: Comparison) -> int:
+    """How many names of the legend have room beside each other."""
+    return 3 if max(len(party_words(party)) for party in comparison.parties) <= _SHORT else 2
+
+
 def _notes(comparison: Comparison) -> list[str]:
     marks = f"{MARKS['consensus']} all others have one there, {MARKS['partial']} some, {MARKS['alone']} none"
     return [
@@ -142,7 +149,7 @@ def _draw_curves(axes: Axes, comparison: Comparison) -> None:
     bent = is_bent(comparison)
     for party in comparison.parties:
         colour, dashes = style_of(comparison, party)
-        label: str | None = cut(party_words(party), 30)
+        label: str | None = cut(party_words(party), 80 // _abreast(comparison))
         sides: tuple[Side, Side] = ("long", "short")
         for side in sides:
             curve = curve_of(comparison, party, side)
@@ -161,7 +168,12 @@ def _draw_curves(axes: Axes, comparison: Comparison) -> None:
     axes.set(**({"yscale": "log"} if bent else {"ylim": (0, None)}))
     money_axis(axes.yaxis, f"liquidated on the way{', logarithmic' if bent else ''}", "USD")
     axes.legend(
-        loc="lower left", bbox_to_anchor=(0, 1.0), ncols=3, frameon=False, borderaxespad=0.2, handlelength=3
+        loc="lower left",
+        bbox_to_anchor=(0, 1.0),
+        ncols=_abreast(comparison),
+        frameon=False,
+        borderaxespad=0.2,
+        handlelength=3,
     )
 
 

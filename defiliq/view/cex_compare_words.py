@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 EXACT, ESTIMATED = "exact", "estimated"
 _MARKETS_NAMED = 3
+_NAMED = 2
+"""More names than these are a number."""
 
 
 def title_of_comparison(comparison: Comparison, estimates: Sequence[Estimate] = ()) -> str:
@@ -82,10 +84,13 @@ def band_words(band: Sequence[float]) -> str:
 
 
 def agreement_words(agreement: Agreement) -> str:
-    """Who has a cluster there: partial (okx of 3)."""
+    """Who has a cluster there, of those who were asked: partial (okx of 3)."""
     if agreement.label is None:
         return "nobody else to ask"
     if not agreement.agreeing:
         return f"alone of {len(agreement.asked) + 1}"
-    names = ", ".join(clean(name) for name in agreement.agreeing)
+    if agreement.label == "consensus":
+        return f"consensus (all {len(agreement.asked)})"
+    few = len(agreement.agreeing) <= _NAMED
+    names = ", ".join(map(clean, agreement.agreeing)) if few else str(len(agreement.agreeing))
     return f"{agreement.label} ({names} of {len(agreement.asked)})"

@@ -182,7 +182,9 @@ def name_clusters(
     for side, colour in _SIDES:
         sign = 1 if side == "long" else -1
         named = [cluster for cluster in biggest_first(seen, NAMED) if cluster.type == side]
+        # From spot outwards: names that have to move away from spot keep their order.
         named = named[: max(0, int(_room(spot, sign)[1] / _NAME_GAP))]
+        named.sort(key=lambda cluster: -sign * cluster.price_usd)
         shares = [math.log(cluster.price_usd / low) / math.log(high / low) for cluster in named]
         for cluster, share, place in zip(named, shares, _beside(shares, spot, sign), strict=True):
             axes.annotate(
