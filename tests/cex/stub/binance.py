@@ -107,7 +107,9 @@ def _symbol(world: World) -> Json:
 def _klines(world: World, query: dict[str, str], now_ms: int) -> Json:
     since, until = _span(query, now_ms)
     bars = world.bars(PERIODS[query["interval"]], now_ms // MS, since, until)
-    return [_kline(world, bar) for bar in bars[: _limit(query, 500, 1_500)]]
+    limit = _limit(query, 500, 1_500)
+    # The oldest from a start on; without one, the newest.
+    return [_kline(world, bar) for bar in (bars[:limit] if "startTime" in query else bars[-limit:])]
 
 
 def _kline(world: World, bar: Bar) -> Json:

@@ -149,6 +149,8 @@ class _Handler(BaseHTTPRequestHandler):
             return refusal.status, refusal.body
         except KeyError as error:
             return 404, {"error": f"no such path, or no {error} in the question"}
+        except ValueError as error:
+            return 400, {"error": str(error)}
 
     def _send(self, status: int, body: bytes, headers: dict[str, str], drip_s: float = 0.0) -> None:
         self.send_response(status)
