@@ -34,6 +34,7 @@ from defiliq.cli.talk import Talk
 if TYPE_CHECKING:
     import pandas as pd
 
+    from defiliq.cex.compare import Comparison
     from defiliq.cex.levels import Estimate
     from defiliq.model.clusters import Cluster
     from defiliq.pipeline.exchanges import Exchanges
@@ -142,7 +143,7 @@ def _draw(
         if len(made) > 1:
             raise click.UsageError("--over-time shows one contract. Choose one --venue.")
         history = next(one.history for one in found.data if one.history.instrument == made[0].instrument)
-        way = over_time_of(history, assumptions_of(guess))
+        way = over_time_of(history, assumptions_of(guess, found))
         figure = draw_estimate_over_time(way, whole, within_pct=threshold.within_pct)
     else:
         figure = draw_estimate(whole, _clusters(whole, threshold), within_pct=threshold.within_pct)
@@ -152,10 +153,20 @@ def _draw(
 def _print(found: Exchanges, made: list[Estimate], threshold: Threshold) -> None:
     """All contracts added up, and beside them what else is known of each."""
     from defiliq.cex.together import together
+    from defiliq.pipeline.beside import beside
+    from defiliq.view.cex_compare import print_signals
     from defiliq.view.cex_terminal import print_estimate
 
     whole = together(made)
     print_estimate(whole, _clusters(whole, threshold), threshold.within_pct)
+    print_signals(beside(venues_alone(made, threshold), made, found.data))
+
+
+def venues_alone(made: list[Estimate], threshold: Threshold) -> Comparison:
+    """The exchanges beside each other, without the chain."""
+    from defiliq.cex.compare import compare
+
+    return compare(None, made, within_pct=threshold.within_pct, by="distance")
 
 
 def _clusters(estimate: Estimate, threshold: Threshold) -> tuple[Cluster, ...]:

@@ -12,6 +12,7 @@ from defiliq.cli.clusters import Threshold, threshold_options
 from defiliq.cli.exchange_options import (
     Guess,
     Place,
+    assumptions_of,
     estimates_of,
     guess_options,
     place_options,
@@ -23,11 +24,11 @@ from defiliq.cli.options import Source, format_option, output_option, source_opt
 from defiliq.cli.printing import (
     INCOMPLETE,
     SHAPES,
-    TABLES,
     default_shape,
     print_table,
     require_format,
     write_output,
+    write_text,
 )
 from defiliq.cli.talk import Talk
 
@@ -37,8 +38,9 @@ if TYPE_CHECKING:
     from defiliq.cex.compare import Comparison
     from defiliq.cex.levels import Estimate
     from defiliq.model.heat import Heat
+    from defiliq.view.cex_beside import Beside
 
-PICTURES = ".png .svg"
+ROWS, PAGES, PICTURES = ".csv .parquet .json", ".md .html", ".png .svg"
 Rows = Literal["levels", "pairs", "axis"]
 
 
@@ -73,7 +75,7 @@ Rows = Literal["levels", "pairs", "axis"]
     show_default=True,
     help="What to write as data: levels with consensus, distances of pairs, or dollars by price.",
 )
-@output_option(f"{TABLES}, or a picture: {PICTURES}")
+@output_option(f"{ROWS}, a page: {PAGES}, or a picture: {PICTURES}")
 @format_option(SHAPES)
 @click.pass_context
 def compare(
@@ -100,7 +102,9 @@ def compare(
     Says how far the two are apart (earth mover's distance), which levels are seen by whom, what the chain
     does at the levels that exchanges name, and how many exact dollars stand behind an estimated one.
     """
-    require_format(output, f"{TABLES} {PICTURES}")
+    require_format(output, f"{ROWS} {PAGES} {PICTURES}")
+    from defiliq.pipeline.beside import beside
+
     talk = Talk(quiet=source.quiet)
     heat, is_short = on_chain(asset, source, lens, talk)
     found = read_place(asset, place, talk)
@@ -109,7 +113,9 @@ def compare(
     for fault in comparison.faults:
         if not any(fault.endswith(known) for one in made for known in one.faults):
             talk.warn(f"INCOMPLETE: {fault}")
-    _show(comparison, made, rows, output, shape, talk)
+    is_page = output is not None and Path(output).suffix.lower() == ".html"
+    shown = beside(comparison, made, found.data, assumptions_of(guess, found), with_over_time=is_page)
+    _show(shown, rows, output, shape, talk)
     if is_short or is_missing or comparison.faults:
         ctx.exit(INCOMPLETE)
 
@@ -149,28 +155,36 @@ def compared(
     )
 
 
-def _show(
-    comparison: Comparison,
-    made: list[Estimate],
-    rows: Rows,
-    output: str | None,
-    shape: str | None,
-    talk: Talk,
-) -> None:
-    """A picture, rows in a file, tables on a terminal, or rows on stdout."""
-    if output is not None and Path(output).suffix.lower() in PICTURES.split():
-        from defiliq.view.cex_compare_charts import draw_comparison
-        from defiliq.view.charts import write_picture
-
-        talk.say(f"Wrote {write_picture(draw_comparison(comparison, made), output)}")
-    elif output is not None:
-        write_output(_table(comparison, rows), output, talk)
+def _show(shown: Beside, rows: Rows, output: str | None, shape: str | None, talk: Talk) -> None:
+    """A page, a picture, rows in a file, tables on a terminal, or rows on stdout."""
+    if output is not None:
+        _write(shown, rows, output, talk)
     if default_shape(shape) == "table" and (output is None or shape is not None):
         from defiliq.view.cex_compare import print_comparison
 
-        print_comparison(comparison, made)
+        print_comparison(shown)
     elif output is None or shape is not None:
-        print_table(_table(comparison, rows), default_shape(shape))
+        print_table(_table(shown.comparison, rows), default_shape(shape))
+
+
+def _write(shown: Beside, rows: Rows, output: str, talk: Talk) -> None:
+    suffix = Path(output).suffix.lower()
+    if suffix in PICTURES.split():
+        from defiliq.view.cex_compare_charts import draw_comparison
+        from defiliq.view.charts import write_picture
+
+        figure = draw_comparison(shown.comparison, shown.estimates)
+        talk.say(f"Wrote {write_picture(figure, output)}")
+    elif suffix == ".html":
+        from defiliq.view.report_html import write_comparison_html
+
+        talk.say(f"Wrote {write_comparison_html(shown, output)}")
+    elif suffix == ".md":
+        from defiliq.view.report_markdown import comparison_markdown
+
+        write_text(comparison_markdown(shown), output, talk)
+    else:
+        write_output(_table(shown.comparison, rows), output, talk)
 
 
 def _table(comparison: Comparison, rows: Rows) -> pd.DataFrame:

@@ -242,7 +242,7 @@ def estimates_of(found: Exchanges, guess: Guess, talk: Talk) -> tuple[list[Estim
     from defiliq.pipeline.exchanges import estimates
 
     with talk.progress("Estimating") as tell:
-        made, without = estimates(found.data, assumptions_of(guess), on_progress=tell)
+        made, without = estimates(found.data, assumptions_of(guess, found), on_progress=tell)
     return made, tell_missing(found, made, without, talk)
 
 
@@ -257,8 +257,8 @@ def tell_missing(found: Exchanges, made: Sequence[Estimate], without: Sequence[A
     return bool(lacking) or any(estimate.faults for estimate in made)
 
 
-def assumptions_of(guess: Guess) -> Assumptions:
-    """The options as the pipeline takes them."""
+def assumptions_of(guess: Guess, found: Exchanges) -> Assumptions:
+    """The options as the pipeline takes them; a user's tiers go before those that exchanges published."""
     from defiliq.cex.priors import PRIORS, parse_prior
     from defiliq.cex.tiers import load_tiers_file
     from defiliq.cex.walk import EstimateSettings
@@ -271,7 +271,7 @@ def assumptions_of(guess: Guess) -> Assumptions:
         settings=EstimateSettings(half_life_s=_half_life(guess.half_life), churn=guess.churn),
         mode=guess.margin,  # type: ignore[arg-type]
         wallet_multiple=guess.wallet,
-        tiers={(table.venue, table.symbol): table for table in tables},
+        tiers={**found.tiers, **{(table.venue, table.symbol): table for table in tables}},
     )
 
 

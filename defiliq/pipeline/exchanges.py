@@ -17,6 +17,7 @@ from defiliq.cex.venues.cache import Cache
 from defiliq.cex.venues.config import VenueConfig
 from defiliq.cex.venues.contracts import Wanted
 from defiliq.cex.venues.read import read_venue
+from defiliq.cex.venues.tiers import READERS, read_tiers
 from defiliq.cex.walk import EstimateSettings
 from defiliq.errors import DefiliqError, InputError, UnknownTiers, VenueError
 from defiliq.types import Side
@@ -43,6 +44,8 @@ class Exchanges:
 
     data: tuple[VenueData, ...]
     missing: tuple[Missing, ...]
+    tiers: Mapping[tuple[str, str], TierTable] = field(default_factory=dict)
+    """(venue, symbol) to margin tiers that the exchange itself published with the data."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +80,12 @@ def read_exchanges(
     """
     done: list[str] = []
 
-    def read(venue: str) -> list[VenueData] | VenueError:
+    def read(venue: str) -> _Answer:
+        def tell(what: str) -> None:
+            on_progress(len(done), len(venues), what)
+
         try:
-            return read_venue(
+            data = read_venue(
                 venue,
                 asset,
                 since_at=since_at,
@@ -88,21 +94,45 @@ def read_exchanges(
                 contracts=contracts,
                 config=config,
                 cache=cache,
-                on_progress=lambda what: on_progress(len(done), len(venues), f"{venue}: {what}"),
+                on_progress=tell,
             )
+            return _Answer(data, *_tiers_of_now(venue, asset, config, tell))
         except VenueError as error:
-            return error
+            return _Answer([], {}, (Missing(venue, error),))
         finally:
             done.append(venue)
             on_progress(len(done), len(venues), venue)
 
     with ThreadPoolExecutor(max(1, len(venues))) as pool:
-        answers = list(zip(venues, pool.map(read, venues), strict=True))
-    failed = [Missing(name, answer) for name, answer in answers if isinstance(answer, VenueError)]
-    if failed and len(failed) == len(answers):
-        raise failed[0].error
-    found = [one for _, answer in answers if not isinstance(answer, VenueError) for one in answer]
-    return Exchanges(tuple(found), tuple(failed))
+        answers = list(pool.map(read, venues))
+    found = tuple(one for answer in answers for one in answer.data)
+    missing = tuple(one for answer in answers for one in answer.missing)
+    if missing and not found:
+        raise missing[0].error
+    tiers = {key: table for answer in answers for key, table in answer.tiers.items()}
+    return Exchanges(found, missing, tiers)
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What one exchange said."""
+
+    data: list[VenueData]
+    tiers: Mapping[tuple[str, str], TierTable]
+    missing: tuple[Missing, ...]
+
+
+def _tiers_of_now(
+    venue: str, asset: str, config: VenueConfig | None, tell: Callable[[str], None]
+) -> tuple[Mapping[tuple[str, str], TierTable], tuple[Missing, ...]]:
+    """The perpetuals' tiers where an exchange publishes them; without an answer the bundled ones stand in."""
+    if venue not in READERS:
+        return {}, ()
+    try:
+        tables = read_tiers(venue, asset, config=config, on_progress=tell)
+    except VenueError as error:
+        return {}, (Missing(f"the margin tiers of {venue} as they are now", error),)
+    return {(venue, table.symbol): table for table in tables}, ()
 
 
 def estimates(

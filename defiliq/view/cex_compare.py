@@ -49,6 +49,13 @@ def print_comparison(beside: Beside) -> None:
     print_lines(comparison_lines(beside, width=width))
 
 
+def print_signals(beside: Beside) -> None:
+    """Only what else speaks for levels, and the phases, on stdout."""
+    width = console().width if sys.stdout.isatty() else None
+    for heading, grid in _signal_tables(beside):
+        print_lines(["", heading, *grid_lines(grid, width)])
+
+
 def render_comparison(beside: Beside) -> str:
     """The same as text."""
     return "".join(f"{line}\n" for line in comparison_lines(beside))
@@ -85,8 +92,12 @@ def _tables(beside: Beside) -> Iterator[tuple[str, Grid]]:
         yield "what the chain does at the venues' levels (accounts)", at_levels
     if comparison.pairs:
         yield "pairs: how far a dollar is moved on average", pair_grid(comparison)
+    yield from _signal_tables(beside)
+
+
+def _signal_tables(beside: Beside) -> Iterator[tuple[str, Grid]]:
     if beside.confirmations:
-        grid = confirmation_grid(beside.confirmations, comparison.axis.driver)
+        grid = confirmation_grid(beside.confirmations, beside.comparison.axis.driver)
         yield "what else speaks for levels, or against them", grid
     if beside.phases:
         yield "phase of the cascade", phase_grid(beside.phases)
