@@ -12,12 +12,12 @@ from defiliq.cli.cex_provider import provider, providers
 from defiliq.cli.clusters import Threshold, threshold_options
 from defiliq.cli.exchange_options import (
     Guess,
-    Place,
+    VenueSource,
     assumptions_of,
     estimates_of,
     guess_options,
-    place_options,
-    read_place,
+    read_venues,
+    venue_options,
 )
 from defiliq.cli.options import format_option, output_option
 from defiliq.cli.printing import (
@@ -62,7 +62,7 @@ def cex() -> None:
 
 @click.command(short_help="Estimated liquidation levels of an asset.")
 @click.argument("asset")
-@place_options("--from")
+@venue_options("--from")
 @guess_options
 @threshold_options
 @click.option(
@@ -75,7 +75,7 @@ def cex() -> None:
 def levels(
     ctx: click.Context,
     asset: str,
-    place: Place,
+    venue_source: VenueSource,
     guess: Guess,
     threshold: Threshold,
     over_time: bool,
@@ -90,7 +90,7 @@ def levels(
     """
     require_format(output, f"{TABLES} {PICTURES}")
     talk = Talk(quiet=quiet)
-    found = read_place(asset, place, talk)
+    found = read_venues(asset, venue_source, talk)
     made, is_incomplete = estimates_of(found, guess, talk)
     _show(found, made, guess, threshold, output, shape, talk, over_time=over_time)
     if is_incomplete:

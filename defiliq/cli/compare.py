@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import click
 
 from defiliq.cli.clusters import Threshold, threshold_options
 from defiliq.cli.exchange_options import (
     Guess,
-    Place,
+    VenueSource,
     assumptions_of,
     estimates_of,
     guess_options,
-    place_options,
-    read_place,
+    read_venues,
+    venue_options,
 )
 from defiliq.cli.ladder import parse_percent
 from defiliq.cli.ladders import Lens, lens_options, opened_ladders
@@ -27,6 +27,7 @@ from defiliq.cli.printing import (
     default_shape,
     print_table,
     require_format,
+    require_use,
     write_output,
     write_text,
 )
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from defiliq.view.cex_beside import Beside
 
 ROWS, PAGES, PICTURES = ".csv .parquet .json", ".md .html", ".png .svg"
+TOP, TOLERANCE = 5, "0.5%"
 Rows = Literal["levels", "pairs", "axis"]
 
 
@@ -49,7 +51,7 @@ Rows = Literal["levels", "pairs", "axis"]
 @source_options
 @lens_options
 @threshold_options
-@place_options("--venue-file")
+@venue_options("--venue-file")
 @guess_options
 @click.option(
     "--by",
@@ -59,11 +61,16 @@ Rows = Literal["levels", "pairs", "axis"]
     help="One price axis; or distance from each one's own spot, where prices are of different times.",
 )
 @click.option(
-    "--top", type=click.IntRange(1), default=5, show_default=True, metavar="K", help="So many clusters each."
+    "--top",
+    type=click.IntRange(1),
+    default=TOP,
+    show_default=True,
+    metavar="K",
+    help="So many clusters each.",
 )
 @click.option(
     "--tolerance",
-    default="0.5%",
+    default=TOLERANCE,
     show_default=True,
     metavar="PCT",
     help="So near, two clusters are one level.",
@@ -84,7 +91,7 @@ def compare(
     source: Source,
     lens: Lens,
     threshold: Threshold,
-    place: Place,
+    venue_source: VenueSource,
     guess: Guess,
     by: Literal["price", "distance"],
     top: int,
@@ -107,12 +114,10 @@ def compare(
 
     talk = Talk(quiet=source.quiet)
     heat, is_short = on_chain(asset, source, lens, talk)
-    found = read_place(asset, place, talk)
+    found = read_venues(asset, venue_source, talk)
     made, is_missing = estimates_of(found, guess, talk)
     comparison = compared(heat, made, lens, threshold, by, top, parse_percent(tolerance))
-    for fault in comparison.faults:
-        if not any(fault.endswith(known) for one in made for known in one.faults):
-            talk.warn(f"INCOMPLETE: {fault}")
+    tell_faults(comparison, made, talk)
     is_page = output is not None and Path(output).suffix.lower() == ".html"
     shown = beside(comparison, made, found.data, assumptions_of(guess, found), with_over_time=is_page)
     _show(shown, rows, output, shape, talk)
@@ -153,6 +158,65 @@ def compared(
         tolerance_pct=tolerance_pct,
         by=by,
     )
+
+
+class Others(NamedTuple):
+    """Exchanges beside a ladder, as far as they were asked for."""
+
+    shown: Beside | None = None
+    is_missing_some: bool = False
+
+
+def exchanges_beside(
+    ctx: click.Context,
+    heat: Heat,
+    venue_source: VenueSource,
+    guess: Guess,
+    lens: Lens,
+    threshold: Threshold,
+    talk: Talk,
+    *,
+    is_page: bool,
+) -> Others:
+    """A report's part on exchanges: only where --live, --sample or --venue-file asks for it."""
+    from defiliq.pipeline.beside import beside
+
+    is_asked = venue_source.live or venue_source.sample or bool(venue_source.venue_file)
+    for option in (*VenueSource.__slots__, *Guess.__slots__):
+        if option not in ("live", "sample", "venue_file"):
+            require_use(ctx, option, is_used=is_asked, needed="--live, --sample or --venue-file")
+    if not is_asked:
+        return Others()
+    asset = heat.driver.partition("/")[0]
+    found = read_venues(asset, venue_source, talk)
+    made, is_missing = estimates_of(found, guess, talk)
+    by = axis_for(heat, made, talk)
+    comparison = compared(heat, made, lens, threshold, by, TOP, parse_percent(TOLERANCE))
+    tell_faults(comparison, made, talk)
+    shown = beside(comparison, made, found.data, assumptions_of(guess, found), with_over_time=is_page)
+    return Others(shown, is_missing or bool(comparison.faults))
+
+
+def axis_for(heat: Heat, made: list[Estimate], talk: Talk) -> Literal["price", "distance"]:
+    """One price axis, or distance from spot where the spots are too far apart for one, which is said."""
+    from defiliq.cex.compare import MOST_SPOTS_APART_PCT
+
+    spots = [heat.spot_usd, *(one.spot_usd for one in made)]
+    if 100 * (max(spots) - min(spots)) / min(spots) <= MOST_SPOTS_APART_PCT:
+        return "price"
+    talk.warn(
+        f"{heat.driver} stands at {min(spots):.6g} and at {max(spots):.6g}: exchanges are set beside the chain "
+        "by distance from spot."
+    )
+    return "distance"
+
+
+def tell_faults(comparison: Comparison, made: list[Estimate], talk: Talk) -> None:
+    """What the comparison lacks, but for what was said of the estimates already."""
+    known = {fault for one in made for fault in one.faults}
+    for fault in comparison.faults:
+        if not any(fault.endswith(said) for said in known):
+            talk.warn(f"INCOMPLETE: {fault}")
 
 
 def _show(shown: Beside, rows: Rows, output: str | None, shape: str | None, talk: Talk) -> None:

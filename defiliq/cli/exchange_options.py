@@ -31,7 +31,7 @@ OBSERVED = (*KNOWN, "hyperliquid", "dydx")
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class VenueSource:
     """Which exchanges' data, and where they come from."""
 
     venues: tuple[str, ...]
@@ -63,7 +63,7 @@ class Guess:
     tiers_file: tuple[str, ...]
 
 
-_PLACE = (
+_VENUES = (
     click.option(
         "--venue",
         "venues",
@@ -151,8 +151,8 @@ _GUESS = (
 )
 
 
-def place_options(from_option: str) -> Callable[[F], F]:
-    """Exchanges and where their data are from, handed over as `place`; files come by `from_option`."""
+def venue_options(from_option: str) -> Callable[[F], F]:
+    """Exchanges and where their data are from, handed over as `venue_source`; files come by `from_option`."""
     files = click.option(
         from_option,
         "venue_file",
@@ -160,7 +160,9 @@ def place_options(from_option: str) -> Callable[[F], F]:
         metavar="FILE",
         help="What exchanges answered before, as --save keeps it.",
     )
-    return lambda command: collected(command, "place", Place, (*_PLACE[:3], files, *_PLACE[3:]))
+    return lambda command: collected(
+        command, "venue_source", VenueSource, (*_VENUES[:3], files, *_VENUES[3:])
+    )
 
 
 def guess_options(command: F) -> F:
@@ -168,71 +170,73 @@ def guess_options(command: F) -> F:
     return collected(command, "guess", Guess, _GUESS)
 
 
-def read_place(asset: str, place: Place, talk: Talk) -> Exchanges:
+def read_venues(asset: str, venue_source: VenueSource, talk: Talk) -> Exchanges:
     """What the chosen exchanges publish of an asset, from files, the sample, or the exchanges themselves."""
-    if sum((bool(place.venue_file), place.live, place.sample)) > 1:
+    if sum((bool(venue_source.venue_file), venue_source.live, venue_source.sample)) > 1:
         raise click.UsageError("Data come from --live, from --sample or from a file: choose one.")
     settings = venue_settings()
-    is_live = place.live or (settings.source == LIVE and not place.sample and not place.venue_file)
-    if place.save is not None and not is_live:
+    is_live = venue_source.live or (
+        settings.source == LIVE and not venue_source.sample and not venue_source.venue_file
+    )
+    if venue_source.save is not None and not is_live:
         raise click.UsageError("--save keeps what exchanges answer. Add --live.")
     if is_live:
-        return _ask(asset, place, settings.urls, talk)
-    if place.venue_file:
+        return _ask(asset, venue_source, settings.urls, talk)
+    if venue_source.venue_file:
         from defiliq.pipeline.cex_files import load_venues
 
-        held = [one for path in place.venue_file for one in load_venues(path)]
-        return _chosen(asset, held, place, "these files")
+        held = [one for path in venue_source.venue_file for one in load_venues(path)]
+        return _chosen(asset, held, venue_source, "these files")
     from defiliq.pipeline.cex_files import load_sample
 
     talk.warn(f"the bundled {SAMPLE} is simulated, not real. Ask the exchanges with --live.")
-    return _chosen(asset, load_sample(asset.upper()), place, "the sample")
+    return _chosen(asset, load_sample(asset.upper()), venue_source, "the sample")
 
 
-def _ask(asset: str, place: Place, urls: Any, talk: Talk) -> Exchanges:
+def _ask(asset: str, venue_source: VenueSource, urls: Any, talk: Talk) -> Exchanges:
     """Ask the exchanges, and keep the answers where that was asked for."""
     from defiliq.cex.venues.config import VenueConfig
     from defiliq.cli.printing import require_format
     from defiliq.pipeline.exchanges import read_exchanges
 
-    require_format(place.save, ".parquet")
+    require_format(venue_source.save, ".parquet")
     until_at = int(time.time())
     with talk.progress("Asking") as tell:
         found = read_exchanges(
             asset,
-            place.names,
-            since_at=until_at - seconds_of(place.span, "--span"),
+            venue_source.names,
+            since_at=until_at - seconds_of(venue_source.span, "--span"),
             until_at=until_at,
-            step_s=seconds_of(place.candles, "--candles"),
-            contracts=place.contracts,
+            step_s=seconds_of(venue_source.candles, "--candles"),
+            contracts=venue_source.contracts,
             config=VenueConfig(urls=urls),
-            cache=None if place.no_cache else _cache(talk),
+            cache=None if venue_source.no_cache else _cache(talk),
             on_progress=tell,
         )
-    if place.save is not None:
+    if venue_source.save is not None:
         from defiliq.pipeline.cex_files import save_venues
 
-        save_venues(list(found.data), place.save, source="asked through ccxt", made_at=until_at)
-        talk.say(f"Wrote {len(found.data)} contracts to {place.save}")
+        save_venues(list(found.data), venue_source.save, source="asked through ccxt", made_at=until_at)
+        talk.say(f"Wrote {len(found.data)} contracts to {venue_source.save}")
     return found
 
 
-def _chosen(asset: str, held: Sequence[VenueData], place: Place, where: str) -> Exchanges:
+def _chosen(asset: str, held: Sequence[VenueData], venue_source: VenueSource, where: str) -> Exchanges:
     """Those of the asset, the exchanges and the contracts that were asked for."""
     from defiliq.errors import NoSuchContract
     from defiliq.pipeline.exchanges import Exchanges, Missing
 
     wanted = [one for one in held if one.history.instrument.asset.casefold() == asset.casefold()]
-    if place.contracts != "all":
-        is_dated = place.contracts == "quarterly"
+    if venue_source.contracts != "all":
+        is_dated = venue_source.contracts == "quarterly"
         wanted = [one for one in wanted if (one.history.instrument.expires_at is not None) == is_dated]
-    kept = [one for one in wanted if one.history.instrument.venue in place.names]
+    kept = [one for one in wanted if one.history.instrument.venue in venue_source.names]
     have = {one.history.instrument.venue for one in kept}
-    missing = [Missing(name, NoSuchContract(name, asset)) for name in place.names if name not in have]
+    missing = [Missing(name, NoSuchContract(name, asset)) for name in venue_source.names if name not in have]
     if not kept:
         known = sorted({one.history.instrument.asset for one in held})
         raise InputError(
-            f"{where} hold no {place.contracts} futures of {asset}. They hold {', '.join(known) or 'none'}."
+            f"{where} hold no {venue_source.contracts} futures of {asset}. They hold {', '.join(known) or 'none'}."
         )
     return Exchanges(tuple(kept), tuple(missing))
 

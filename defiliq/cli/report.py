@@ -12,8 +12,10 @@ import click
 
 from defiliq.cli.cascade import check_shocks, named_shocks, oracle_rule
 from defiliq.cli.clusters import Threshold, contagion_of, require_depth, say_untold, threshold_options
+from defiliq.cli.compare import exchanges_beside
 from defiliq.cli.depth_options import Depths, depth_options
 from defiliq.cli.events import parse_blocks
+from defiliq.cli.exchange_options import Guess, VenueSource, guess_options, venue_options
 from defiliq.cli.heatmap import read_history
 from defiliq.cli.ladders import Ladders, Lens, lens_options, opened_ladders
 from defiliq.cli.options import Source, collected, output_option, source_options
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from defiliq.model.cascade import Cascade, OracleRule
     from defiliq.model.contagion import Place
     from defiliq.model.over_time import HeatOverTime
+    from defiliq.view.cex_beside import Beside
 
 F = TypeVar("F", bound=Callable[..., Any])
 PAGES = ".md .html"
@@ -94,6 +97,8 @@ def past_options(command: F) -> F:
     help="Show time by price, too, from a folder of snapshots or ladder files; in .html only.",
 )
 @past_options
+@venue_options("--venue-file")
+@guess_options
 @output_option(PAGES)
 @click.pass_context
 def report(
@@ -107,11 +112,14 @@ def report(
     deviation: str | None,
     folder: str | None,
     past: Past,
+    venue_source: VenueSource,
+    guess: Guess,
     output: str | None,
 ) -> None:
     """Key levels, magnets, cascade risk, support and resistance of one driver, with coverage and provenance.
 
     Markdown on stdout or in a .md file; with -o FILE.html one self-contained page with interactive figures.
+    With --live, --sample or --venue-file it has what `defiliq compare` says of centralised exchanges, too.
 
     --from takes snapshots, or ladders as `defiliq ladder -o` writes them.
     """
@@ -136,9 +144,10 @@ def report(
         if depth is not None:
             graph = contagion_of(ladders, found.heat, found.clusters, threshold, depths)
     say_untold(found.heat.untold, talk)
+    others = exchanges_beside(ctx, found.heat, venue_source, guess, lens, threshold, talk, is_page=is_page)
     history = None if folder is None else read_history(folder, ladders.driver, lens, talk)
-    _show(found, graph, depth, history, output, talk)
-    if ladders.incomplete or found.heat.untold or happened.is_missing_some:
+    _show(found, graph, depth, history, others.shown, output, talk)
+    if ladders.incomplete or found.heat.untold or happened.is_missing_some or others.is_missing_some:
         ctx.exit(INCOMPLETE)
 
 
@@ -254,13 +263,14 @@ def _show(
     contagion: nx.DiGraph[Place] | None,
     depth: Depth | None,
     history: HeatOverTime | None,
+    others: Beside | None,
     output: str | None,
     talk: Talk,
 ) -> None:
     if output is None or Path(output).suffix.lower() == ".md":
         from defiliq.view.report_markdown import report_markdown
 
-        text = report_markdown(found)
+        text = report_markdown(found, others)
         if output is None:
             click.echo(text, nl=False)
         else:
@@ -270,5 +280,7 @@ def _show(
     from defiliq.view.report_html import write_report_html
 
     sides = () if depth is None else depth_curve(depth, found.heat.spot_usd)
-    path = write_report_html(found, output, depth=sides, contagion=contagion, over_time=history)
+    path = write_report_html(
+        found, output, depth=sides, contagion=contagion, over_time=history, beside=others
+    )
     talk.say(f"Wrote {path}")
