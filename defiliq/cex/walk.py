@@ -39,7 +39,7 @@ class EstimateSettings:
     unusual the takers' buying of late is, from -1 to 1 (see `leans`). 0 is no tilt."""
     flow_half_life_s: float = 86_400.0
     """How fast buying by takers is forgotten by that lean."""
-    churn: float = 0.3
+    churn: float = 0.25
     """The share of a candle's volume by which positions that last are opened and closed. Opened is half of
     that volume plus the change of open interest, closed half of it minus the change; where the change alone
     is larger than that volume, only the change counts, as with 0."""

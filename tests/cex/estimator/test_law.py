@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.testing import assert_allclose
 
 from defiliq.cex.estimate import estimate
 from defiliq.cex.openings import Factors, shots_of
@@ -31,7 +32,7 @@ wilds = st.sampled_from([0.0005, 0.004, 0.03])
 
 
 @given(seeds, any_settings, wilds, st.booleans(), st.sampled_from([0.0, 0.2]))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_columns_are_the_law_level_by_level(
     seed: int, chosen: EstimateSettings, wild: float, is_inverse: bool, gaps: float
 ) -> None:
@@ -113,8 +114,8 @@ def test_other_units_of_price_move_every_bucket_alike(
     one = estimate(history, FACTORS, PRIORS, chosen)
     other = estimate(times_price(history, factor), FACTORS, PRIORS, chosen)
     assert (other.bucket == one.bucket + buckets).all()
-    assert other.long_usd == pytest.approx(one.long_usd * factor, rel=1e-6, abs=1e-9 * factor)
-    assert other.short_usd == pytest.approx(one.short_usd * factor, rel=1e-6, abs=1e-9 * factor)
+    assert_allclose(other.long_usd, one.long_usd * factor, rtol=1e-6, atol=1e-9 * factor)
+    assert_allclose(other.short_usd, one.short_usd * factor, rtol=1e-6, atol=1e-9 * factor)
     assert other.coverage_long == pytest.approx(one.coverage_long, rel=1e-9)
 
 
@@ -127,8 +128,8 @@ def test_more_contracts_are_more_dollars(seed: int, factor: float, chosen: Estim
     )
     one, other = (estimate(each, FACTORS, PRIORS, chosen) for each in (history, more))
     assert (other.bucket == one.bucket).all()
-    assert other.long_usd == pytest.approx(one.long_usd * factor, rel=1e-9)
-    assert other.short_score == pytest.approx(one.short_score * factor, rel=1e-9)
+    assert_allclose(other.long_usd, one.long_usd * factor, rtol=1e-9)
+    assert_allclose(other.short_score, one.short_score * factor, rtol=1e-9)
 
 
 @given(seeds, st.permutations(range(3)))
@@ -142,7 +143,7 @@ def test_priors_in_any_order_and_alone_are_the_same(seed: int, order: list[int])
     assert (other.short_usd == one.short_usd).all()
     alone = estimate(history, [FACTORS[1]], [MID])
     inside = slice(int(alone.bucket[0] - one.bucket[0]), int(alone.bucket[-1] - one.bucket[0]) + 1)
-    assert alone.long_usd[0] == pytest.approx(one.long_usd[1, inside], rel=1e-12)
+    assert_allclose(alone.long_usd[0], one.long_usd[1, inside], rtol=1e-12)
     assert alone.long_usd.sum() == pytest.approx(one.long_usd[1].sum(), rel=1e-12)
 
 
@@ -163,12 +164,12 @@ def test_cumulative_dollars_only_grow_away_from_spot(seed: int, chosen: Estimate
 
 
 def test_a_year_of_thinning_and_ageing_keeps_every_digit() -> None:
-    """Factors are multiplied in before floats end: 3,000 candles that each replace half of everything."""
-    history = replace(drawn_history(7, 3000), volume_usd=np.full(3000, 150_000.0))
+    """Factors are multiplied in before floats end: 1,500 candles that each replace half of everything."""
+    history = replace(drawn_history(7, 1500), volume_usd=np.full(1500, 150_000.0))
     chosen = EstimateSettings(churn=1.0, half_life_s=60.0, points=2)
     found = estimate(history, [simple(LOW)], [LOW], chosen)
-    (state,) = walk(history, shots_of([LOW], [simple(LOW)], chosen.log_step), chosen, [2999])
-    plain = plain_estimate(head(history, 3000), "long", LOW, simple(LOW), chosen)
+    (state,) = walk(history, shots_of([LOW], [simple(LOW)], chosen.log_step), chosen, [1499])
+    plain = plain_estimate(history, "long", LOW, simple(LOW), chosen)
     mine = {state.first + int(b): float(state.score[0, b]) for b in np.flatnonzero(state.alive[0] > 1e-9)}
     theirs = {b: v for b, v in plain.score.items() if plain.units[b] > 1e-9}
     assert mine == pytest.approx(theirs, rel=1e-9)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.testing import assert_allclose
 
 from defiliq.cex.estimate import estimate
 from defiliq.cex.levels import ESTIMATE_COLUMNS, Estimate, Which
@@ -103,7 +104,7 @@ def test_several_together_hold_what_each_holds(seed: int) -> None:
         place = int(one.bucket[0]) - at
         assert (whole.bucket[place : place + len(one.bucket)] == one.bucket).all()
     backwards = together(ones[::-1])
-    assert backwards.long_usd == pytest.approx(whole.long_usd, rel=1e-12)
+    assert_allclose(backwards.long_usd, whole.long_usd, rtol=1e-12)
 
 
 def test_one_alone_is_what_it_is_and_none_is_refused() -> None:
