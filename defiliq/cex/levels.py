@@ -35,6 +35,7 @@ ESTIMATE_COLUMNS = (
         "high_usd",
         "cumulative_mid_usd",
         "coverage",
+        "source",
     ),
 )
 
@@ -178,6 +179,7 @@ class Estimate:
                     "high_usd": high,
                     "cumulative_mid_usd": piled,
                     "coverage": (self.coverage_long if is_long else self.coverage_short)[self.mid],
+                    "source": self.source,
                 }
             )
             parts.append(part[high > 0])

@@ -205,8 +205,8 @@ def axis_for(heat: Heat, made: list[Estimate], talk: Talk) -> Literal["price", "
     if 100 * (max(spots) - min(spots)) / min(spots) <= MOST_SPOTS_APART_PCT:
         return "price"
     talk.warn(
-        f"{heat.driver} stands at {min(spots):.6g} and at {max(spots):.6g}: exchanges are set beside the chain "
-        "by distance from spot."
+        f"{heat.driver} stands at {min(spots):.6g} and at {max(spots):.6g}: exchanges are set beside the "
+        "chain by distance from spot."
     )
     return "distance"
 

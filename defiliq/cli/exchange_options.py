@@ -236,7 +236,8 @@ def _chosen(asset: str, held: Sequence[VenueData], venue_source: VenueSource, wh
     if not kept:
         known = sorted({one.history.instrument.asset for one in held})
         raise InputError(
-            f"{where} hold no {venue_source.contracts} futures of {asset}. They hold {', '.join(known) or 'none'}."
+            f"{where} hold no {venue_source.contracts} futures of {asset}. "
+            f"They hold {', '.join(known) or 'none'}."
         )
     return Exchanges(tuple(kept), tuple(missing))
 
