@@ -86,7 +86,8 @@ class _Market:
         self.t = world.warm_up + world.candles
         self.at = world.start_at + world.step_s * (np.arange(self.t, dtype=np.int64) - world.warm_up)
         self.appetite, self.missing, self.accounts = self._appetite(), 0.0, 0
-        self.usual_range = float(np.median(np.ptp(np.log(path.moves_usd), axis=1)))
+        ranges = np.ptp(np.log(path.moves_usd), axis=1)
+        self.liveliness = ranges / np.median(ranges)
         self.interest, self.ratio, self.volume_usd, self.lasting_usd = np.full((4, self.t), np.nan)
         self.executed: dict[Side, list[tuple[Int64s, Floats, Floats]]] = {side: [] for side in SIDES}
 
@@ -121,7 +122,8 @@ class _Market:
         """Close by choice and liquidate, whichever comes first. Liquidated coins."""
         book, world, moves = self.books[side], self.world, self.path.moves_usd[i]
         drawn = self.rng.random(len(book))
-        closing = np.flatnonzero(drawn < -np.expm1(-world.churn_daily * world.step_days * book.eagerness))
+        rate = world.churn_daily * world.step_days * self.liveliness[i] ** world.hurry
+        closing = np.flatnonzero(drawn < -np.expm1(-rate * book.eagerness))
         closes = np.full(len(book), world.moves)
         closes[closing] = self.rng.integers(0, world.moves, len(closing))
         closes = np.minimum(closes, first_hits(side, book.stop_usd, moves))
@@ -196,8 +198,7 @@ class _Market:
         """Write down what the venue shows of a candle in which so many coins were bought to keep."""
         world, rng = self.world, self.rng
         interest = self.books["long"].total
-        liveliness = float(np.ptp(np.log(self.path.moves_usd[i]))) / self.usual_range
-        trips = world.round_trips_daily * world.step_days * interest * liveliness
+        trips = world.round_trips_daily * world.step_days * interest * self.liveliness[i]
         trips *= rng.lognormal(0.0, _ROUND_TRIP_NOISE)
         mean_usd = float(self.path.moves_usd[i] @ self.path.traded[i])
         self.interest[i] = interest

@@ -24,7 +24,7 @@ class World:
     """Candles before that, in which positions are opened that nobody later sees the opening of."""
     step_s: int = 3600
     moves: int = 12
-    """Prices within a candle. Trades, wicks and liquidations happen at these."""
+    """Prices within a candle, two or more. Trades, wicks and liquidations happen at these."""
     start_at: int = 1_767_225_600
     """When the first published candle opens: 2026-01-01T00:00Z."""
     start_usd: float = 60_000.0
@@ -43,6 +43,8 @@ class World:
     """Standard deviation of a day's change in the logarithm of open interest, beyond its growth."""
     churn_daily: float = 0.5
     """Closed by choice a day over what is open, replaced by others. It is in no change of open interest."""
+    hurry: float = 0.0
+    """How much churn follows a candle's own range: 0 not at all, 1 in proportion, as round trips do."""
     patience_spread: float = 0.0
     """Standard deviation of the logarithm of how eagerly traders close. At 0 all close alike."""
     round_trips_daily: float = 1.5
@@ -70,7 +72,7 @@ class World:
     The rest comes back over days."""
 
     def __post_init__(self) -> None:
-        if min(self.candles, self.moves, self.traders, self.step_s) < 1 or self.warm_up < 0:
+        if min(self.candles, self.moves - 1, self.traders, self.step_s) < 1 or self.warm_up < 0:
             raise InputError("a simulated market needs candles, moves within them, and traders.")
         if min(self.start_usd, self.open_interest, self.volatility) <= 0:
             raise InputError("a simulated market needs a price, volatility and open interest above 0.")

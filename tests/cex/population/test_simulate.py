@@ -204,3 +204,12 @@ def test_inverse_contracts_and_empty_markets_are_refused() -> None:
         World(traders=0)
     with pytest.raises(InputError, match="volatility"):
         World(volatility=0.0)
+
+
+def test_churn_may_follow_the_volume() -> None:
+    def together(one: Population) -> float:
+        wide = np.log(one.history.high_usd / one.history.low_usd)
+        return float(np.corrcoef(one.history.volume_usd, wide)[0, 1])
+
+    alone, following = (market(churn_daily=3.0, round_trips_daily=0.0, hurry=hurry) for hurry in (0.0, 1.0))
+    assert together(following) > together(alone) + 0.2
