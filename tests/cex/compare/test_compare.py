@@ -293,3 +293,14 @@ def test_what_share_makes_a_bucket_heavy_can_be_said() -> None:
     assert [len(party.clusters) for party in compare(*parts, min_share_pct=10).parties] == [1, 1]
     with pytest.raises(InputError, match="a share"):
         compare(*parts, min_share_pct=101)
+
+
+def test_what_only_the_highest_prior_has_is_in_the_band_alone() -> None:
+    found = compare(None, [estimate([(95, (0, 0, 8)), (90, 4)])])
+    (venue,) = found.parties
+    assert found.band(venue, "long").sum(axis=1).tolist() == [4, 4, 12]
+    assert venue.heat.buckets["size_usd"].tolist() == [4]
+    assert len(axis_table(found)) == 2
+    unsure = compare(None, [estimate([(95, (0, 0, 8))])])
+    assert unsure.faults == ()
+    assert unsure.levels == ()

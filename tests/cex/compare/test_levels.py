@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from defiliq.cex.compare import Comparison, compare
 from defiliq.cex.compare_tables import level_table
-from defiliq.cex.consensus import Level, is_near, matched, ratio_band
-from defiliq.model import Cluster
+from defiliq.cex.consensus import Level, dollars_at, is_near, matched, ratio_band
+from defiliq.model import Cluster, build_heat
 from tests.cex.compare.estimates import estimate, middle
 from tests.cex.compare.test_compare import heat
-from tests.model.ladders import cluster
+from tests.model.ladders import cluster, ladder
 
 
 def levels(comparison: Comparison, name: str) -> list[Level]:
@@ -158,6 +158,14 @@ def test_exactly_within_tolerance_is_near() -> None:
     assert is_near(100.5, 100.0, 0.5)
     assert not is_near(100.0, math.nextafter(100.5, 101), 0.5)
     assert is_near(7.0, 7.0, 0.0)
+
+
+def test_dollars_a_hair_beyond_tolerance_are_not_at_the_level() -> None:
+    """100.5 is half a percent above 100; 100.502 is more, and less than half a percent of itself."""
+    chain = compare(heat((100.5, 1), (100.502, 2), spot=99.0), []).parties[0]
+    assert dollars_at(chain, 100.0, "short", 0.5) == (0, 0, 0)
+    apart = compare(build_heat([ladder([(100.5, 1), (100.502, 2)], 99.0)], "ETH/USD", step_pct=0.001), [])
+    assert dollars_at(apart.parties[0], 100.0, "short", 0.5) == (1, 1, 1)
 
 
 def test_levels_match_once() -> None:

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 
 from defiliq.cex.compare import compare
 from defiliq.cex.compare_tables import pair_table
+from defiliq.types import Side
 from tests.cex.compare.estimates import STEP_PCT, estimate, middle
 from tests.cex.compare.test_compare import books, heat
 
@@ -97,6 +98,17 @@ def test_over_both_sides_the_wider_gap_is_told() -> None:
     found = compare(heat((95, 5), (105, 1)), [estimate([(95, 4), (105, 9)])])
     assert found.pair("chain", "binance", "both").widest_gap_usd == 8
     assert found.pair("chain", "binance", "long").widest_gap_usd == -1
+
+
+def test_a_gap_is_told_at_the_edge_where_the_price_leaves_the_bucket() -> None:
+    """Shorts at 105 are met rising, so it is their bucket's high edge; longs at 95 falling, so the low one."""
+    found = compare(heat((95, 5), (105, 5)), [estimate([(90, 1), (110, 1)])])
+    sides: tuple[tuple[Side, float], ...] = (("short", 105), ("long", 95))
+    for side, price in sides:
+        at = found.pair("chain", "binance", side).widest_gap_at_usd
+        near, far = sorted((price, at), key=lambda one: abs(one - 100))
+        assert (near, far) == (price, at)
+        assert abs(far / near - 1) < 0.0025
 
 
 def test_more_dollars_of_the_same_shape_are_no_further() -> None:

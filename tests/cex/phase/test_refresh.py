@@ -62,6 +62,11 @@ def test_a_run_over_several_looks_counts_as_a_whole() -> None:
     assert seen((0, 100), (30, 101), (60, 102), (90, 103), (120, 104)).wait_s == 60
 
 
+def test_a_minute_is_still_within_a_minute() -> None:
+    assert seen((0, 100), (30, 101.5), (60, 103)).wait_s == 15
+    assert seen((0, 100), (30, 101.5), (60.1, 103)).wait_s == 60
+
+
 def test_there_and_back_is_a_run() -> None:
     assert seen((0, 100), (15, 103), (30, 100)).wait_s == 15
 
