@@ -15,6 +15,7 @@ from defiliq.view.charts import cut
 from defiliq.view.figure_frame import MARGIN, Figure, empty_figure, named
 from defiliq.view.heat_rows import counted
 from defiliq.view.palette import CHAIN, INK, MIDDLE, RULE
+from defiliq.view.report_parts import Grid
 from defiliq.view.terminal import clean
 
 if TYPE_CHECKING:
@@ -211,6 +212,12 @@ def _name(dot: Dot, place: int) -> dict[str, Any]:
         "showarrow": False,
         "align": "left",
     }
+
+
+def backtest_grid(table: pd.DataFrame, *, of: Of = "lift") -> Grid:
+    """The scores as texts."""
+    rows = ((dot.label, dot.words) for dot in dots_of(table, of))
+    return Grid(("Score", f"{of.replace('_', ' ').capitalize()} (95% interval)"), tuple(rows))
 
 
 def cut_label(label: str, most: int = 52) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from defiliq.view.cex_backtest import backtest_figure
+from defiliq.view.cex_backtest import backtest_figure, backtest_grid
 from defiliq.view.cex_beside import Beside
 from defiliq.view.cex_compare_figures import comparison_figure, strips_figure
 from defiliq.view.cex_compare_words import in_order, where_lines
@@ -62,7 +62,8 @@ def comparison_sections(beside: Beside) -> tuple[Section, ...]:
         sections.append(Section("How Venues Differ", (), difference_grid(beside.differences), notes))
     if beside.backtest is not None:
         note = "A lift of 1 is no better than the baseline, and is shown where it is so."
-        sections.append(Section("Backtest of the Estimates", (), None, (note,), ("backtest",)))
+        grid = backtest_grid(beside.backtest)
+        sections.append(Section("Backtest of the Estimates", (), grid, (note,), ("backtest",)))
     return tuple(sections)
 
 
@@ -109,9 +110,7 @@ def _estimates(beside: Beside) -> Section:
         Item(contract_words(one.instrument), f"{coverage_words(one)} {priors_words(one)}")
         for one in in_order(beside.estimates)
     ]
-    notes = [fault for one in in_order(beside.estimates) for fault in fault_words(one.faults)]
-    names = [*estimate_pictures(beside)]
-    return Section("The Estimates", tuple(items), None, tuple(dict.fromkeys(notes)), tuple(names))
+    return Section("The Estimates", tuple(items), pictures=tuple(estimate_pictures(beside)))
 
 
 def comparison_pictures(beside: Beside) -> dict[str, Picture]:

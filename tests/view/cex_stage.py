@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
+import pandas as pd
 
 from defiliq.cex.compare import Comparison, compare
-from defiliq.cex.history import Floats, Instrument, Int64s
+from defiliq.cex.confirm import cluster_signal, confirm
+from defiliq.cex.differences import differences_of
+from defiliq.cex.history import Floats, History, Instrument, Int64s, OrderBook, VenueData
 from defiliq.cex.levels import Estimate, EstimateOverTime
+from defiliq.cex.phase import phase, phase_together
+from defiliq.model.clusters import find_clusters
 from defiliq.model.over_time import buckets_of
+from defiliq.view.cex_beside import Beside
 from tests.view.heat_stage import BLOCK_AT, wide_heat
 
 STEP_PCT = 0.25
@@ -129,3 +136,62 @@ def wide_comparison() -> tuple[Comparison, tuple[Estimate, ...]]:
         wide_estimate("okx", 2.0, 7, 3001.0),
     )
     return compare(wide_heat(), estimates), estimates
+
+
+def history_of(venue: str = "binance", *, funding: float = -0.0002, fall: float = 0.7) -> History:
+    """Eight days of hours in which open interest falls to a share of itself, and who pays is told by sign."""
+    rows = 8 * 24
+    at: Int64s = BLOCK_AT - 3600 * np.arange(rows, 0, -1)
+    price = np.full(rows, 3000.0)
+    nothing = np.full(rows, math.nan)
+    rates = np.zeros(rows)
+    rates[7::8] = funding
+    return History(
+        instrument=contract(venue),
+        step_s=3600,
+        at=at,
+        open_usd=price,
+        high_usd=price,
+        low_usd=price,
+        close_usd=price,
+        volume_usd=np.full(rows, 1e7),
+        open_interest=np.linspace(1e5, fall * 1e5, rows),
+        taker_buy_share=np.full(rows, 0.5),
+        funding_rate=rates,
+        long_short_ratio=nothing,
+        executed=None,
+        fetched_at=BLOCK_AT,
+        source="a test's",
+    )
+
+
+def book_of(middle: float = 3000.0) -> OrderBook:
+    """A million dollars every 0.1% on both sides, 3% deep."""
+    away = np.arange(1, 31) / 1000
+    sizes = np.full(30, 1e6)
+    return OrderBook(BLOCK_AT, middle * (1 - away), sizes, middle * (1 + away), sizes)
+
+
+@cache
+def wide_beside(name: str = "") -> Beside:
+    """`wide_comparison` with everything that can stand beside it; `name` is put where names are."""
+    found, estimates = wide_comparison()
+    if name:
+        named = [replace(one, instrument=replace(one.instrument, symbol=name)) for one in estimates]
+        estimates = tuple(replace(one, source=name, faults=(name,), priors=(name,) * 3) for one in named)
+        found = compare(wide_heat(), estimates)
+    data = [VenueData(history_of(one.instrument.venue), book_of()) for one in estimates]
+    signals = [cluster_signal(level.name, level.cluster) for level in found.levels if level.name == "sum"]
+    scores = [("estimate", 1.31, 1.12, 1.52), (name or "one-sided", 1.02, 0.9, 1.17)]
+    return Beside(
+        comparison=found,
+        estimates=estimates,
+        over_time=(estimate_over_time(),),
+        clusters={
+            f"{one.instrument.venue} {one.instrument.symbol}": find_clusters(one.heat()) for one in estimates
+        },
+        confirmations=tuple(confirm(signal, data, found) for signal in signals),
+        phases=(*(phase(one.history) for one in data), phase_together([one.history for one in data])),
+        differences=differences_of(["binance", "bybit", "okx"]),
+        backtest=pd.DataFrame(scores, columns=["label", "lift", "lift_low", "lift_high"]),
+    )

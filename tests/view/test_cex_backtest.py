@@ -60,9 +60,22 @@ def test_an_endless_whisker_is_cut_and_marked() -> None:
 
 def test_rows_of_a_backtest_name_themselves() -> None:
     row = dict.fromkeys(BACKTEST_COLUMNS, math.nan) | {
-        "predictor": "estimate", "venue": "binance", "asset": "BTC", "side": "long", "test": "levels",
-        "baseline": "random", "condition": "reached", "horizon_s": 86_400, "n": 240, "dataset": "x",
-        "lift": 1.3, "lift_low": 1.1, "lift_high": 1.5, "gain": 0.04, "gain_low": -0.01, "gain_high": 0.1,
+        "predictor": "estimate",
+        "venue": "binance",
+        "asset": "BTC",
+        "side": "long",
+        "test": "levels",
+        "baseline": "random",
+        "condition": "reached",
+        "horizon_s": 86_400,
+        "n": 240,
+        "dataset": "x",
+        "lift": 1.3,
+        "lift_low": 1.1,
+        "lift_high": 1.5,
+        "gain": 0.04,
+        "gain_low": -0.01,
+        "gain_high": 0.1,
     }
     table = pd.DataFrame([row])
     (dot,) = dots_of(table)
