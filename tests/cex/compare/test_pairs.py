@@ -101,7 +101,7 @@ def test_over_both_sides_the_wider_gap_is_told() -> None:
 
 
 def test_a_gap_is_told_at_the_edge_where_the_price_leaves_the_bucket() -> None:
-    """Shorts at 105 are met rising, so it is their bucket's high edge; longs at 95 falling, so the low one."""
+    """Shorts at 105 are met rising: their bucket's high edge. Longs at 95 are met falling: the low one."""
     found = compare(heat((95, 5), (105, 5)), [estimate([(90, 1), (110, 1)])])
     sides: tuple[tuple[Side, float], ...] = (("short", 105), ("long", 95))
     for side, price in sides:
