@@ -4,7 +4,8 @@ From the venue's docs (developers.binance.com, derivatives: Kline, Open Interest
 Ratio, Get Funding Rate History, Order Book) and ccxt's `binance.py`:
 - klines: [open time, open, high, low, close, volume, close time, quote volume, trades, taker buy volume,
   taker buy quote volume, unused]; of coin-margined ones, volume counts contracts, and the eighth field
-  counts coins. 1,500 at once at most; more than 1,000 cost twice as much.
+  counts coins. 1,500 at once at most; more than 1,000 cost twice as much. Coin-margined ones are given for
+  200 days at most, the newest of a span; others the oldest.
 - open interest: coins of linear contracts, contracts of inverse ones (of 100 or 10 dollars each); 500 at
   once; the last 30 days, an older start is refused (code -1130). A row is stamped with the end of its period.
 - Inverse open interest is told per pair and kind of contract, the ratio per pair.
@@ -40,6 +41,8 @@ PERIODS: Final = {
 }
 STATISTICS_KEPT_S: Final = 30 * 86_400 - 600
 """Ten minutes less than 30 days: the clocks differ, and the pages take a while."""
+WIDEST_CANDLES_S: Final = 200 * 86_400
+"""Of coin-margined ones; no page of others is cut short by it below candles of 6 hours."""
 BOOK_ROWS: Final = 1_000
 
 
@@ -99,7 +102,13 @@ def order_book(client: Client, contract: Contract) -> OrderBook:
 
 SERIES: Final[dict[Kind, Series]] = {
     "candles": Series(
-        "candles", {60: "1m", 180: "3m", **PERIODS}, _candles, 1_000, columns=7, keeps_newest=False
+        "candles",
+        {60: "1m", 180: "3m", **PERIODS},
+        _candles,
+        1_000,
+        columns=7,
+        keeps_newest=False,
+        widest_s=WIDEST_CANDLES_S,
     ),
     "open_interest": Series(
         "open_interest",

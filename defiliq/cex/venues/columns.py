@@ -30,6 +30,8 @@ from defiliq.errors import BadVenueAnswer, VenueError
 LATE_S: Final = 3_600
 """What a venue publishes beside candles may come late: what is younger is asked for again."""
 LATE_CANDLE_S: Final = 60
+OPTIONAL: Final[frozenset[Kind]] = frozenset({"ratio"})
+"""What a result is complete without: some contracts have none, and the venue says so by an error."""
 POSSIBLE: Final = {
     "ratio": (0.0, 1e6),
     "funding": (-1.0, 1.0),
@@ -168,7 +170,10 @@ class Reading:
             return self._rows(series, period_s, int(since_ms), int(until_ms))
         except CutShort as cut:
             told = f"{what} is incomplete" if len(cut.rows) else f"no {what}"
-            self.faults.append(f"{told}: {cut.error}")
+            if series.kind in OPTIONAL and isinstance(cut.error, BadVenueAnswer):
+                self.source.say(f"{self.source.client.venue}: {told}: {cut.error}")
+            else:
+                self.faults.append(f"{told}: {cut.error}")
             return cut.rows if len(cut.rows) else None
         except VenueError as error:
             self.faults.append(f"no {what}: {error}")

@@ -107,19 +107,18 @@ def _ratio(client: Client, contract: Contract, period: str, since_ms: int, until
     return timed(NAME, "ratio", items, 0, (1,))
 
 
-def _funding(client: Client, contract: Contract, _period: str, since_ms: int, until_ms: int) -> Rows:
-    asked = {"instId": contract.market_id, "before": since_ms - 1, "after": until_ms, "limit": 100}
+def _funding(client: Client, contract: Contract, _period: str, _since_ms: int, until_ms: int) -> Rows:
+    asked = {"instId": contract.market_id, "after": until_ms, "limit": 100}
     items = _data(client, "funding", "PublicFundingRateHistory", asked)
     return timed(NAME, "funding", items, "fundingTime", ("realizedRate",))
 
 
-def _executed(client: Client, contract: Contract, _period: str, since_ms: int, until_ms: int) -> Rows:
+def _executed(client: Client, contract: Contract, _period: str, _since_ms: int, until_ms: int) -> Rows:
     """Columns: price, 1 for a long and -1 for a short, dollars."""
     asked = {
         "instType": contract.kind,
         "instFamily": contract.family,
         "state": "filled",
-        "before": since_ms - 1,
         "after": until_ms,
         "limit": 100,
     }

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 from defiliq.cex.history import History, OrderBook, VenueData
@@ -15,7 +16,7 @@ from defiliq.cex.venues.config import MS, Say, VenueConfig, say_nothing
 from defiliq.cex.venues.contracts import Contract, Wanted, asset_of, contracts_of
 from defiliq.cex.venues.grid import utc
 from defiliq.cex.venues.series import Kind, Series
-from defiliq.errors import InputError, VenueError
+from defiliq.errors import BadVenueAnswer, InputError, NoSuchContract, VenueError
 
 VENUES: Final = ("binance", "bybit", "okx")
 SERIES: Final[Mapping[str, Mapping[Kind, Series]]] = {
@@ -54,9 +55,10 @@ def read_venue(
 ) -> list[VenueData]:
     """What a venue publishes of an asset's contracts over [since, until), candles of `step_s` seconds.
 
-    Of the columns, candles are needed: without them a VenueError says why. What else fails is NaN with a
-    sentence in `faults`. Safe in threads, one call each. InputError for a step or span that cannot be;
-    NoSuchContract where the venue lists none; MissingExtra without ccxt.
+    Of the columns, candles are needed: a contract without usable ones is left out, and where none is left a
+    VenueError says why. What else fails is NaN with a sentence in `faults`. Safe in threads, one call each.
+    InputError for a step or span that cannot be; NoSuchContract where the venue lists none; MissingExtra
+    without ccxt.
     """
     settings = config if config is not None else VenueConfig()
     wanted = asset_of(asset)
@@ -64,13 +66,32 @@ def read_venue(
     client = Client(venue, settings, MARKET_TYPES[venue])
     try:
         source = Source(client, cache, _origin(venue, settings), on_progress)
-        found = _contracts(source, wanted, contracts)
-        return [
-            _venue_data(Reading(source, SERIES[venue], contract, step_s, since_at, until_at), want_order_book)
-            for contract in found
+        found = [
+            each for each in _contracts(source, wanted, contracts) if (each.listed_ms or 0) < until_at * MS
         ]
+        readings = [Reading(source, SERIES[venue], each, step_s, since_at, until_at) for each in found]
+        return _read_all(venue, wanted, readings, want_order_book)
     finally:
         client.close()
+
+
+def _read_all(venue: str, asset: str, readings: Sequence[Reading], want_order_book: bool) -> list[VenueData]:
+    """What each contract gives. One without usable candles is left out, and told with the first other."""
+    got: list[VenueData] = []
+    unusable: list[BadVenueAnswer] = []
+    left_out: list[str] = []
+    for reading in readings:
+        try:
+            got.append(_venue_data(reading, want_order_book))
+        except BadVenueAnswer as error:
+            unusable.append(error)
+            left_out.append(f"{venue} {reading.contract.instrument.symbol} is left out: {error}")
+    if not got:
+        raise unusable[0] if unusable else NoSuchContract(venue, asset)
+    if left_out:
+        first = got[0].history
+        got[0] = replace(got[0], history=replace(first, faults=(*first.faults, *left_out)))
+    return got
 
 
 def _span(venue: str, since_at: int, until_at: int, step_s: int, now_ms: int) -> tuple[int, int]:

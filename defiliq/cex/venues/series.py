@@ -38,6 +38,8 @@ class Series:
     """How far back it may be asked at all; beyond, the venue answers with an error. None: no such limit."""
     stamps_end: bool = False
     """Whether a row's time is the end of its period; else it is the start."""
+    widest_s: int | None = None
+    """The longest span of one question, where that is less than a page of rows."""
     coarser_s: tuple[int, ...] = ()
     """Longer periods that reach further back, the nearest first."""
 
@@ -108,7 +110,9 @@ class Question:
             if since_ms < until_ms:
                 yield since_ms, until_ms
             return
-        width_ms = self.series.page_rows * self.period_s * 1000
+        width_s = self.series.page_rows * self.period_s
+        widest_s = self.series.widest_s
+        width_ms = 1000 * (width_s if widest_s is None else min(width_s, widest_s))
         last_ms = until_ms
         while last_ms > since_ms:
             first_ms = max(since_ms, last_ms - width_ms)
@@ -126,12 +130,13 @@ class Question:
                     self.client.venue, f"{self.what} in more than {self.client.config.max_pages} pages"
                 )
             page = series.page(self.client, self.contract, word, low, high)
-            # Some endpoints add the candle that the span begins in, or ignore one bound.
+            # Some endpoints add the candle that the span begins in, or know no beginning.
             rows = page.within(low, high)
-            if len(page) and not len(rows):
+            is_past = bool(len(page)) and series.keeps_newest and int(page.at_ms.min()) < low
+            if len(page) and not len(rows) and not is_past:
                 raise BadVenueAnswer(self.client.venue, f"{self.what} of another time than was asked")
             found.append(rows)
-            if not len(rows) or (series.is_regular and len(rows) >= self._slots(low, high)):
+            if is_past or not len(rows) or (series.is_regular and len(rows) >= self._slots(low, high)):
                 break
             if series.keeps_newest:
                 high = int(rows.at_ms.min())

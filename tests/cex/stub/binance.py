@@ -22,6 +22,7 @@ PERIODS = {
     "1d": 86_400,
 }
 STATISTICS_KEPT_MS = 30 * 86_400 * MS
+WIDEST_INVERSE_S = 200 * 86_400
 NO_EXPIRY_MS = 4_133_404_800_000
 
 
@@ -108,8 +109,11 @@ def _klines(world: World, query: dict[str, str], now_ms: int) -> Json:
     since, until = _span(query, now_ms)
     bars = world.bars(PERIODS[query["interval"]], now_ms // MS, since, until)
     limit = _limit(query, 500, 1_500)
-    # The oldest from a start on; without one, the newest.
-    return [_kline(world, bar) for bar in (bars[:limit] if "startTime" in query else bars[-limit:])]
+    if world.is_inverse and "startTime" in query and until - since > WIDEST_INVERSE_S + 1:
+        raise _refuse(-1130, "the span between startTime and endTime is longer than 200 days.")
+    # The oldest from a start on; without one, or of coin-margined contracts, the newest.
+    is_oldest = "startTime" in query and not world.is_inverse
+    return [_kline(world, bar) for bar in (bars[:limit] if is_oldest else bars[-limit:])]
 
 
 def _kline(world: World, bar: Bar) -> Json:

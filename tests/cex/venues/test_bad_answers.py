@@ -256,3 +256,57 @@ def test_what_candles_can_do_without_becomes_a_fault(venue: str) -> None:
     assert "no funding: " in faults
     assert "no order book: " in faults
     assert np.isfinite(data.history.close_usd).all()
+
+
+def test_a_contract_without_usable_candles_is_left_out_and_told() -> None:
+    both = [WORLDS[0], made_world("binance", "BTC/USD:BTC", until_at=NOW, candles=300)]
+    with stub(both, now_ms) as urls:
+        urls.fail("binance", Fault(path="/dapi/v1/klines", body=b"[]"))
+        (data,) = read(urls, "binance", days=0.5)
+        assert data.history.instrument.symbol == "BTC/USDT:USDT"
+        (fault,) = data.history.faults
+        assert fault.startswith(
+            "binance BTC/USD:BTC is left out: binance sent an unusable answer: no candles"
+        )
+        urls.fail("binance", Fault(path="/fapi/v1/klines", body=b"[]"))
+        with pytest.raises(BadVenueAnswer, match="no candles"):
+            read(urls, "binance", days=0.5)
+
+
+def test_a_contract_that_was_listed_later_is_no_contract_of_that_time() -> None:
+    young = made_world("bybit", "BTC/USDC:USDC", until_at=NOW, candles=20)
+    with stub([WORLDS[1], young], now_ms) as urls:
+        past = {"since_at": NOW - 20 * 3_600, "until_at": NOW - 10 * 3_600}
+        assert len(read(urls, "bybit", **past)) == 1
+        assert len(read(urls, "bybit", days=0.5)) == 2
+    with stub([young], now_ms) as urls, pytest.raises(NoSuchContract):
+        read(urls, "bybit", **past)
+
+
+def test_a_proxy_of_the_environment_is_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"):
+        monkeypatch.setenv(name, "http://user:secret@127.0.0.1:9")
+    for name in ("NO_PROXY", "no_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    with stub(WORLDS, now_ms) as urls:
+        (data,) = read(urls, "okx", days=0.1)  # a configured address goes past the proxy
+        assert data.history.faults == ()
+        urls.clear()
+        with pytest.raises(VenueUnreachable) as raised:
+            read(urls, "okx", config={"retries": 0})
+    assert "secret" not in str(raised.value)
+    assert raised.value.__cause__ is None
+
+
+def test_a_contract_without_a_ratio_is_complete_without_it() -> None:
+    said: list[str] = []
+    refusal = b'{"retCode": 10001, "retMsg": "params error: symbol invalid", "result": {}}'
+    with stub(WORLDS, now_ms) as urls:
+        urls.fail("bybit", Fault(path="account-ratio", body=refusal, times=1))
+        (data,) = read(urls, "bybit", days=0.1, on_progress=said.append)
+        assert data.history.faults == ()
+        assert np.isnan(data.history.long_short_ratio).all()
+        assert any("no ratio" in sentence and "symbol invalid" in sentence for sentence in said)
+        urls.fail("bybit", Fault(path="account-ratio", status=500))
+        (data,) = read(urls, "bybit", days=0.1, config={"retries": 0})
+    assert "no ratio: cannot reach bybit" in data.history.faults[0]

@@ -104,6 +104,16 @@ def test_binance_keeps_open_interest_for_thirty_days() -> None:
     assert "no open interest before 2026-08-22" in fault
 
 
+def test_coin_margined_candles_of_binance_are_asked_for_in_spans_of_200_days() -> None:
+    world = made_world("binance", "BTC/USD:BTC", until_at=NOW, candles=500, step_s=DAY_S)
+    with stub([world], now_ms) as urls:
+        (data,) = read(urls, "binance", days=450, step_s=DAY_S)
+        assert len(asked(urls, "/klines")) == 3
+    np.testing.assert_array_equal(data.history.close_usd, world.history.close_usd[-len(data.history) :])
+    assert len(data.history) == 449  # whole days between two quarters past two
+    assert all("candles" not in fault for fault in data.history.faults)
+
+
 def test_bybit_keeps_open_interest_since_the_launch() -> None:
     with stub(HOURLY, now_ms) as urls:
         (data,) = read(urls, "bybit", days=60, step_s=3_600)
