@@ -139,13 +139,37 @@ def confirm(
 
     Anything between is neither; missing data are unknown. InputError for a signal that is no level.
     """
+    return confirm_all([signal], venues, comparison, thresholds)[0]
+
+
+def confirm_all(
+    signals: Sequence[Signal],
+    venues: Sequence[VenueData],
+    comparison: Comparison | None,
+    thresholds: Thresholds = DEFAULTS,
+) -> tuple[Confirmation, ...]:
+    """Several signals, each as `confirm` does; what the venues publish is gone through once."""
+    histories = [one.history for one in venues if len(one.history)]
+    tracks = [track(one) for one in histories]
+    trends = (*(open_interest_trend(one) for one in tracks), trend_together(tracks))
+    skews = (*(funding_skew(one) for one in histories), skew_together(histories))
+    return tuple(_confirmed(one, venues, comparison, thresholds, trends, skews) for one in signals)
+
+
+def _confirmed(
+    signal: Signal,
+    venues: Sequence[VenueData],
+    comparison: Comparison | None,
+    thresholds: Thresholds,
+    trends: Sequence[OpenInterestTrend],
+    skews: Sequence[FundingSkew],
+) -> Confirmation:
+    """One signal; the last of the trends and of the skews is that of all contracts together."""
     if not (0 < signal.price_usd < math.inf and 0 <= signal.size_usd < math.inf):
         raise InputError(
             f"{signal.size_usd} dollars at {signal.price_usd} are no level that could be confirmed."
         )
-    histories = [one.history for one in venues if len(one.history)]
-    tracks = [track(one) for one in histories]
-    trend, skew = trend_together(tracks), skew_together(histories)
+    (*apart, trend), (*skewed, skew) = trends, skews
     depth = book_depth(venues, signal.side, signal.size_usd)
     agreement = (
         None if comparison is None else comparison.agreement(signal.name, signal.price_usd, signal.side)
@@ -157,9 +181,9 @@ def confirm(
         order_book=_of_depth(depth, thresholds),
         consensus=_of_agreement(agreement),
         trend=trend,
-        trends=tuple(open_interest_trend(one) for one in tracks),
+        trends=tuple(apart),
         skew=skew,
-        skews=tuple(funding_skew(one) for one in histories),
+        skews=tuple(skewed),
         depth=depth,
         agreement=agreement,
     )

@@ -18,6 +18,7 @@ from defiliq.cex.confirm import (
     Thresholds,
     cluster_signal,
     confirm,
+    confirm_all,
     confirmation_table,
     evidence_table,
     magnet_signal,
@@ -180,7 +181,9 @@ def test_venues_are_told_one_by_one_and_together() -> None:
 
 def test_the_table_has_a_row_per_signal() -> None:
     comparison = compare(heat((95, 9)), [estimate([(95, 1)])])
-    found = [confirm(one, two_venues(), comparison) for one in (signal(), signal("short", 1e9))]
+    both = signal(), signal("short", 1e9)
+    found = [confirm(one, two_venues(), comparison) for one in both]
+    assert repr(confirm_all(both, two_venues(), comparison)) == repr(tuple(found))
     table = confirmation_table(found)
     assert list(table) == list(CONFIRMATION_COLUMNS)
     assert table["consensus"].tolist() == ["supports", "against"]
