@@ -19,12 +19,19 @@ from defiliq.cex.tiers import load_tiers
 from defiliq.cex.walk import EstimateSettings
 from defiliq.model.over_time import buckets_of
 
+RENAMED = {"MATIC": "POL"}
+"""Since September 2024."""
+
 FactorsOf: TypeAlias = Callable[[Instrument, Prior], Factors]
 
 
 def by_tiers(instrument: Instrument, prior: Prior) -> Factors:
-    """Distances of a prior by the bundled tiers of a linear contract; UnknownTiers where there are none."""
-    tiers = load_tiers(instrument.venue, instrument.asset, instrument.symbol)
+    """Distances of a prior by the bundled tiers of a linear contract; UnknownTiers where there are none.
+
+    What has another name today has its tiers under that.
+    """
+    asset = RENAMED.get(instrument.asset, instrument.asset)
+    tiers = load_tiers(instrument.venue, asset, asset + instrument.symbol.removeprefix(instrument.asset))
     long, short = (
         distance_factors(instrument.venue, side, prior.leverages, prior.position_usd, tiers)
         for side in ("long", "short")

@@ -30,7 +30,7 @@ class Resampled:
     @property
     def moments(self) -> int:
         """How many times there are."""
-        return self.weights.shape[1]
+        return int(self.weights.shape[1])
 
     def totals(self, values: Floats) -> Floats:
         """(draws,) sums over the windows of each history, of values (n,)."""

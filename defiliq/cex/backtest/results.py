@@ -19,8 +19,10 @@ BACKTEST_COLUMNS = (
     *("gain", "gain_low", "gain_high", "p_value", "n", "windows"),
 )
 
-Test: TypeAlias = Literal["levels", "moves"]
-"""`levels`: against liquidations whose prices are known. `moves`: against sums of liquidations per window."""
+Test: TypeAlias = Literal["density", "levels", "moves"]
+"""`density`: how much was liquidated at levels that the price reached. `levels`: at how many of them it was
+more than an even share. `moves`: where only sums of liquidations per window are known, whether what was
+estimated to lie in the price's way explains them."""
 Baseline: TypeAlias = Literal["random", "elsewhen", "move", "open interest x move"]
 Condition: TypeAlias = Literal["all", "reached"]
 
@@ -57,8 +59,9 @@ class Score:
     """Levels named per side and moment; 0 where all that is estimated counts (`moves`)."""
     tolerance_pct: float
     precision: Measure
-    """`levels`: of the levels named (or named and reached), the share at which liquidations followed.
-    `moves`: of the windows named the heaviest tenth, the share that were."""
+    """`density`: the mean share of a window's liquidations that lies within tolerance of a level reached.
+    `levels`: of the levels named (or named and reached), the share that was hit. `moves`: of the windows
+    named the heaviest tenth, the share that were."""
     baseline_precision: float
     lift: Measure
     """Precision over that of the baseline; 1 is no better."""
@@ -72,8 +75,8 @@ class Score:
     gain: Measure
     """Correlation less that of the baseline; 0 is no better."""
     p_value: float
-    """How often levels of other moments do as well or better, on precision (`levels`) or on correlation
-    (`moves`); NaN for other baselines."""
+    """How often levels of other moments do as well or better, on precision or (`moves`) on correlation; NaN
+    for other baselines."""
     windows: int
     """How many moments levels were named at."""
 
@@ -86,7 +89,7 @@ class Score:
                 found |= {each.name: held.value, f"{each.name}_low": held.low, f"{each.name}_high": held.high}
             else:
                 found[each.name] = held
-        found["n"] = self.precision.n if self.test == "levels" else self.correlation.n
+        found["n"] = self.correlation.n if self.test == "moves" else self.precision.n
         return {name: found[name] for name in BACKTEST_COLUMNS}
 
 

@@ -14,7 +14,7 @@ from defiliq.cex.backtest import at_levels, on_moves
 from defiliq.cex.backtest.at_levels import named_by_side, tally
 from defiliq.cex.backtest.on_moves import passage, share_passed
 from defiliq.cex.backtest.resampling import Resampled, resampled
-from defiliq.cex.backtest.results import UNDEFINED, Backtest, Baseline, Condition, Score
+from defiliq.cex.backtest.results import UNDEFINED, Backtest, Baseline, Condition, Score, Test
 from defiliq.cex.backtest.windows import Predict, PredictsAtOnce, Window, executed_in, known_at, windows
 from defiliq.cex.daily import Days
 from defiliq.cex.history import Floats, History
@@ -27,12 +27,15 @@ AnySide: TypeAlias = Literal["long", "short", "both"]
 ALL = "all"
 """The asset of a row that is of several markets, and the venue where these are of several."""
 
-_LEVEL_TESTS: tuple[tuple[Baseline, Condition], ...] = (
-    ("elsewhen", "reached"),
-    ("random", "reached"),
-    ("elsewhen", "all"),
-    ("random", "all"),
+_LEVEL_TESTS: tuple[tuple[Test, Baseline, Condition], ...] = (
+    ("density", "elsewhen", "reached"),
+    ("density", "random", "reached"),
+    ("levels", "elsewhen", "reached"),
+    ("levels", "random", "reached"),
+    ("levels", "elsewhen", "all"),
+    ("levels", "random", "all"),
 )
+"""The primary one first."""
 _MOVE_TESTS: tuple[Baseline, ...] = ("elsewhen", "open interest x move", "move")
 
 
@@ -48,8 +51,9 @@ class BacktestSettings:
     """How far from a level a liquidation may be."""
     within_pct: float = 20.0
     """Levels further from spot are not named."""
-    min_share: float = 0.01
-    """A level is hit by at least this share of what its side liquidates in the window."""
+    even: float = 1.0
+    """A level is hit by at least so many times what it would have if the window's liquidations were spread
+    evenly over the way that the price went."""
     every_s: int | None = None
     """How often levels are named; None: as often as the horizon is long, so that no two windows overlap."""
     warm_up: int = 60
@@ -58,7 +62,7 @@ class BacktestSettings:
     """`elsewhen` takes levels of moments in the same one of so many groups by volatility."""
     draws: int = 199
     """Of each baseline."""
-    resamples: int = 2000
+    resamples: int = 1000
     """Of the history, for intervals."""
     block: int | None = None
     """Windows that are resampled together; None: twice the cube root of their number."""
@@ -71,8 +75,8 @@ class BacktestSettings:
             raise InputError("a backtest needs horizons, levels, groups, draws and resamples of at least 1.")
         if not all(0 < each < 100 for each in (*self.tolerances_pct, self.within_pct)):
             raise InputError("a tolerance, and how far levels may be, lie between 0% and 100%.")
-        if not 0 <= self.min_share <= 1:
-            raise InputError(f"the least share of a hit lies between 0 and 1, not at {self.min_share}.")
+        if not 0 <= self.even < math.inf:
+            raise InputError(f"a hit cannot be {self.even} times an even share. Give 0 or more.")
 
 
 DEFAULT = BacktestSettings()
@@ -147,7 +151,7 @@ def run_backtest(
 
 
 def _at_levels(walked: _Walked, horizon_s: int, settings: BacktestSettings) -> Iterator[Score]:
-    executed = [[executed_in(market.history, one) for one in found] for market, found in walked]
+    executed = [executed_in(market.history, found) for market, found in walked]
     named = [_named(market, found, settings) for market, found in walked]
     for k, tolerance_pct in product(settings.ks, settings.tolerances_pct):
         tallies = {
@@ -157,7 +161,7 @@ def _at_levels(walked: _Walked, horizon_s: int, settings: BacktestSettings) -> I
                 [each[side] for each in executed[i]],
                 named[i][side][:, :k],
                 tolerance_pct=tolerance_pct,
-                min_share=settings.min_share,
+                even=settings.even,
                 strata=settings.strata,
                 draws=settings.draws,
                 seed=settings.seed + i,
@@ -168,11 +172,12 @@ def _at_levels(walked: _Walked, horizon_s: int, settings: BacktestSettings) -> I
         for asset, venue, of, keys in _groups(walked):
             parts = [tallies[key] for key in keys]
             history = _resampled([part.at for part in parts], settings)
-            for baseline, condition in _LEVEL_TESTS:
-                precision, base, lift, p_value = at_levels.precision(parts, baseline, condition, history)
+            for test, baseline, condition in _LEVEL_TESTS:
+                of_levels = at_levels.precision(parts, test, baseline, condition, history)
+                precision, base, lift, p_value = of_levels
                 recall, base_recall, recall_lift = at_levels.recall(parts, baseline, history)
                 yield Score(
-                    *("", "", venue, asset, of, "levels", baseline, condition),
+                    *("", "", venue, asset, of, test, baseline, condition),
                     *(horizon_s, k, tolerance_pct, precision, base, lift),
                     *(recall, base_recall, recall_lift, UNDEFINED, math.nan, UNDEFINED),
                     *(p_value, history.moments),

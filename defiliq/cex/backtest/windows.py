@@ -12,7 +12,6 @@ import numpy as np
 from defiliq.cex.history import Floats, History
 from defiliq.cex.levels import Estimate
 from defiliq.errors import InputError
-from defiliq.model.heat import SIDES
 from defiliq.types import Side
 
 VOLATILITY_CANDLES = 20
@@ -124,19 +123,25 @@ def windows(history: History, horizon_s: int, every_s: int, warm_up: int) -> lis
     return found
 
 
-def executed_in(history: History, window: Window) -> Mapping[Side, Executed]:
-    """What was liquidated in the candles of a window. InputError where a history tells of no executions."""
+def executed_in(history: History, found: Sequence[Window]) -> list[Mapping[Side, Executed]]:
+    """What was liquidated in each window. InputError where a history tells of no executions."""
     if history.executed is None:
         raise InputError(f"{history.instrument.venue} {history.instrument.symbol} tells of no liquidations.")
-    at = history.executed["at"].to_numpy(dtype=np.int64)
-    until = window.at + (window.ends - window.known) * history.step_s
-    here = history.executed[(at >= window.at) & (at < until)]
-    found: dict[Side, Executed] = {}
-    for side in SIDES:
-        part = here[here["side"] == side]
-        price = part["price_usd"].to_numpy(dtype=np.float64)
-        away = np.log(window.spot_usd / price) if side == "long" else np.log(price / window.spot_usd)
-        order = np.argsort(away, kind="stable")
-        sizes = part["size_usd"].to_numpy(dtype=np.float64)[order]
-        found[side] = Executed(away[order], np.concatenate([[0.0], np.cumsum(sizes)]))
-    return found
+    table = history.executed
+    at, price, size = (table[name].to_numpy(dtype=np.float64) for name in ("at", "price_usd", "size_usd"))
+    is_long = (table["side"] == "long").to_numpy(dtype=np.bool_)
+    executed: list[Mapping[Side, Executed]] = []
+    for one in found:
+        until = one.at + (one.ends - one.known) * history.step_s
+        here = (at >= one.at) & (at < until)
+        ways = np.log(one.spot_usd / price[here])
+        longs, sizes = is_long[here], size[here]
+        executed.append(
+            {"long": _sorted(ways[longs], sizes[longs]), "short": _sorted(-ways[~longs], sizes[~longs])}
+        )
+    return executed
+
+
+def _sorted(away: Floats, sizes: Floats) -> Executed:
+    order = np.argsort(away, kind="stable")
+    return Executed(away[order], np.concatenate([[0.0], np.cumsum(sizes[order])]))
