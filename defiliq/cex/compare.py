@@ -119,11 +119,10 @@ def compare(
     """The ladder and the estimates on one axis, within `within_pct` of spot, in buckets of `step_pct`.
 
     The axis' spot is the chain's; without a ladder the median of the venues'. Clusters are as `find_clusters`
-    finds them with `min_share_pct`, and two are the same level if they are of one side and within
-    `tolerance_pct`. InputError where there is nothing to compare, where assets or money differ, where a
-    contract is given twice, and, unless `by` distance, where spots are more than `spots_apart_pct` apart.
-    Times that are far apart, empty estimates and what estimates lack themselves are faults. No order of
-    estimates matters.
+    finds them with `min_share_pct`, and two of one side within `tolerance_pct` are the same level. Times that
+    are far apart, empty estimates and what estimates lack are faults. No order of estimates matters.
+    InputError where there is nothing to compare, where assets or money differ, where a contract is given
+    twice, and, unless `by` distance, where spots are more than `spots_apart_pct` apart.
     """
     _refuse_settings(step_pct, within_pct, k, tolerance_pct, by, spots_apart_pct)
     ordered = sorted(estimates, key=lambda one: (one.instrument.venue, one.instrument.symbol))
@@ -132,9 +131,8 @@ def compare(
     ladder = on_chain if on_chain is not None and len(on_chain.sources) else None
     axis = Axis(*_driver_and_spot(ladder, ordered), step_pct, within_pct, min_share_pct)
     asset = ordered[0].instrument.asset if ordered else axis.driver.split("/")[0]
-    chain = None if ladder is None else chain_party(ladder, axis)
     venues = [venue_party(name, one, axis, by_distance=by == "distance") for name, one in named]
-    known = [*([] if chain is None else [chain]), *venues]
+    known = [*([] if ladder is None else [chain_party(ladder, axis)]), *venues]
     if by == "price":
         _refuse_spots_apart(asset, known, spots_apart_pct)
     parties = (*known, *([sum_party(venues, axis)] if len(venues) > 1 else []))

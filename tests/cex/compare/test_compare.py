@@ -270,7 +270,7 @@ books = st.lists(st.tuples(st.floats(55, 149), st.tuples(amounts, amounts, amoun
 )
 
 
-@settings(max_examples=30)
+@settings(max_examples=20)
 @given(books, books, st.sampled_from([0.1, 0.25, 1.0]))
 def test_no_dollar_is_lost_or_made(one: Any, other: Any, step_pct: float) -> None:
     found = compare(None, [estimate(one), estimate(other, "okx")], step_pct=step_pct)

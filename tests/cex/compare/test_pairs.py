@@ -128,7 +128,7 @@ def test_moved_by_whole_buckets() -> None:
     assert pair.moved_pct == pytest.approx(100 * (ratio**4 - 1), rel=1e-10)
 
 
-@settings(max_examples=20)
+@settings(max_examples=15)
 @given(books, books, books)
 def test_pairs_obey_the_triangle(one: Any, way: Any, other: Any) -> None:
     found = compare(None, [estimate(one, "a"), estimate(way, "b"), estimate(other, "c")])

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from defiliq.cex.history import Floats, History
@@ -297,6 +297,7 @@ def test_the_table() -> None:
 columns = st.lists(st.one_of(st.just(NAN), st.floats(1, 1e9)), min_size=60, max_size=60).map(np.array)
 
 
+@settings(max_examples=50)
 @given(columns, columns, st.lists(st.floats(-0.01, 0.01), min_size=60, max_size=60).map(np.array))
 def test_any_history_has_a_phase_or_none(held: Floats, price: Floats, funding: Floats) -> None:
     """And nothing that is known is out of bounds."""
