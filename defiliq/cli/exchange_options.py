@@ -17,7 +17,7 @@ from defiliq.cli.venue_config import LIVE, SAMPLE, venue_settings
 from defiliq.errors import InputError
 
 if TYPE_CHECKING:
-    from defiliq.cex.history import VenueData
+    from defiliq.cex.history import Instrument, VenueData
     from defiliq.cex.levels import Estimate
     from defiliq.cex.venues.cache import Cache
     from defiliq.cex.venues.contracts import Wanted
@@ -85,10 +85,10 @@ _VENUES = (
     ),
     click.option(
         "--contracts",
-        type=click.Choice(["perpetual", "quarterly", "all"]),
-        default="perpetual",
+        type=click.Choice(["linear", "inverse", "perpetual", "quarterly", "all"]),
+        default="linear",
         show_default=True,
-        help="Which futures.",
+        help="Which futures: perpetuals settled in dollars, in the asset, or both; those that expire; or all.",
     ),
     click.option("--no-cache", is_flag=True, help="Ask the exchanges for everything anew, and keep nothing."),
     click.option(
@@ -123,7 +123,7 @@ _GUESS = (
     click.option(
         "--churn",
         type=click.FloatRange(0, 1),
-        default=0.0,
+        default=0.25,
         show_default=True,
         metavar="S",
         help="The share of the volume by which positions that last are opened and closed.",
@@ -227,10 +227,7 @@ def _chosen(asset: str, held: Sequence[VenueData], venue_source: VenueSource, wh
     from defiliq.pipeline.exchanges import Exchanges, Missing
 
     wanted = [one for one in held if one.history.instrument.asset.casefold() == asset.casefold()]
-    if venue_source.contracts != "all":
-        is_dated = venue_source.contracts == "quarterly"
-        wanted = [one for one in wanted if (one.history.instrument.expires_at is not None) == is_dated]
-    kept = [one for one in wanted if one.history.instrument.venue in venue_source.names]
+    kept = [one for one in wanted if _is_chosen(one.history.instrument, venue_source)]
     have = {one.history.instrument.venue for one in kept}
     missing = [Missing(name, NoSuchContract(name, asset)) for name in venue_source.names if name not in have]
     if not kept:
@@ -240,6 +237,14 @@ def _chosen(asset: str, held: Sequence[VenueData], venue_source: VenueSource, wh
             f"They hold {', '.join(known) or 'none'}."
         )
     return Exchanges(tuple(kept), tuple(missing))
+
+
+def _is_chosen(instrument: Instrument, venue_source: VenueSource) -> bool:
+    from defiliq.cex.venues.contracts import is_wanted
+
+    is_dated, is_inverse = instrument.expires_at is not None, instrument.is_inverse
+    is_kind = is_wanted(venue_source.contracts, is_dated=is_dated, is_inverse=is_inverse)
+    return is_kind and instrument.venue in venue_source.names
 
 
 def estimates_of(found: Exchanges, guess: Guess, talk: Talk) -> tuple[list[Estimate], bool]:
@@ -257,8 +262,9 @@ def tell_missing(found: Exchanges, made: Sequence[Estimate], without: Sequence[A
     for one in lacking:
         talk.warn(f"INCOMPLETE: without {one.name}: {one.error}")
     for estimate in made:
+        name = f"{estimate.instrument.venue} {estimate.instrument.symbol}"
         for fault in estimate.faults:
-            talk.warn(f"INCOMPLETE: {estimate.instrument.venue} {estimate.instrument.symbol}: {fault}")
+            talk.warn(f"INCOMPLETE: {name}: {fault.removeprefix(f'{name}: ')}")
     return bool(lacking) or any(estimate.faults for estimate in made)
 
 

@@ -71,7 +71,9 @@ class UnknownTiers(InputError):
 
     def __init__(self, venue: str, wanted: str, known: Sequence[str]) -> None:
         self.venue, self.wanted, self.known = venue, wanted, tuple(known)
+        shown = ", ".join(known[:8]) or "none"
+        more = f" and {len(known) - 8} more" if len(known) > 8 else ""
         super().__init__(
-            f"no margin tiers of {wanted} on {venue} are bundled. There are: {', '.join(known) or 'none'}. "
+            f"no margin tiers of {wanted} on {venue} are bundled. There are: {shown}{more}. "
             "Give a file of your own (--tiers; docs/cex.md has its form)."
         )

@@ -12,9 +12,10 @@ from defiliq.cex.history import Instrument
 from defiliq.errors import BadVenueAnswer, InputError, NoSuchContract
 
 Json: TypeAlias = Any
-Wanted: TypeAlias = Literal["perpetual", "quarterly", "all"]
+Wanted: TypeAlias = Literal["linear", "inverse", "perpetual", "quarterly", "all"]
+"""linear and inverse are perpetuals, settled in dollars and in the asset; perpetual is both."""
 
-WANTED: Final = ("perpetual", "quarterly", "all")
+WANTED: Final = ("linear", "inverse", "perpetual", "quarterly", "all")
 DOLLARS: Final = ("USDT", "USDC", "USD")
 """Quotes that count as dollars, in the order in which contracts are listed."""
 MAX_CONTRACTS: Final = 24
@@ -77,9 +78,9 @@ def contracts_of(venue: str, markets: Sequence[Json], asset: str, wanted: Wanted
     found = []
     for market in markets:
         is_dated = bool(market.get("future"))
-        if not (is_dated or market.get("swap")) or (wanted == "perpetual" and is_dated):
+        if not (is_dated or market.get("swap")):
             continue
-        if wanted == "quarterly" and not is_dated:
+        if not is_wanted(wanted, is_dated=is_dated, is_inverse=bool(market.get("inverse"))):
             continue
         if market.get("base") != asset or market.get("quote") not in DOLLARS or not market.get("active"):
             continue
@@ -89,6 +90,13 @@ def contracts_of(venue: str, markets: Sequence[Json], asset: str, wanted: Wanted
     if len(found) > MAX_CONTRACTS:
         raise BadVenueAnswer(venue, f"{len(found)} contracts of {asset}")
     return sorted(found, key=_order)
+
+
+def is_wanted(wanted: Wanted, *, is_dated: bool, is_inverse: bool) -> bool:
+    """Whether a contract of that kind was asked for."""
+    if wanted in ("all", "quarterly"):
+        return wanted == "all" or is_dated
+    return not is_dated and (wanted == "perpetual" or is_inverse == (wanted == "inverse"))
 
 
 def _contract(venue: str, market: Json, is_dated: bool) -> Contract:
