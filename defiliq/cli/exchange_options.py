@@ -88,7 +88,7 @@ _VENUES = (
         type=click.Choice(["linear", "inverse", "perpetual", "quarterly", "all"]),
         default="linear",
         show_default=True,
-        help="Which futures: perpetuals settled in dollars, in the asset, or both; those that expire; or all.",
+        help="Which futures: perpetuals settled in dollars, in the asset, or both; those that end; or all.",
     ),
     click.option("--no-cache", is_flag=True, help="Ask the exchanges for everything anew, and keep nothing."),
     click.option(
