@@ -166,7 +166,9 @@ def venues_alone(made: list[Estimate], threshold: Threshold) -> Comparison:
     """The exchanges beside each other, without the chain."""
     from defiliq.cex.compare import compare
 
-    return compare(None, made, within_pct=threshold.within_pct, by="distance")
+    return compare(
+        None, made, within_pct=threshold.within_pct, min_share_pct=threshold.min_share_pct, by="distance"
+    )
 
 
 def _clusters(estimate: Estimate, threshold: Threshold) -> tuple[Cluster, ...]:

@@ -157,6 +157,7 @@ def compared(
         k=top,
         tolerance_pct=tolerance_pct,
         by=by,
+        min_share_pct=threshold.min_share_pct,
     )
 
 
@@ -167,8 +168,16 @@ class Others(NamedTuple):
     is_missing_some: bool = False
 
 
+def require_exchanges(ctx: click.Context, venue_source: VenueSource) -> bool:
+    """Whether --live, --sample or --venue-file asks for exchanges; no other of their options is without."""
+    is_asked = venue_source.live or venue_source.sample or bool(venue_source.venue_file)
+    for option in (*VenueSource.__slots__, *Guess.__slots__):
+        if option not in ("live", "sample", "venue_file"):
+            require_use(ctx, option, is_used=is_asked, needed="--live, --sample or --venue-file")
+    return is_asked
+
+
 def exchanges_beside(
-    ctx: click.Context,
     heat: Heat,
     venue_source: VenueSource,
     guess: Guess,
@@ -178,17 +187,10 @@ def exchanges_beside(
     *,
     is_page: bool,
 ) -> Others:
-    """A report's part on exchanges: only where --live, --sample or --venue-file asks for it."""
+    """A report's part on exchanges."""
     from defiliq.pipeline.beside import beside
 
-    is_asked = venue_source.live or venue_source.sample or bool(venue_source.venue_file)
-    for option in (*VenueSource.__slots__, *Guess.__slots__):
-        if option not in ("live", "sample", "venue_file"):
-            require_use(ctx, option, is_used=is_asked, needed="--live, --sample or --venue-file")
-    if not is_asked:
-        return Others()
-    asset = heat.driver.partition("/")[0]
-    found = read_venues(asset, venue_source, talk)
+    found = read_venues(heat.driver.partition("/")[0], venue_source, talk)
     made, is_missing = estimates_of(found, guess, talk)
     by = axis_for(heat, made, talk)
     comparison = compared(heat, made, lens, threshold, by, TOP, parse_percent(TOLERANCE))

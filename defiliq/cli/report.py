@@ -12,7 +12,7 @@ import click
 
 from defiliq.cli.cascade import check_shocks, named_shocks, oracle_rule
 from defiliq.cli.clusters import Threshold, contagion_of, require_depth, say_untold, threshold_options
-from defiliq.cli.compare import exchanges_beside
+from defiliq.cli.compare import Others, exchanges_beside, require_exchanges
 from defiliq.cli.depth_options import Depths, depth_options
 from defiliq.cli.events import parse_blocks
 from defiliq.cli.exchange_options import Guess, VenueSource, guess_options, venue_options
@@ -124,12 +124,12 @@ def report(
     --from takes snapshots, or ladders as `defiliq ladder -o` writes them.
     """
     require_format(output, PAGES)
-    require_use(ctx, "deviation", is_used=bool(shocks) or sweep, needed="--shock or --sweep")
     is_page = output is not None and Path(output).suffix.lower() == ".html"
+    require_use(ctx, "deviation", is_used=bool(shocks) or sweep, needed="--shock or --sweep")
     require_use(ctx, "folder", is_used=is_page, needed="a page: -o FILE.html")
     require_past(ctx, past, source)
-    if lens.groups and (shocks or sweep):
-        raise click.UsageError("--group is a view along several feeds: no cascade runs along it.")
+    is_beside = require_exchanges(ctx, venue_source)
+    refuse_group_cascade(lens, is_asked=bool(shocks) or sweep)
     check_shocks(shocks)
     depths.check(needed="--shock" if shocks else "--sweep" if sweep else None)
     rule = oracle_rule(deviation, None)
@@ -144,11 +144,19 @@ def report(
         if depth is not None:
             graph = contagion_of(ladders, found.heat, found.clusters, threshold, depths)
     say_untold(found.heat.untold, talk)
-    others = exchanges_beside(ctx, found.heat, venue_source, guess, lens, threshold, talk, is_page=is_page)
+    others = Others()
+    if is_beside:
+        others = exchanges_beside(found.heat, venue_source, guess, lens, threshold, talk, is_page=is_page)
     history = None if folder is None else read_history(folder, ladders.driver, lens, talk)
     _show(found, graph, depth, history, others.shown, output, talk)
     if ladders.incomplete or found.heat.untold or happened.is_missing_some or others.is_missing_some:
         ctx.exit(INCOMPLETE)
+
+
+def refuse_group_cascade(lens: Lens, *, is_asked: bool) -> None:
+    """A group is a view: nothing is sold along it."""
+    if lens.groups and is_asked:
+        raise click.UsageError("--group is a view along several feeds: no cascade runs along it.")
 
 
 def require_past(ctx: click.Context, past: Past, source: Source) -> None:
