@@ -75,20 +75,49 @@ def past_options(command: F) -> F:
     return collected(command, "past", Past, _PAST)
 
 
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """Which shocks are simulated, and how oracles follow."""
+
+    shocks: tuple[str, ...]
+    sweep: bool
+    deviation: str | None
+
+    def check(self, ctx: click.Context, lens: Lens, depths: Depths) -> OracleRule | None:
+        """The oracles' rule; refuses what contradicts itself before anything is read."""
+        is_asked = bool(self.shocks) or self.sweep
+        require_use(ctx, "deviation", is_used=is_asked, needed="--shock or --sweep")
+        if lens.groups and is_asked:
+            raise click.UsageError("--group is a view along several feeds: no cascade runs along it.")
+        check_shocks(self.shocks)
+        depths.check(needed="--shock" if self.shocks else "--sweep" if self.sweep else None)
+        return oracle_rule(self.deviation, None)
+
+
+_TRIAL = (
+    click.option(
+        "--shock",
+        "shocks",
+        multiple=True,
+        metavar="MOVE",
+        help="Simulate a cascade, too: -10% of the driver, or DRIVER=-10%. It needs a depth.",
+    ),
+    click.option("--sweep", is_flag=True, help="Simulate shocks from -50% to +50%, too. It needs a depth."),
+    click.option("--deviation", metavar="PCT", help="Oracles follow once they are so far off, such as 0.5%."),
+)
+
+
+def trial_options(command: F) -> F:
+    """Shocks that are simulated, handed over as `trial`."""
+    return collected(command, "trial", Trial, _TRIAL)
+
+
 @click.command(short_help="The whole model over one driver, for reading.")
 @source_options
 @lens_options
 @threshold_options
 @depth_options
-@click.option(
-    "--shock",
-    "shocks",
-    multiple=True,
-    metavar="MOVE",
-    help="Simulate a cascade, too: -10% of the driver, or DRIVER=-10%. It needs a depth.",
-)
-@click.option("--sweep", is_flag=True, help="Simulate shocks from -50% to +50%, too. It needs a depth.")
-@click.option("--deviation", metavar="PCT", help="Oracles follow once they are so far off, such as 0.5%.")
+@trial_options
 @click.option(
     "--over-time",
     "folder",
@@ -107,9 +136,7 @@ def report(
     lens: Lens,
     threshold: Threshold,
     depths: Depths,
-    shocks: tuple[str, ...],
-    sweep: bool,
-    deviation: str | None,
+    trial: Trial,
     folder: str | None,
     past: Past,
     venue_source: VenueSource,
@@ -125,19 +152,15 @@ def report(
     """
     require_format(output, PAGES)
     is_page = output is not None and Path(output).suffix.lower() == ".html"
-    require_use(ctx, "deviation", is_used=bool(shocks) or sweep, needed="--shock or --sweep")
     require_use(ctx, "folder", is_used=is_page, needed="a page: -o FILE.html")
     require_past(ctx, past, source)
     is_beside = require_exchanges(ctx, venue_source)
-    refuse_group_cascade(lens, is_asked=bool(shocks) or sweep)
-    check_shocks(shocks)
-    depths.check(needed="--shock" if shocks else "--sweep" if sweep else None)
-    rule = oracle_rule(deviation, None)
+    rule = trial.check(ctx, lens, depths)
     talk = Talk(quiet=source.quiet)
     with opened_ladders(source, lens, talk) as ladders:
         happened = _events(source, past, talk)
-        cascade = _cascade(ladders, depths, shocks, rule) if shocks else None
-        swept = _sweep(ladders, depths, rule, talk) if sweep else None
+        cascade = _cascade(ladders, depths, trial.shocks, rule) if trial.shocks else None
+        swept = _sweep(ladders, depths, rule, talk) if trial.sweep else None
         found = _analysis(ladders, threshold, depths, past.large_usd, happened, cascade, swept)
         depth = depths.of(ladders).get(ladders.driver)
         graph = None
@@ -151,12 +174,6 @@ def report(
     _show(found, graph, depth, history, others.shown, output, talk)
     if ladders.incomplete or found.heat.untold or happened.is_missing_some or others.is_missing_some:
         ctx.exit(INCOMPLETE)
-
-
-def refuse_group_cascade(lens: Lens, *, is_asked: bool) -> None:
-    """A group is a view: nothing is sold along it."""
-    if lens.groups and is_asked:
-        raise click.UsageError("--group is a view along several feeds: no cascade runs along it.")
 
 
 def require_past(ctx: click.Context, past: Past, source: Source) -> None:
