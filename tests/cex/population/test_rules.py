@@ -7,9 +7,10 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
+from defiliq.cex.history import Instrument
 from defiliq.cex.margin import liquidation_price
-from defiliq.cex.population import factors_of, flat_rule, venue_rule
-from defiliq.cex.priors import MID, Prior
+from defiliq.cex.population import World, factors_of, flat_rule, simulate, venue_rule
+from defiliq.cex.priors import HIGH, MID, Prior
 from defiliq.cex.tiers import load_tiers
 from defiliq.types import Side
 
@@ -68,3 +69,19 @@ def test_factors_of_a_venue_see_the_size() -> None:
     large = factors_of(rule, Prior("l", MID.leverages, MID.weights, 9e6), 60_000.0)
     assert (large.long > small.long).any()
     assert (large.short[:4] < small.short[:4]).all()
+
+
+def test_a_book_like_dydx_is_liquidated_by_dydx_rule_to_the_cent() -> None:
+    """One tier for all sizes: nothing is interpolated, and no leverage is above 20."""
+    tiers = load_tiers("dydx", "BTC")
+    dydx = Instrument("dydx", "BTC/USDC:USDC", "BTC", "USDC")
+    world = World(candles=48, warm_up=48, traders=200, rescued=0.0)
+    rule = venue_rule("dydx", tiers, world.start_usd)
+    book = simulate(3, world, prior=HIGH, instrument=dydx, rule=rule).truth
+    for k in range(0, len(book), 10):
+        side: Side = "long" if book.is_long[k] else "short"
+        entry, leverage = float(book.entry_usd[k]), min(float(book.leverage[k]), 20.0)
+        exact = liquidation_price("dydx", side, entry, leverage, entry * float(book.coins[k]), tiers)
+        assert exact is not None
+        assert book.price_usd[k] == pytest.approx(float(exact), abs=0.01)
+    assert (book.leverage > 20).any()
