@@ -104,8 +104,6 @@ class Openings:
     """(e,)"""
     placed: Floats
     """(t, lanes) sum of the shares: what is left of 1 is in no bucket."""
-    lost: Floats
-    """(t, lanes) what was opened and broke again within the candle, per contract opened that did not."""
     lowest: Int64s
     """(t,) the lowest bucket of any long or short, counted from the grid's first."""
     highest: Int64s
@@ -147,7 +145,6 @@ def openings(
         share=share.reshape(count, -1),
         lane=np.repeat(shots.lane, points),
         placed=placed,
-        lost=(due - sums) * scale,
         lowest=bucket[:, ~shots.is_long].min(axis=(1, 2)),
         highest=bucket[:, shots.is_long].max(axis=(1, 2)),
     )

@@ -77,8 +77,6 @@ class State:
     """(lanes, buckets)"""
     unplaced: Floats
     """(lanes,) open interest that is in no bucket."""
-    broken: Floats
-    """(lanes,) all that was traded through so far, with what broke in the candle in which it was opened."""
     open_interest: float
     """The last one known; the lanes sum to it, but for what was traded through since."""
 
@@ -177,7 +175,7 @@ class _Lanes:
         self.scale = np.ones(lanes)
         self.youth = 1.0
         self.placed, self.unplaced = np.zeros(lanes), np.zeros(lanes)
-        self.consumed, self.broken = np.zeros(lanes), np.zeros(lanes)
+        self.consumed = np.zeros(lanes)
         self.has_consumed = False
         self.traded = 0.0
         self.reported = math.nan
@@ -206,7 +204,6 @@ class _Lanes:
         self.score[lanes, buckets] = 0.0
         self.placed[lanes] -= died
         self.consumed[lanes] += died
-        self.broken[lanes] += died
         self.has_consumed = True
 
     def change(self, reported: float, traded: float, laid: Openings, row: int) -> None:
@@ -258,7 +255,6 @@ class _Lanes:
 
     def _open(self, gross: Floats | float, laid: Openings, row: int) -> None:
         placed = gross * laid.placed[row]
-        self.broken += gross * laid.lost[row]
         self.placed += placed
         self.unplaced += gross - placed
         cell = laid.cell[row]
@@ -286,4 +282,4 @@ class _Lanes:
         alive = self.alive * self.scale[:, None]
         score = self.score * (self.scale * self.youth)[:, None]
         interest = 0.0 if math.isnan(self.reported) else self.reported
-        return State(row, first, alive, score, self.unplaced.copy(), self.broken.copy(), interest)
+        return State(row, first, alive, score, self.unplaced.copy(), interest)

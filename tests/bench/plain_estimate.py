@@ -24,7 +24,6 @@ class PlainLane:
     score: dict[int, float] = field(default_factory=dict)
     unplaced: float = 0.0
     consumed: float = 0.0
-    broken: float = 0.0
 
     @property
     def total(self) -> float:
@@ -67,10 +66,10 @@ def plain_estimate(
         else:
             rise = interest - reported
             turned = max(settings.churn * volume, abs(rise))
-            shares, lost = plain_shares(
+            shares = plain_shares(
                 candle, side, prior, factors, settings.tilt * leans[row], settings.points, step
             )
-            _change(lane, (turned + rise) / 2, (turned - rise) / 2, shares, lost)
+            _change(lane, (turned + rise) / 2, (turned - rise) / 2, shares)
         reported, volume = interest, 0.0
     return lane
 
@@ -88,10 +87,8 @@ def plain_leans(history: History, settings: EstimateSettings) -> list[float]:
 
 def plain_shares(
     candle: list[float], side: Side, prior: Prior, factors: Factors, tilt: float, points: int, step: float
-) -> tuple[dict[int, float], float]:
-    """What of a contract opened in a candle stands at its end, by bucket; it may come to less than 1. And how
-    many that broke within the candle were opened for each that stands.
-    """
+) -> dict[int, float]:
+    """What of a contract opened in a candle stands at its end, by bucket; it may come to less than 1."""
     given = (factors.long if side == "long" else factors.short).tolist()
     known = [k for k, factor in enumerate(given) if not math.isnan(factor)]
     weights = [*prior.weights[: known[-1]], math.fsum(prior.weights[known[-1] :])]
@@ -106,10 +103,7 @@ def plain_shares(
                 found[bucket] = found.get(bucket, 0.0) + leaned[k]
     stands = math.fsum(found.values())
     due = math.fsum(leaned[k] for k in known) / whole
-    if not stands:
-        return {}, 0.0
-    lost = due * points * whole / stands - 1
-    return {bucket: due * share / stands for bucket, share in found.items()}, lost * due
+    return {bucket: due * share / stands for bucket, share in found.items()} if stands else {}
 
 
 def _path(candle: list[float], points: int) -> list[tuple[float, list[float]]]:
@@ -133,19 +127,16 @@ def _consume(lane: PlainLane, side: Side, candle: list[float], step: float) -> N
     for bucket in list(lane.units):
         middle = math.exp((bucket + 0.5) * step)
         if middle >= candle[2] if side == "long" else middle <= candle[1]:
-            died = lane.units.pop(bucket)
-            lane.consumed += died
-            lane.broken += died
+            lane.consumed += lane.units.pop(bucket)
             del lane.score[bucket]
 
 
-def _change(lane: PlainLane, opened: float, closed: float, shares: dict[int, float], lost: float) -> None:
+def _change(lane: PlainLane, opened: float, closed: float, shares: dict[int, float]) -> None:
     whole = lane.total + opened
     factor = 1 - max(closed - lane.consumed, 0.0) / whole if whole > 0 else 1.0
     lane.thin(factor)
     added = opened * factor + max(lane.consumed - closed, 0.0)
     lane.consumed = 0.0
-    lane.broken += added * lost
     for bucket, share in shares.items():
         fresh, old, score = share * added, lane.units.get(bucket, 0.0), lane.score.get(bucket, 0.0)
         lane.units[bucket] = old + fresh
