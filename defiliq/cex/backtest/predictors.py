@@ -8,9 +8,9 @@ from typing import TypeAlias
 
 import numpy as np
 
-from defiliq.cex.backtest.windows import Predict
-from defiliq.cex.estimate import DEFAULT, estimate, estimates_at
-from defiliq.cex.history import Floats, History, Instrument, Int64s
+from defiliq.cex.backtest.windows import Predict, known_at
+from defiliq.cex.estimate import DEFAULT, estimate, estimates_at, spot_at
+from defiliq.cex.history import Floats, History, Int64s
 from defiliq.cex.levels import Estimate
 from defiliq.cex.margin import distance_factors
 from defiliq.cex.openings import Factors
@@ -22,18 +22,27 @@ from defiliq.model.over_time import buckets_of
 RENAMED = {"MATIC": "POL"}
 """Since September 2024."""
 
-FactorsOf: TypeAlias = Callable[[Instrument, Prior], Factors]
+FactorsOf: TypeAlias = Callable[[History, Prior], Factors]
+"""Distances of a prior for a contract, whose history is there for a price where tiers count coins."""
 
 
-def by_tiers(instrument: Instrument, prior: Prior) -> Factors:
-    """Distances of a prior by the bundled tiers of a linear contract; UnknownTiers where there are none.
+def by_tiers(history: History, prior: Prior) -> Factors:
+    """Distances of a prior by the bundled tiers of a contract; UnknownTiers where there are none.
 
     What has another name today has its tiers under that.
     """
+    instrument = history.instrument
     asset = RENAMED.get(instrument.asset, instrument.asset)
     tiers = load_tiers(instrument.venue, asset, asset + instrument.symbol.removeprefix(instrument.asset))
     long, short = (
-        distance_factors(instrument.venue, side, prior.leverages, prior.position_usd, tiers)
+        distance_factors(
+            instrument.venue,
+            side,
+            prior.leverages,
+            prior.position_usd,
+            tiers,
+            entry_usd=spot_at(history, len(history) - 1),
+        )
         for side in ("long", "short")
     )
     return Factors(prior.leverages, long, short)
@@ -41,7 +50,10 @@ def by_tiers(instrument: Instrument, prior: Prior) -> Factors:
 
 @dataclass(frozen=True, slots=True)
 class Estimator:
-    """The estimator under some priors, the middle one of which names the levels."""
+    """The estimator under some priors, the middle one of which names the levels.
+
+    Where tiers count coins they are chosen at the first price of the history, which no growth changes.
+    """
 
     priors: tuple[Prior, ...] = PRIORS
     settings: EstimateSettings = DEFAULT
@@ -57,7 +69,8 @@ class Estimator:
         return estimates_at(history, self._factors(history), rows, self.priors, self.settings)
 
     def _factors(self, history: History) -> list[Factors]:
-        return [self.factors_of(history.instrument, prior) for prior in self.priors]
+        begins = known_at(history, 1 + int(np.argmax(~np.isnan(history.close_usd))))
+        return [self.factors_of(begins, prior) for prior in self.priors]
 
 
 def known_levels(levels: Mapping[int, tuple[tuple[Floats, Floats], tuple[Floats, Floats]]]) -> Predict:

@@ -11,11 +11,13 @@ import pandas as pd
 import pytest
 
 from defiliq.cex.backtest import BacktestSettings, known_at, run_backtest
-from defiliq.cex.backtest.predictors import Estimator, known_levels
+from defiliq.cex.backtest.predictors import Estimator, by_tiers, known_levels
 from defiliq.cex.backtest.windows import CANDLE_COLUMNS, PredictsAtOnce, windows
 from defiliq.cex.daily import DAY_S, daily_assets, load_days
 from defiliq.cex.history import History
 from defiliq.cex.levels import Estimate
+from defiliq.cex.openings import Factors
+from defiliq.cex.priors import MID, Prior
 from defiliq.errors import InputError, UnknownTiers
 from tests.cex.backtest.stage import HOUR_S, always, liquidating, uneven, walk
 
@@ -78,12 +80,13 @@ def assert_same(one: Estimate, other: Estimate) -> None:
             assert a == b, each.name
 
 
-@pytest.mark.parametrize("asset", ["BTC", "MATIC"])
-def test_walking_once_says_what_each_cut_says(asset: str) -> None:
-    history = load_days(asset).history
+@pytest.mark.parametrize(
+    "history", [load_days("BTC").history, load_days("MATIC").history, LIVELY], ids=["BTC", "MATIC", "made"]
+)
+def test_walking_once_says_what_each_cut_says(history: History) -> None:
     estimator = Estimator()
     assert isinstance(estimator, PredictsAtOnce)
-    known = [61, 62, 200, 455, 700]
+    known = [61, 62, 200, len(history) - 5, len(history)]
     for candles, at_once in zip(known, estimator.at_moments(history, known), strict=True):
         assert_same(estimator(known_at(history, candles)), at_once)
 
@@ -104,6 +107,7 @@ def test_the_backtest_is_the_same_either_way() -> None:
 
 def test_all_bundled_assets_have_tiers() -> None:
     for asset in daily_assets():
+        assert by_tiers(load_days(asset).history, MID).leverages == MID.leverages
         assert Estimator()(known_at(load_days(asset).history, 30)).open_interest_usd > 0
     unknown = replace(LIVELY, instrument=replace(LIVELY.instrument, asset="NONE", symbol="NONE/USDT:USDT"))
     with pytest.raises(UnknownTiers):
@@ -128,3 +132,16 @@ def test_known_levels_are_named_where_they_are() -> None:
     assert table["mid_usd"].tolist() == [2e6, 1e6, 3e6]
     assert table["price_usd"].tolist() == pytest.approx([90, 95, 110], rel=1e-3)
     assert table["side"].tolist() == ["long", "long", "short"]
+
+
+def test_tiers_that_count_coins_are_chosen_at_the_first_price() -> None:
+    seen: list[float] = []
+
+    def factors(history: History, prior: Prior) -> Factors:
+        seen.append(float(history.close_usd[-1]))
+        return by_tiers(history, prior)
+
+    late = replace(LIVELY, close_usd=np.where(np.arange(len(LIVELY)) < 2, math.nan, LIVELY.close_usd))
+    Estimator((MID,), factors_of=factors)(late)
+    assert list(Estimator((MID,), factors_of=factors).at_moments(late, [100, 200]))
+    assert set(seen) == {LIVELY.close_usd[2]}

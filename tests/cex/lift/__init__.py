@@ -1,0 +1,1 @@
+"""How much better than chance estimated levels are: what docs/lift.md says."""
