@@ -138,8 +138,11 @@ def _abreast(comparison: Comparison) -> int:
 
 def _notes(comparison: Comparison) -> list[str]:
     marks = f"{MARKS['consensus']} all others have one there, {MARKS['partial']} some, {MARKS['alone']} none"
+    drawn = "" if comparison.chain is None else "Line: exact on chain. "
+    if comparison.venues:
+        drawn += "Bands: estimates, every bucket's least and most over the priors summed; middle dashed."
     return [
-        "Line: exact on chain. Bands: estimates from the least to the most of the priors, the middle dashed.",
+        drawn.strip(),
         f"Below: the {comparison.k} largest clusters of each ({marks}).",
         *(f"Incomplete: {spelled(fault)}" for fault in comparison.faults),
     ]

@@ -107,8 +107,8 @@ def estimate_rows(
 ) -> EstimateRows:
     """An estimate's buckets as rows, joined in equal numbers until the rows' steps, which rise, fit.
 
-    Buckets of an estimate lie where price alone puts them, so rows begin at the edge next to spot, which is
-    at most half a bucket off.
+    A row at least each side of spot stays, whether that fits or not. Buckets of an estimate lie where price
+    alone puts them, so rows begin at the edge next to spot, which is at most half a bucket off.
     """
     spot = estimate.spot_usd
     if not len(estimate.bucket) or not spot > 0:
@@ -124,7 +124,10 @@ def estimate_rows(
     below, above = middle < spot * (1 - within_pct / 100), middle > spot * (1 + within_pct / 100)
     inside = np.flatnonzero(is_held & ~below & ~above)
     steps = place[inside].tolist()
-    joined = next((n for n in WIDENINGS if fits(joined_steps(steps, n))), WIDENINGS[-1])
+    # From `widest` on there is one row on each side of spot: nothing is gained by more.
+    widest = max(map(abs, steps), default=0) + 1
+    enough = (n for n in WIDENINGS if n >= widest or fits(joined_steps(steps, n)))
+    joined = next(enough, WIDENINGS[-1])
     rows = _rows_of(estimate, known, place // joined, inside, (anchor, joined * width, width))
     return EstimateRows(
         rows,

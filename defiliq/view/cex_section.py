@@ -116,10 +116,14 @@ def _estimates(beside: Beside) -> Section:
 def comparison_pictures(beside: Beside) -> dict[str, Picture]:
     """Name to figure, of all that there is something to show for."""
     comparison = beside.comparison
-    curves = (
-        "What is liquidated on the way from spot. Drawn through: exact, on chain. Dashed: estimated, in a "
-        "band from the least to the most of the assumptions on leverage."
-    )
+    curves = "What is liquidated on the way from spot."
+    if comparison.chain is not None:
+        curves += " Drawn through: exact, on chain."
+    if comparison.venues:
+        curves += (
+            " Dashed: estimated. In a band that sums every bucket's least and most under the assumptions on "
+            "leverage, and so is wider than any one of them."
+        )
     strips = (
         "Where it lies, from black (nothing) to yellow (most), one scale for all. Circles are the "
         f"{comparison.k} largest clusters of each: full where all others have one there, with a dot where "

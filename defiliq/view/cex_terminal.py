@@ -153,7 +153,7 @@ def _legend(estimate: Estimate, shown: EstimateRows, clusters: Sequence[Cluster]
     if shown.rows:
         full = f"${compact(shown.full_usd)} within {shown.step_pct:.3g}% of price"
         said.append(f"A full bar is {full}; {OFF_SCALE} is beyond that.")
-        said.append("low, mid, high: least, middle, most dollars. score: what is old weighs less.")
+        said.append("low, mid, high: least, middle, most dollars there. score: what is old weighs less.")
     else:
         said.append(f"{NOTHING[0].upper()}{NOTHING[1:]}.")
     if clusters and shown.rows:

@@ -55,7 +55,7 @@ def test_the_band_of_a_row_is_that_of_the_sum_and_not_the_sum_of_bands() -> None
     st.floats(2500, 3500),
     st.integers(1, 60),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_every_level_is_in_the_row_of_its_price(levels: list[Sided], spot: float, most: int) -> None:
     estimate = estimate_of(levels, spot)
     shown = estimate_rows(estimate, within_pct=90.0, fits=few_slots(most))

@@ -224,7 +224,7 @@ def test_the_numbers_of_the_page_are_those_of_the_comparison(tmp_path: Path) -> 
 def test_the_pictures_say_what_they_are() -> None:
     pictures = comparison_pictures(wide_beside())
     assert tuple(pictures) == FIGURES
-    assert "Drawn through: exact, on chain. Dashed: estimated" in pictures["beside-curves"].caption
+    assert "Drawn through: exact, on chain. Dashed: estimated." in pictures["beside-curves"].caption
     assert pictures["estimate-1"].title == "bybit ETH/USDT:USDT"
     assert pictures["estimate-1"].caption.startswith(
         "ESTIMATE (simulated sample) of bybit ETH/USDT:USDT, source: bundled sample, simulated. Of $7.20B"
