@@ -60,14 +60,16 @@ class Estimate:
     bucket: Int64s
     """(b,) rising, without holes."""
     long_usd: Floats
-    """(p, b) dollars of longs that would be sold there, were the price to come."""
+    """(p, b) dollars of longs that would be sold there, were the price to come: contracts at the bucket's
+    middle, as a ladder's notional is at its level. So longs come to less than `open_interest_usd`, which is
+    at spot, and shorts to more; of inverse contracts both are the same dollars at any price."""
     short_usd: Floats
     long_score: Floats
     """(p, b) the same with what is old weighing less: for ranking, no dollars."""
     short_score: Floats
     open_interest_usd: float
     coverage_long: Floats
-    """(p,) what the estimate explains of the open interest, 0 to 1."""
+    """(p,) what the estimate explains of the open interest, in contracts: 0 to 1."""
     coverage_short: Floats
     source: str
     faults: tuple[str, ...] = ()
