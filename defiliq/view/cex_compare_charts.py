@@ -11,9 +11,9 @@ import numpy as np
 
 from defiliq.view.cex_charts import WIDE, cex_caption
 from defiliq.view.cex_compare_words import axis_words, party_words, title_of_comparison, where_lines
-from defiliq.view.chart_frame import add_axes, framed, money_axis, price_axis, say_nothing, spelled
+from defiliq.view.chart_frame import add_axes, framed, money_axis, price_axis, say_nothing, spelled, window
 from defiliq.view.charts import compact, cut
-from defiliq.view.palette import CHAIN, FAINT, INK, MIDDLE, RULE, SCALE, SCALE_POWER, VENUES
+from defiliq.view.palette import CHAIN, FAINT, INK, MIDDLE, RULE, SCALE, SCALE_POWER, SCALE_STOPS, VENUES
 from defiliq.view.rungs import GIANT, full_scale
 from defiliq.view.time_mesh import SPOT
 
@@ -47,8 +47,14 @@ class Curve:
     high_usd: list[float]
 
 
+def ends_of(comparison: Comparison) -> tuple[float, float]:
+    """The prices at the picture's edges, a little beyond what anybody holds."""
+    edges = comparison.edges_usd
+    return window(float(edges[0]), float(edges[-1]))
+
+
 def curve_of(comparison: Comparison, party: Party, side: Side) -> Curve:
-    """What has broken once the price is there, bucket after bucket from nothing at spot."""
+    """What has broken once the price is there, bucket after bucket from nothing at spot to the edge."""
     edges = comparison.edges_usd
     piled = comparison.cumulative(party, side)
     spot = comparison.axis.spot_usd
@@ -61,8 +67,8 @@ def curve_of(comparison: Comparison, party: Party, side: Side) -> Curve:
         prices, sums = edges, np.hstack([np.zeros((3, 1)), piled])
         start = min(spot, float(edges[held[0]])) if len(held) else spot
         shown = prices >= start * (1 - 1e-9)
-    low, mid, high = (row[shown].tolist() for row in sums)
-    return Curve(prices[shown].tolist(), low, mid, high)
+    low, mid, high = ([*row[shown].tolist(), float(row[-1])] for row in sums)
+    return Curve([*prices[shown].tolist(), ends_of(comparison)[side == "short"]], low, mid, high)
 
 
 def style_of(comparison: Comparison, party: Party) -> tuple[str, Any]:
@@ -118,8 +124,7 @@ def draw_comparison(comparison: Comparison, estimates: Sequence[Estimate] = ()) 
         if not full > 0:
             say_nothing(curves, NOTHING)
             return figure
-        edges = comparison.edges_usd
-        price_axis(curves.xaxis, float(edges[0]), float(edges[-1]), comparison.axis.driver)
+        price_axis(curves.xaxis, *ends_of(comparison), comparison.axis.driver)
         curves.set_xlabel(spelled(axis_words(comparison)), color=INK)
         _draw_curves(curves, comparison)
         for place, party in enumerate(parties):
@@ -191,6 +196,7 @@ def _draw_strip(axes: Axes, comparison: Comparison, party: Party, full: float) -
     axes.set_yticks([])
     axes.tick_params(bottom=False, labelbottom=False, which="both")
     axes.grid(visible=False)
+    axes.set_facecolor(SCALE_STOPS[0][1])
     axes.spines[["left", "bottom"]].set_visible(False)
     fills = {"consensus": "full", "partial": "left", "alone": "none", "": "none"}
     for level in comparison.levels:

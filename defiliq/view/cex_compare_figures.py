@@ -6,10 +6,12 @@ import math
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+from defiliq.view.cex_backtest import cut_label
 from defiliq.view.cex_compare_charts import (
     NOTHING,
     curve_of,
     densities,
+    ends_of,
     full_density,
     is_bent,
     shown_parties,
@@ -42,6 +44,8 @@ if TYPE_CHECKING:
     from defiliq.types import Side
 
 _TICKS = 5
+_NAME, _STRIP_NAME = 32, 48
+"""Letters of a name that a phone has room for; a pointer is told all."""
 _DASHES = ("dash", "dashdot", "longdash", "longdashdot")
 _MARKS = {"consensus": "circle", "partial": "circle-open-dot", "alone": "circle-open", "": "x"}
 
@@ -50,7 +54,7 @@ def comparison_figure(comparison: Comparison) -> Figure:
     """What is liquidated on the way from spot: exact as a line, estimates as bands around dashed ones."""
     if not full_density(comparison) > 0:
         return empty_figure(NOTHING)
-    edges, at = comparison.edges_usd, Spot(comparison.axis.driver, comparison.axis.spot_usd)
+    (left, right), at = ends_of(comparison), Spot(comparison.axis.driver, comparison.axis.spot_usd)
     bent = is_bent(comparison)
     sides: tuple[Side, Side] = ("long", "short")
     lines = [_line(comparison, party, side, bent=bent) for party in comparison.parties for side in sides]
@@ -70,11 +74,13 @@ def comparison_figure(comparison: Comparison) -> Figure:
         "showlegend": True,
         "legend": LEGEND,
         "margin": MARGIN,
-        "xaxis": price_axis(float(edges[0]), float(edges[-1]), at.driver, _TICKS)
+        "xaxis": price_axis(left, right, at.driver, _TICKS)
         | {"title": {"text": named(axis_words(comparison))}},
         "yaxis": upright,
         "shapes": [spot_line(at, "x")],
-        "annotations": [spot_name(at, "x")],
+        "annotations": [
+            spot_name(at, "x") | {"xanchor": "left" if at.spot_usd**2 < left * right else "right"}
+        ],
     }
     return {"data": [*bands, *lines], "layout": layout}
 
@@ -93,7 +99,7 @@ def _line(comparison: Comparison, party: Party, side: Side, *, bent: bool) -> di
     return {
         "type": "scatter",
         "mode": "lines",
-        "name": named(party_words(party)),
+        "name": named(cut_label(party_words(party), _NAME)),
         "legendgroup": party.name,
         "showlegend": side == "long",
         "x": curve.price_usd,
@@ -141,13 +147,13 @@ def strips_figure(comparison: Comparison) -> Figure:
     if not full > 0:
         return empty_figure(NOTHING)
     parties = shown_parties(comparison)
-    edges, at = comparison.edges_usd, Spot(comparison.axis.driver, comparison.axis.spot_usd)
+    (left, right), at = ends_of(comparison), Spot(comparison.axis.driver, comparison.axis.spot_usd)
     traces = [_strip(comparison, party, place, full) for place, party in enumerate(parties)]
     traces[0] |= {"showscale": True, "colorbar": scale_bar(full, "USD", -70 / (60 * len(parties)))}
     traces += [_marks(comparison, party, place) for place, party in enumerate(parties)]
     names = [
         {
-            "text": named(party_words(party)),
+            "text": named(cut_label(party_words(party), _STRIP_NAME)),
             "x": 0,
             "xref": "paper",
             "xanchor": "left",
@@ -163,7 +169,7 @@ def strips_figure(comparison: Comparison) -> Figure:
         "hovermode": "closest",
         "showlegend": False,
         "margin": MARGIN | {"t": 16},
-        "xaxis": price_axis(float(edges[0]), float(edges[-1]), at.driver, _TICKS)
+        "xaxis": price_axis(left, right, at.driver, _TICKS)
         | {"title": {"text": named(axis_words(comparison))}, "showgrid": False},
         "yaxis": {"range": [len(parties) - 0.42, -0.42], "visible": False},
         "shapes": [spot_line(at, "x")],
@@ -173,19 +179,21 @@ def strips_figure(comparison: Comparison) -> Figure:
 
 
 def _strip(comparison: Comparison, party: Party, place: int, full: float) -> dict[str, Any]:
-    density = densities(comparison, party).tolist()
+    left, right = ends_of(comparison)
+    edges = [left, *comparison.edges_usd.tolist(), right]
+    density = [0.0, *densities(comparison, party).tolist(), 0.0]
     driver = comparison.axis.driver
     said = [
         named(
             f"{party_words(party)}, {price_shown(math.sqrt(low * high), driver)}: "
             f"${compact(value)} per 1% of price"
         )
-        for (low, high), value in zip(pairwise(comparison.edges_usd.tolist()), density, strict=True)
+        for (low, high), value in zip(pairwise(edges), density, strict=True)
     ]
     return {
         "type": "heatmap",
         "name": named(party_words(party)),
-        "x": comparison.edges_usd.tolist(),
+        "x": edges,
         "y": [place, place + 0.5],
         "z": [[float(f"{math.sqrt(value):.4g}") for value in density]],
         "zmin": 0,

@@ -91,6 +91,7 @@ def test_odd_comparisons_are_drawn_without_complaint(page: Page, tmp_path: Path,
     show(page, path, 390, 844, True, True)
     assert page.complaints() == []
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert cut_words(page) == []
 
 
 def test_a_report_has_it_beside_the_chain_and_hostile_names_run_nothing(page: Page, tmp_path: Path) -> None:
