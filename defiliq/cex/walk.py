@@ -144,7 +144,8 @@ def _laid(
 
 def _is_seen(history: History) -> NDArray[np.bool_]:
     prices = (history.open_usd, history.high_usd, history.low_usd, history.close_usd)
-    return np.isfinite(np.stack(prices)).all(axis=0)
+    seen: NDArray[np.bool_] = np.isfinite(np.stack(prices)).all(axis=0)
+    return seen
 
 
 def _reached(history: History, log_step: float, first: int) -> tuple[Floats, Floats]:
