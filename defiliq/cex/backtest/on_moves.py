@@ -5,13 +5,14 @@ were estimated to lie where the price then went explain what was liquidated, bet
 against the size of the `move` towards the side's losses, against `open interest x move`, and against the same
 move through the estimator's own levels of other days about as wild (`elsewhen`), in proportion to the open
 interest. `elsewhen` is the primary one: same day, same move, same open interest, only the levels are others.
+Whether the estimate tells anything that the open interest and the move do not is asked with both `together`.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -95,6 +96,11 @@ def share_passed(estimate: Estimate, side: Side, distances: Floats) -> Floats:
     inside = np.interp(distances, edges, piled)
     found: Floats = np.where(distances > 0, inside, 0.0) / estimate.open_interest_usd
     return found
+
+
+def together(one: Passage, baseline: Baseline) -> Passage:
+    """The same with the estimate and a baseline as one: the ranks of the sums of their ranks."""
+    return replace(one, passed=ranks(one.passed + one.others[baseline].mean(axis=0)))
 
 
 def correlation(

@@ -121,7 +121,8 @@ def donors(volatility: Floats, strata: int, draws: int) -> Int64s:
 
     Windows are sorted in `strata` groups of equal size by volatility, and levels are turned round within each
     group, in order of time: a window gets levels named in a time that was about as wild. Fewer groups where
-    they would hold less than ten windows. No window is given its own levels, unless there is only one.
+    they would hold less than ten windows. No turn is shorter than a twentieth of the group, since levels of
+    neighbouring times are much the same; no window is given its own, unless there is only one.
     """
     n = len(volatility)
     groups = max(1, min(strata, n // 10))
@@ -130,8 +131,8 @@ def donors(volatility: Floats, strata: int, draws: int) -> Int64s:
     for members in np.array_split(order, groups):
         group = np.sort(members).astype(np.int64)
         if len(group) > 1:
-            turns = np.linspace(0, len(group), draws + 2)[1:-1].round().astype(np.int64)
-            turns = np.clip(turns, 1, len(group) - 1)
+            least = max(1, len(group) // 20)
+            turns = np.linspace(least, len(group) - least, draws).round().astype(np.int64)
             given[:, group] = group[(np.arange(len(group)) + turns[:, None]) % len(group)]
     return given
 

@@ -19,10 +19,11 @@ BACKTEST_COLUMNS = (
     *("gain", "gain_low", "gain_high", "p_value", "n", "windows"),
 )
 
-Test: TypeAlias = Literal["density", "levels", "moves"]
+Test: TypeAlias = Literal["density", "levels", "moves", "together"]
 """`density`: how much was liquidated at levels that the price reached. `levels`: at how many of them it was
 more than an even share. `moves`: where only sums of liquidations per window are known, whether what was
-estimated to lie in the price's way explains them."""
+estimated to lie in the price's way explains them. `together`: the same of the estimate and its baseline,
+their ranks added: whether the estimate tells anything that the baseline does not."""
 Baseline: TypeAlias = Literal["random", "elsewhen", "move", "open interest x move"]
 Condition: TypeAlias = Literal["all", "reached"]
 
@@ -60,8 +61,8 @@ class Score:
     tolerance_pct: float
     precision: Measure
     """`density`: the mean share of a window's liquidations that lies within tolerance of a level reached.
-    `levels`: of the levels named (or named and reached), the share that was hit. `moves`: of the windows
-    named the heaviest tenth, the share that were."""
+    `levels`: of the levels named (or named and reached), the share that was hit. Else: of the windows named
+    the heaviest tenth, the share that were."""
     baseline_precision: float
     lift: Measure
     """Precision over that of the baseline; 1 is no better."""
@@ -89,7 +90,7 @@ class Score:
                 found |= {each.name: held.value, f"{each.name}_low": held.low, f"{each.name}_high": held.high}
             else:
                 found[each.name] = held
-        found["n"] = self.correlation.n if self.test == "moves" else self.precision.n
+        found["n"] = self.precision.n if self.test in ("density", "levels") else self.correlation.n
         return {name: found[name] for name in BACKTEST_COLUMNS}
 
 

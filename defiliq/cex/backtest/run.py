@@ -12,7 +12,7 @@ import numpy as np
 
 from defiliq.cex.backtest import at_levels, on_moves
 from defiliq.cex.backtest.at_levels import named_by_side, tally
-from defiliq.cex.backtest.on_moves import passage, share_passed
+from defiliq.cex.backtest.on_moves import passage, share_passed, together
 from defiliq.cex.backtest.resampling import Resampled, resampled
 from defiliq.cex.backtest.results import UNDEFINED, Backtest, Baseline, Condition, Score, Test
 from defiliq.cex.backtest.windows import Predict, PredictsAtOnce, Window, executed_in, known_at, windows
@@ -36,7 +36,12 @@ _LEVEL_TESTS: tuple[tuple[Test, Baseline, Condition], ...] = (
     ("levels", "random", "all"),
 )
 """The primary one first."""
-_MOVE_TESTS: tuple[Baseline, ...] = ("elsewhen", "open interest x move", "move")
+_MOVE_TESTS: tuple[tuple[Test, Baseline], ...] = (
+    ("moves", "elsewhen"),
+    ("moves", "open interest x move"),
+    ("moves", "move"),
+    ("together", "open interest x move"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,11 +219,14 @@ def _on_moves(walked: _Walked, horizon_s: int, settings: BacktestSettings) -> It
     for asset, venue, of, keys in _groups(walked):
         parts = [passages[key] for key in keys]
         history = _resampled([part.at for part in parts], settings)
-        for baseline in _MOVE_TESTS:
+        for test, baseline in _MOVE_TESTS:
+            parts = [passages[key] for key in keys]
+            if test == "together":
+                parts = [together(part, baseline) for part in parts]
             correlation, base, gain, p_value = on_moves.correlation(parts, baseline, history)
             precision, base_precision, lift = on_moves.precision(parts, baseline, history)
             yield Score(
-                *("", "", venue, asset, of, "moves", baseline, "all"),
+                *("", "", venue, asset, of, test, baseline, "all"),
                 *(horizon_s, 0, math.nan, precision, base_precision, lift),
                 *(UNDEFINED, math.nan, UNDEFINED, correlation, base, gain),
                 *(p_value, history.moments),

@@ -34,8 +34,12 @@ def run(days: Days, predict: Predict, given: BacktestSettings = QUICK) -> Backte
     return run_backtest([days], predict, given, dataset="made", predictor="p")
 
 
-def against(found: Backtest, baseline: str, side: str = "both", asset: str = "BTC") -> Score:
-    (one,) = [s for s in found.scores if (s.baseline, s.side, s.asset) == (baseline, side, asset)]
+def against(
+    found: Backtest, baseline: str, side: str = "both", asset: str = "BTC", test: str = "moves"
+) -> Score:
+    (one,) = [
+        s for s in found.scores if (s.baseline, s.side, s.asset, s.test) == (baseline, side, asset, test)
+    ]
     return one
 
 
@@ -140,3 +144,17 @@ def test_assets_are_ranked_each_by_itself() -> None:
     # They are the same days, so they say no more than one of them does.
     width = one.correlation.high - one.correlation.low
     assert together.correlation.high - together.correlation.low == pytest.approx(width, rel=0.01)
+
+
+def test_together_is_more_only_where_the_estimate_tells_something() -> None:
+    def half(day: int, side: Side, moved: float) -> float:
+        return lumps(day, side, moved) + 4 * moved
+
+    days = days_through(CLOSES, half)
+    knows = against(run(days, at_lumps(CLOSES, LUMP)), "open interest x move", test="together")
+    assert knows.gain.low > 0
+    knows_not = against(run(days, always(0.02)), "open interest x move", test="together")
+    assert knows_not.gain.high < knows.gain.low
+    copy = against(run(days, always(*np.linspace(0.002, 0.4, 100))), "open interest x move", test="together")
+    # An even spread of levels is open interest times move itself, and adds nothing to it.
+    assert copy.gain.value == pytest.approx(0, abs=0.01)

@@ -115,6 +115,14 @@ def test_levels_go_to_other_times_about_as_wild(volatility: list[float], strata:
     assert (group[given_to] == group).all()
 
 
+def test_levels_are_given_to_no_neighbouring_time() -> None:
+    given_to = donors(np.zeros(200), 1, 50)
+    apart = (given_to - np.arange(200)) % 200
+    assert apart.min() == 10
+    assert apart.max() == 190
+    assert len(np.unique(apart)) == 50
+
+
 def test_a_single_window_can_only_be_given_its_own() -> None:
     assert donors(np.array([0.1]), 3, 4).tolist() == [[0]] * 4
     assert donors(np.zeros(0), 3, 4).shape == (4, 0)

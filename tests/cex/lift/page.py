@@ -29,7 +29,8 @@ Of each day the close, the open interest and the sums of long and short liquidat
 liquidations, highs and lows are not. So this asks: do the dollars that were estimated, at the end of a day,
 to lie in the way that the price then went explain how much was liquidated the next day? Each number is a
 rank correlation over days, per asset and side, then over both sides. The move itself is not predicted by
-anybody: all baselines are given it. `open interest x move` knows no levels at all.
+anybody: all baselines are given it. `open interest x move` knows no levels at all. *Together* is by how much
+the estimate and `open interest x move`, their ranks added, explain more than the latter alone.
 
 Between closes the price is taken to have gone to the median low and high of a random walk between them
 (wicks `median`), or nowhere else (`none`). What the venue tells of liquidations is at most one order per
@@ -48,6 +49,9 @@ spread evenly over the way; *recall* is the share of all liquidated dollars near
 positions known` is the best that any estimate can come to. Recall against `random` (levels spread evenly
 over the distances named) is shown to warn: it rewards who names what is near, whatever he knows.
 """
+
+
+BASELINES = ("elsewhen", "open interest x move", "move")
 
 
 def page(real: Backtest, compared: Backtest, simulated: Backtest) -> str:
@@ -80,16 +84,25 @@ def per_asset(real: Backtest) -> str:
 
 ASSET_HEAD = (
     *("asset", "estimate", "elsewhen", "gain", "p", "open interest x move", "gain", "move", "gain"),
-    *("lift on heavy days", "n"),
+    *("together", "lift on heavy days", "n"),
 )
 
 
 def asset_row(real: Backtest, asset: str) -> list[str]:
     """One asset over one day, both sides."""
     own, interest, move = (
-        pick(real, asset=asset, baseline=baseline, horizon_s=DAY_S, dataset="median", side="both")
-        for baseline in ("elsewhen", "open interest x move", "move")
+        pick(
+            real,
+            asset=asset,
+            test="moves",
+            baseline=baseline,
+            horizon_s=DAY_S,
+            dataset="median",
+            side="both",
+        )
+        for baseline in BASELINES
     )
+    both = pick(real, asset=asset, test="together", horizon_s=DAY_S, dataset="median", side="both")
     return [
         asset,
         told(own.correlation.value),
@@ -100,6 +113,7 @@ def asset_row(real: Backtest, asset: str) -> list[str]:
         interval(interest.gain),
         told(move.baseline_correlation),
         interval(move.gain),
+        interval(both.gain),
         interval(own.lift),
         f"{own.correlation.n:,}",
     ]
@@ -108,14 +122,23 @@ def asset_row(real: Backtest, asset: str) -> list[str]:
 def tally_of_assets(real: Backtest) -> str:
     """In how many assets the gain leaves 0 out, per baseline."""
     lines = []
-    for baseline in ("elsewhen", "open interest x move", "move"):
+    for test, baseline in (*(("moves", one) for one in BASELINES), ("together", BASELINES[1])):
         gains = [
-            pick(real, asset=asset, baseline=baseline, horizon_s=DAY_S, dataset="median", side="both").gain
+            pick(
+                real,
+                asset=asset,
+                test=test,
+                baseline=baseline,
+                horizon_s=DAY_S,
+                dataset="median",
+                side="both",
+            ).gain
             for asset in daily_assets()
         ]
+        name = f"`{baseline}`" + (", together with it" if test == "together" else "")
         better, worse = sum(gain.low > 0 for gain in gains), sum(gain.high < 0 for gain in gains)
         lines.append(
-            f"- against `{baseline}`: better in {better} of {len(gains)} assets, worse in {worse}, "
+            f"- against {name}: better in {better} of {len(gains)} assets, worse in {worse}, "
             f"undecided in {len(gains) - better - worse}"
         )
     said = "\n".join(lines)
@@ -132,10 +155,9 @@ def by_horizon(real: Backtest) -> str:
     for wicks in WICKS:
         for horizon_s in HORIZONS_S:
             for side in ("both", "long", "short"):
-                own, interest = (
-                    pick(real, asset="all", baseline=each, horizon_s=horizon_s, dataset=wicks, side=side)
-                    for each in ("elsewhen", "open interest x move")
-                )
+                chosen = {"asset": "all", "horizon_s": horizon_s, "dataset": wicks, "side": side}
+                own, interest = (pick(real, test="moves", baseline=each, **chosen) for each in BASELINES[:2])
+                both = pick(real, test="together", **chosen)
                 rows.append(
                     [
                         wicks,
@@ -147,11 +169,12 @@ def by_horizon(real: Backtest) -> str:
                         f"{own.p_value:.3f}",
                         told(interest.baseline_correlation),
                         interval(interest.gain),
+                        interval(both.gain),
                         interval(own.lift),
                     ]
                 )
     head = ("wicks", "horizon", "side", "estimate", "elsewhen", "gain", "p", "open interest x move", "gain")
-    return table((*head, "lift on heavy days"), rows)
+    return table((*head, "together", "lift on heavy days"), rows)
 
 
 def by_predictor(compared: Backtest) -> str:
@@ -159,9 +182,10 @@ def by_predictor(compared: Backtest) -> str:
     rows = []
     for name in named(compared):
         own, interest = (
-            pick(compared, asset="all", baseline=each, side="both", predictor=name)
-            for each in ("elsewhen", "open interest x move")
+            pick(compared, asset="all", test="moves", baseline=each, side="both", predictor=name)
+            for each in BASELINES[:2]
         )
+        both = pick(compared, asset="all", test="together", side="both", predictor=name)
         rows.append(
             [
                 name,
@@ -170,11 +194,12 @@ def by_predictor(compared: Backtest) -> str:
                 interval(own.gain),
                 f"{own.p_value:.3f}",
                 interval(interest.gain),
+                interval(both.gain),
                 interval(own.lift),
             ]
         )
     head = ("predictor", "estimate", "elsewhen", "gain", "p", "gain on open interest x move")
-    return table((*head, "lift on heavy days"), rows)
+    return table((*head, "together", "lift on heavy days"), rows)
 
 
 def by_knowledge(simulated: Backtest) -> str:
