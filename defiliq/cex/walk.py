@@ -143,9 +143,9 @@ def _laid(
 
 
 def _is_seen(history: History) -> NDArray[np.bool_]:
-    prices = (history.open_usd, history.high_usd, history.low_usd, history.close_usd)
-    seen: NDArray[np.bool_] = np.isfinite(np.stack(prices)).all(axis=0)
-    return seen
+    """Whether each candle has all of its prices."""
+    start, high, low, close = history.open_usd, history.high_usd, history.low_usd, history.close_usd
+    return np.isfinite(start) & np.isfinite(high) & np.isfinite(low) & np.isfinite(close)
 
 
 def _reached(history: History, log_step: float, first: int) -> tuple[Floats, Floats]:
