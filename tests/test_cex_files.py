@@ -383,13 +383,26 @@ def test_an_estimate_of_the_sample_is_in_the_neighbourhood_of_its_truth() -> Non
     assert found.outside < 0.1
 
 
-def test_the_sample_is_what_its_script_writes(tmp_path: Path) -> None:
+def test_a_contract_of_the_sample_is_what_its_script_draws() -> None:
+    """The smallest of four; `scripts/make_sample --check` does the same with all, byte for byte."""
     script = runpy.run_path(str(ROOT / "scripts" / "make_sample"))
-    for path in script["write"]("ETH", tmp_path):
-        kept = ROOT / "defiliq" / "cex" / "sample" / path.name
-        if pq.ParquetFile(path).metadata.created_by == pq.ParquetFile(kept).metadata.created_by:
-            assert path.read_bytes() == kept.read_bytes()
-        pd.testing.assert_frame_equal(pd.read_parquet(path), pd.read_parquet(kept))
+    kept = load_sample("ETH")[1]
+    assert kept.history.instrument.expires_at is not None
+    data, truth = script["simulated"]("ETH", script["CONTRACTS"][1], script["seed_of"]("ETH", 1))
+    assert_same(data, kept)
+    known = load_sample_truth("ETH")["binance", "ETH/USDT:USDT-261225"]
+    again = script["binned"](data.history.instrument, truth)
+    assert again["size_usd"].tolist() == known.size_usd.tolist()
+    assert again["price_usd"].tolist() == known.price_usd.tolist()
+
+
+@pytest.mark.parametrize("asset", SAMPLED)
+def test_the_samples_bytes_are_those_of_its_data(asset: str, tmp_path: Path) -> None:
+    kept = ROOT / "defiliq" / "cex" / "sample" / f"{asset.lower()}.parquet"
+    source, made_at = origin_of(kept)
+    again = save_venues(load_sample(asset), tmp_path / "again.parquet", source=source, made_at=made_at)
+    if pq.ParquetFile(again).metadata.created_by == pq.ParquetFile(kept).metadata.created_by:
+        assert again.read_bytes() == kept.read_bytes()
 
 
 def test_the_sample_is_small() -> None:
