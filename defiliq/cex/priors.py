@@ -64,7 +64,8 @@ LOW = Prior(
     (2, 3, 5, 10, 20),
     (0.20, 0.25, 0.30, 0.20, 0.05),
     about="An assumption: nobody above 20x. Binance said in December 2019 that institutions, then 81% of its "
-    "futures volume, prefer up to 20x; since July 2021 it lets new users have no more.",
+    "futures volume, prefer up to 20x; by its announcement of 2021-07-27, accounts in their first 60 days "
+    "get no more.",
 )
 MID = Prior(
     "mid",
