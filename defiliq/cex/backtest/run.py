@@ -103,8 +103,15 @@ class _Market:
         return f"{self.history.instrument.venue} {self.history.instrument.symbol}"
 
     def windows(self, horizon_s: int, settings: BacktestSettings) -> list[Window]:
-        """Those in which everything that is asked for is known."""
+        """Those in which everything that is asked for is known.
+
+        Venues tell of the latest liquidations only: before the first one told, nobody knows of any.
+        """
         found = windows(self.history, horizon_s, settings.every_s or horizon_s, settings.warm_up)
+        executed = self.history.executed
+        if not self.sums and executed is not None and len(executed):
+            begins = int(executed["at"].min()) - self.history.step_s
+            found = [one for one in found if one.at > begins]
         return [one for one in found if not any(np.isnan(self.liquidated(side, one)) for side in self.sums)]
 
     def liquidated(self, side: Side, window: Window) -> float:

@@ -124,11 +124,16 @@ def windows(history: History, horizon_s: int, every_s: int, warm_up: int) -> lis
 
 
 def executed_in(history: History, found: Sequence[Window]) -> list[Mapping[Side, Executed]]:
-    """What was liquidated in each window. InputError where a history tells of no executions."""
+    """What was liquidated in each window.
+
+    InputError where a history tells of no executions, or of one that makes no sense.
+    """
     if history.executed is None:
         raise InputError(f"{history.instrument.venue} {history.instrument.symbol} tells of no liquidations.")
     table = history.executed
     at, price, size = (table[name].to_numpy(dtype=np.float64) for name in ("at", "price_usd", "size_usd"))
+    if not ((price > 0) & (price < math.inf) & (size >= 0) & (size < math.inf)).all():
+        raise InputError(f"a liquidation of {history.instrument.symbol} has no price above 0, or no size.")
     is_long = (table["side"] == "long").to_numpy(dtype=np.bool_)
     executed: list[Mapping[Side, Executed]] = []
     for one in found:

@@ -300,6 +300,25 @@ def test_a_candle_without_a_price_takes_its_windows_out(lively: History) -> None
     assert primary(holed).windows == primary(whole).windows - 1
 
 
+def test_before_the_first_liquidation_told_nobody_knows_of_any(lively: History) -> None:
+    assert lively.executed is not None
+    late = replace(lively, executed=lively.executed[lively.executed["at"] >= lively.at[24 * 30]])
+    assert late.executed is not None
+    begins = int(late.executed["at"].min())
+    found, whole = (primary(run(one, always(0.01))) for one in (late, lively))
+    assert found.windows == sum(
+        one.at > begins - HOUR_S for one in windows(lively, DAY_S, DAY_S, QUICK.warm_up)
+    )
+    assert found.windows < whole.windows
+
+
+@pytest.mark.parametrize("wrong", [{"price_usd": 0.0}, {"price_usd": math.nan}, {"size_usd": math.inf}])
+def test_a_senseless_liquidation_is_refused(lively: History, wrong: dict[str, float]) -> None:
+    assert lively.executed is not None
+    with pytest.raises(InputError, match="no price above 0, or no size"):
+        run(replace(lively, executed=lively.executed.assign(**wrong)), always(0.01))
+
+
 def test_what_cannot_be_tested_is_refused(lively: History) -> None:
     with pytest.raises(InputError, match="tells of no liquidations"):
         run(market(walk(1, 24 * 40)), guessing(1))
@@ -319,7 +338,8 @@ def test_markets_are_scored_one_by_one_and_together(lively: History) -> None:
     each = [primary(found, asset) for asset in ("BTC", "ETH")]
     together = primary(found, "all")
     assert together.precision.n == sum(one.precision.n for one in each)
-    assert together.windows == each[0].windows
+    # They share their times, but for one before the first liquidation of one of them.
+    assert together.windows == max(one.windows for one in each)
     table = found.table()
     assert set(table["dataset"]) == {"made"}
     assert set(table["predictor"]) == {"knowing"}
