@@ -81,9 +81,12 @@ def calibrate(
     name = f"{history.instrument.venue} {history.instrument.symbol}"
     if history.executed is None:
         raise InputError(f"{name} publishes no executed liquidations: nothing tells how much churn there is.")
-    first = max(int(len(history) * _SETTLING), len(history) - MOST_CANDLES, 1)
-    executed = _executed(history)[first:]
-    happened = int((executed > 0).any(axis=1).sum())
+    executed = _executed(history)
+    rows = np.flatnonzero((executed > 0).any(axis=1))
+    # Some venues tell of the last day only: that nothing is told of before does not say that nothing was.
+    told = int(rows[0]) if len(rows) else 0
+    first = max(told, int(len(history) * _SETTLING), len(history) - MOST_CANDLES, 1)
+    executed, happened = executed[first:], int((rows >= first).sum())
     if happened < FEWEST_CANDLES:
         raise InputError(
             f"{name} shows liquidations in {happened} candles: {FEWEST_CANDLES} are needed to calibrate."

@@ -110,6 +110,18 @@ def test_without_liquidations_nothing_is_said() -> None:
         calibrate(nothing, FACTORS)
 
 
+def test_a_venue_that_tells_of_the_last_days_only_is_looked_at_there_only() -> None:
+    history = market(0.5).history
+    executed = history.executed
+    assert executed is not None
+    late = executed[executed["at"] >= history.at[480]].reset_index(drop=True)
+    found = calibrate(dataclasses.replace(history, executed=late), FACTORS, churns=TRIED)
+    assert 100 < found.candles <= 120
+    # Five days tell little leverage from much, and not mid from high.
+    assert found.best[0] != LOW
+    assert found.agreement[0].max() < found.agreement[1].max() - 0.1
+
+
 def test_holes_in_prices_and_liquidations_outside_of_the_history_do_not_matter() -> None:
     history = market(0.5).history
     executed = history.executed
