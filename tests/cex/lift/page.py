@@ -46,8 +46,10 @@ middle prior); levels are named once a day from the tenth day on and liquidation
 counted, at their prices. *Density* is the share of a window's liquidations that lies within tolerance of a
 level that the price reached, per level; *hit* says at how many of those more was liquidated than if it were
 spread evenly over the way; *recall* is the share of all liquidated dollars near any named level. `all
-positions known` is the best that any estimate can come to. Recall against `random` (levels spread evenly
-over the distances named) is shown to warn: it rewards who names what is near, whatever he knows.
+positions known` is who sees every position and names the largest clusters. A lift compares each with its own
+levels at other times: it says who knows something, not by how little one is ahead of the other. Recall
+against `random` (levels spread evenly over the distances named) is shown to warn: it rewards who names what
+is near, whatever he knows.
 """
 
 
