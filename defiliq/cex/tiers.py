@@ -192,7 +192,7 @@ def bundled_tiers(venue: str) -> Mapping[str, TierTable]:
     known = {entry.name.removesuffix(".json"): entry for entry in folder.iterdir() if entry.is_file()}
     if venue not in known:
         raise UnknownTiers(venue, "anything", ())
-    return _decode(known[venue].read_bytes(), f"the bundled tiers of {venue}")
+    return decode_tables(known[venue].read_bytes(), f"the bundled tiers of {venue}")
 
 
 def load_tiers_file(path: str | Path) -> Mapping[str, TierTable]:
@@ -204,10 +204,11 @@ def load_tiers_file(path: str | Path) -> Mapping[str, TierTable]:
         raise BadFile(str(path), error.strerror or "it cannot be read") from None
     if len(raw) > MAX_BYTES:
         raise BadFile(str(path), f"it is larger than {MAX_BYTES >> 20} MB")
-    return _decode(raw, str(path))
+    return decode_tables(raw, str(path))
 
 
-def _decode(raw: bytes, where: str) -> Mapping[str, TierTable]:
+def decode_tables(raw: bytes, where: str) -> Mapping[str, TierTable]:
+    """The tables of such JSON, by symbol, checked; `where` is how a BadFile names it."""
     try:
         held = json.loads(raw)
     except (UnicodeDecodeError, json.JSONDecodeError, RecursionError):

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from defiliq.cli.cex_follow import Draw, follow_levels
 from defiliq.cli.cex_margin import price, tiers
 from defiliq.cli.cex_provider import provider, providers
-from defiliq.cli.clusters import Threshold, threshold_options
+from defiliq.cli.clusters import Threshold, share_options
 from defiliq.cli.exchange_options import (
     Guess,
     VenueSource,
@@ -27,6 +28,7 @@ from defiliq.cli.printing import (
     default_shape,
     print_table,
     require_format,
+    require_use,
     write_output,
 )
 from defiliq.cli.talk import Talk
@@ -64,10 +66,17 @@ def cex() -> None:
 @click.argument("asset")
 @venue_options("--from")
 @guess_options
-@threshold_options
+@share_options
 @click.option(
     "--over-time", is_flag=True, help="With -o FILE.png: how the estimate came about, time by price."
 )
+@click.option(
+    "--follow",
+    is_flag=True,
+    help="With --live: again every minute, every 15 s while the price moves more than 2.5% a minute. Redraws "
+    "a terminal; else each round's rows are JSON lines.",
+)
+@click.option("--rounds", type=click.IntRange(1), metavar="N", help="With --follow: end after so many.")
 @output_option(f"{TABLES}, or a picture: {PICTURES}")
 @format_option(SHAPES)
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing on stderr but errors.")
@@ -79,6 +88,8 @@ def levels(
     guess: Guess,
     threshold: Threshold,
     over_time: bool,
+    follow: bool,
+    rounds: int | None,
     output: str | None,
     shape: str | None,
     quiet: bool,
@@ -89,12 +100,32 @@ def levels(
     trades through. What is not explained of the open interest is told as coverage.
     """
     require_format(output, f"{TABLES} {PICTURES}")
+    is_picture = output is not None and Path(output).suffix.lower() in PICTURES.split()
+    require_use(ctx, "over_time", is_used=is_picture, needed="-o FILE.png")
+    require_use(ctx, "rounds", is_used=follow, needed="--follow")
+    assumptions_of(guess)
     talk = Talk(quiet=quiet)
+    if follow:
+        draw = _drawing(output, shape, venue_source, threshold)
+        ctx.exit(follow_levels(asset, venue_source, guess, rounds, draw, talk))
     found = read_venues(asset, venue_source, talk)
     made, is_incomplete = estimates_of(found, guess, talk)
     _show(found, made, guess, threshold, output, shape, talk, over_time=over_time)
     if is_incomplete:
         ctx.exit(INCOMPLETE)
+
+
+def _drawing(
+    output: str | None, shape: str | None, venue_source: VenueSource, threshold: Threshold
+) -> Draw | None:
+    """How rounds are shown on a screen; None where they are rows. Files hold no rounds."""
+    if output is not None or venue_source.save is not None or shape == "csv":
+        raise click.UsageError(
+            "--follow writes to a terminal, or JSON lines to stdout: no -o, --save or CSV."
+        )
+    if default_shape(shape) != "table":
+        return None
+    return lambda found, made: _print(found, list(made), threshold)
 
 
 def _show(

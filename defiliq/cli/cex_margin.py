@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from defiliq.cli.exchange_options import OBSERVED
+from defiliq.cli.exchange_options import OBSERVED, require_wallet
 from defiliq.cli.options import format_option, output_option
 from defiliq.cli.printing import SHAPES, TABLES, default_shape, print_table, require_format, write_output
 from defiliq.cli.talk import Talk
@@ -70,6 +70,7 @@ def price(
     """
     from defiliq.cex.margin import Charges, liquidation_price
 
+    require_wallet(margin, wallet)
     tiers = _tiers(venue, asset.upper(), symbol, tiers_file)
     charges = Charges(
         open_fee_rate=_exact(open_fee, "--open-fee"),

@@ -43,7 +43,7 @@ class Threshold:
 
     within_pct: float
     min_share_pct: float
-    min_impact_pct: float
+    min_impact_pct: float = 0.1
 
 
 _THRESHOLD = (
@@ -80,6 +80,11 @@ _THRESHOLD = (
 def threshold_options(command: F) -> F:
     """What counts as a cluster, handed over as `threshold`."""
     return collected(command, "threshold", Threshold, _THRESHOLD)
+
+
+def share_options(command: F) -> F:
+    """The same where no depth is known that would say what a cluster does to the market."""
+    return collected(command, "threshold", Threshold, _THRESHOLD[:2])
 
 
 def clusters_of(ladders: Ladders, heat: Heat, threshold: Threshold, depths: Depths) -> tuple[Cluster, ...]:

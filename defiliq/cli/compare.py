@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import click
 
-from defiliq.cli.clusters import Threshold, threshold_options
+from defiliq.cli.clusters import Threshold, share_options
 from defiliq.cli.exchange_options import (
     Guess,
     VenueSource,
@@ -50,7 +50,7 @@ Rows = Literal["levels", "pairs", "axis"]
 @click.argument("asset")
 @source_options
 @lens_options
-@threshold_options
+@share_options
 @venue_options("--venue-file")
 @guess_options
 @click.option(
@@ -112,11 +112,13 @@ def compare(
     require_format(output, f"{ROWS} {PAGES} {PICTURES}")
     from defiliq.pipeline.beside import beside
 
+    assumptions_of(guess)
+    tolerance_pct = parse_percent(tolerance)
     talk = Talk(quiet=source.quiet)
     heat, is_short = on_chain(asset, source, lens, talk)
     found = read_venues(asset, venue_source, talk)
     made, is_missing = estimates_of(found, guess, talk)
-    comparison = compared(heat, made, lens, threshold, by, top, parse_percent(tolerance))
+    comparison = compared(heat, made, lens, threshold, by, top, tolerance_pct)
     tell_faults(comparison, made, talk)
     is_page = output is not None and Path(output).suffix.lower() == ".html"
     shown = beside(comparison, made, found.data, assumptions_of(guess, found), with_over_time=is_page)

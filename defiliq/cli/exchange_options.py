@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -11,15 +10,16 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from defiliq.cli.options import collected
+from defiliq.cli.printing import require_format, require_use
 from defiliq.cli.talk import Talk
 from defiliq.cli.times import seconds_of
 from defiliq.cli.venue_config import LIVE, SAMPLE, venue_settings
-from defiliq.errors import InputError
 
 if TYPE_CHECKING:
-    from defiliq.cex.history import Instrument, VenueData
     from defiliq.cex.levels import Estimate
+    from defiliq.cex.tiers import TierTable
     from defiliq.cex.venues.cache import Cache
+    from defiliq.cex.venues.config import VenueConfig
     from defiliq.cex.venues.contracts import Wanted
     from defiliq.pipeline.exchanges import Assumptions, Exchanges
 
@@ -172,35 +172,52 @@ def guess_options(command: F) -> F:
 
 def read_venues(asset: str, venue_source: VenueSource, talk: Talk) -> Exchanges:
     """What the chosen exchanges publish of an asset, from files, the sample, or the exchanges themselves."""
+    urls = live_urls(venue_source)
+    if urls is not None:
+        return ask_venues(asset, venue_source, urls, talk)
+    from defiliq.pipeline.cex_files import load_sample, load_venue_tiers, load_venues
+    from defiliq.pipeline.exchanges import chosen
+
+    wanted = venue_source.names, venue_source.contracts
+    if venue_source.venue_file:
+        paths = venue_source.venue_file
+        held = [one for path in paths for one in load_venues(path)]
+        tiers = {key: table for path in paths for key, table in load_venue_tiers(path).items()}
+        return chosen(asset, held, *wanted, ", ".join(Path(path).name for path in paths), tiers)
+    held = load_sample(asset)
+    talk.warn(f"the bundled {SAMPLE} is simulated, not real. Ask the exchanges with --live.")
+    return chosen(asset, held, *wanted, f"the bundled {SAMPLE}")
+
+
+def live_urls(venue_source: VenueSource) -> Mapping[str, str] | None:
+    """The configured addresses where the exchanges are to be asked, None where data come from elsewhere.
+
+    A usage error for sources that contradict each other, and for options that only a question reads.
+    """
     if sum((bool(venue_source.venue_file), venue_source.live, venue_source.sample)) > 1:
         raise click.UsageError("Data come from --live, from --sample or from a file: choose one.")
     settings = venue_settings()
     is_live = venue_source.live or (
         settings.source == LIVE and not venue_source.sample and not venue_source.venue_file
     )
-    if venue_source.save is not None and not is_live:
-        raise click.UsageError("--save keeps what exchanges answer. Add --live.")
-    if is_live:
-        return _ask(asset, venue_source, settings.urls, talk)
-    if venue_source.venue_file:
-        from defiliq.pipeline.cex_files import load_venues
-
-        held = [one for path in venue_source.venue_file for one in load_venues(path)]
-        return _chosen(asset, held, venue_source, "these files")
-    from defiliq.pipeline.cex_files import load_sample
-
-    talk.warn(f"the bundled {SAMPLE} is simulated, not real. Ask the exchanges with --live.")
-    return _chosen(asset, load_sample(asset.upper()), venue_source, "the sample")
+    for option in ("span", "candles", "no_cache", "save"):
+        require_use(click.get_current_context(), option, is_used=is_live, needed="--live")
+    return settings.urls if is_live else None
 
 
-def _ask(asset: str, venue_source: VenueSource, urls: Any, talk: Talk) -> Exchanges:
-    """Ask the exchanges, and keep the answers where that was asked for."""
-    from defiliq.cex.venues.config import VenueConfig
-    from defiliq.cli.printing import require_format
+def ask_venues(
+    asset: str,
+    venue_source: VenueSource,
+    urls: Mapping[str, str],
+    talk: Talk,
+    tiers: Mapping[tuple[str, str], TierTable] | None = None,
+) -> Exchanges:
+    """Ask the exchanges, and keep the answers where that was asked for. `tiers` are not asked for again."""
     from defiliq.pipeline.exchanges import read_exchanges
 
-    require_format(venue_source.save, ".parquet")
-    until_at = int(time.time())
+    require_format(venue_source.save, ".parquet", "--save")
+    config = venue_config(urls)
+    until_at = config.now_ms() // 1000
     with talk.progress("Asking") as tell:
         found = read_exchanges(
             asset,
@@ -209,51 +226,53 @@ def _ask(asset: str, venue_source: VenueSource, urls: Any, talk: Talk) -> Exchan
             until_at=until_at,
             step_s=seconds_of(venue_source.candles, "--candles"),
             contracts=venue_source.contracts,
-            config=VenueConfig(urls=urls),
+            config=config,
             cache=None if venue_source.no_cache else _cache(talk),
+            tiers=tiers,
             on_progress=tell,
         )
     if venue_source.save is not None:
         from defiliq.pipeline.cex_files import save_venues
 
-        save_venues(list(found.data), venue_source.save, source="asked through ccxt", made_at=until_at)
+        save_venues(
+            found.data,
+            venue_source.save,
+            source="asked through ccxt",
+            made_at=until_at,
+            tiers=found.tiers.values(),
+        )
         talk.say(f"Wrote {len(found.data)} contracts to {venue_source.save}")
     return found
 
 
-def _chosen(asset: str, held: Sequence[VenueData], venue_source: VenueSource, where: str) -> Exchanges:
-    """Those of the asset, the exchanges and the contracts that were asked for."""
-    from defiliq.errors import NoSuchContract
-    from defiliq.pipeline.exchanges import Exchanges, Missing
+def venue_config(urls: Mapping[str, str]) -> VenueConfig:
+    """How exchanges are asked."""
+    from defiliq.cex.venues.config import VenueConfig
 
-    wanted = [one for one in held if one.history.instrument.asset.casefold() == asset.casefold()]
-    kept = [one for one in wanted if _is_chosen(one.history.instrument, venue_source)]
-    have = {one.history.instrument.venue for one in kept}
-    missing = [Missing(name, NoSuchContract(name, asset)) for name in venue_source.names if name not in have]
-    if not kept:
-        known = sorted({one.history.instrument.asset for one in held})
-        raise InputError(
-            f"{where} hold no {venue_source.contracts} futures of {asset}. "
-            f"They hold {', '.join(known) or 'none'}."
-        )
-    return Exchanges(tuple(kept), tuple(missing))
-
-
-def _is_chosen(instrument: Instrument, venue_source: VenueSource) -> bool:
-    from defiliq.cex.venues.contracts import is_wanted
-
-    is_dated, is_inverse = instrument.expires_at is not None, instrument.is_inverse
-    is_kind = is_wanted(venue_source.contracts, is_dated=is_dated, is_inverse=is_inverse)
-    return is_kind and instrument.venue in venue_source.names
+    return VenueConfig(urls=urls)
 
 
 def estimates_of(found: Exchanges, guess: Guess, talk: Talk) -> tuple[list[Estimate], bool]:
     """An estimate per contract, and whether anything that was asked for is missing, which is told."""
     from defiliq.pipeline.exchanges import estimates
 
+    assumptions = assumptions_of(guess, found)
+    _tell_unused_tiers(guess, found, talk)
     with talk.progress("Estimating") as tell:
-        made, without = estimates(found.data, assumptions_of(guess, found), on_progress=tell)
+        made, without = estimates(found.data, assumptions, on_progress=tell)
     return made, tell_missing(found, made, without, talk)
+
+
+def _tell_unused_tiers(guess: Guess, found: Exchanges, talk: Talk) -> None:
+    """Warn of a file of tiers of which no contract is here: it changes nothing."""
+    from defiliq.cex.tiers import load_tiers_file
+
+    here = {(one.history.instrument.venue, one.history.instrument.symbol) for one in found.data}
+    for path in guess.tiers_file:
+        tables = load_tiers_file(path).values()
+        if not any((table.venue, table.symbol) in here for table in tables):
+            names = ", ".join(f"{table.venue} {table.symbol}" for table in tables)
+            talk.warn(f"{path} changes nothing: it has tiers of {names or 'no contract'}.")
 
 
 def tell_missing(found: Exchanges, made: Sequence[Estimate], without: Sequence[Any], talk: Talk) -> bool:
@@ -268,13 +287,17 @@ def tell_missing(found: Exchanges, made: Sequence[Estimate], without: Sequence[A
     return bool(lacking) or any(estimate.faults for estimate in made)
 
 
-def assumptions_of(guess: Guess, found: Exchanges) -> Assumptions:
-    """The options as the pipeline takes them; a user's tiers go before those that exchanges published."""
+def assumptions_of(guess: Guess, found: Exchanges | None = None) -> Assumptions:
+    """The options as the pipeline takes them; a user's tiers go before those that exchanges published.
+
+    InputError, or a usage error, for what cannot be: worth knowing before anybody is asked.
+    """
     from defiliq.cex.priors import PRIORS, parse_prior
     from defiliq.cex.tiers import load_tiers_file
     from defiliq.cex.walk import EstimateSettings
     from defiliq.pipeline.exchanges import Assumptions
 
+    require_wallet(guess.margin, guess.wallet)
     named = guess.priors or tuple(prior.name for prior in PRIORS)
     tables = [table for path in guess.tiers_file for table in load_tiers_file(path).values()]
     return Assumptions(
@@ -282,8 +305,19 @@ def assumptions_of(guess: Guess, found: Exchanges) -> Assumptions:
         settings=EstimateSettings(half_life_s=_half_life(guess.half_life), churn=guess.churn),
         mode=guess.margin,  # type: ignore[arg-type]
         wallet_multiple=guess.wallet,
-        tiers={**found.tiers, **{(table.venue, table.symbol): table for table in tables}},
+        tiers={
+            **({} if found is None else found.tiers),
+            **{(table.venue, table.symbol): table for table in tables},
+        },
     )
+
+
+def require_wallet(margin: str, wallet: object) -> None:
+    """Refuse a wallet that nothing reads, and a margin mode that lacks one."""
+    if margin == "cross" and wallet is None:
+        raise click.UsageError("--margin cross needs --wallet N: how much more than its margin backs it.")
+    if margin != "cross" and wallet is not None:
+        raise click.UsageError("--wallet does nothing without --margin cross.")
 
 
 def _half_life(text: str) -> float:

@@ -45,12 +45,13 @@ def write_text(text: str, output: str, talk: Talk) -> None:
     talk.say(f"Wrote {output}")
 
 
-def require_format(output: str | None, formats: str) -> None:
+def require_format(output: str | None, formats: str, option: str = "-o") -> None:
     """Refuse a suffix before the work, not after it."""
+    hint = f"'{option}'"
     if output is not None and Path(output).suffix.lower() not in formats.split():
-        raise click.BadParameter(f"{output!r} has an unknown format. End it in {formats}.", param_hint="'-o'")
+        raise click.BadParameter(f"{output!r} has an unknown format. End it in {formats}.", param_hint=hint)
     if output is not None and not Path(output).resolve().parent.is_dir():
-        raise click.BadParameter(f"the folder of {output!r} does not exist.", param_hint="'-o'")
+        raise click.BadParameter(f"the folder of {output!r} does not exist.", param_hint=hint)
 
 
 def require_use(ctx: click.Context, option: str, *, is_used: bool, needed: str) -> None:

@@ -13,7 +13,8 @@ from defiliq.cli.nodes import config_path
 from defiliq.errors import BadFile, InputError
 
 LIVE, SAMPLE = "live", "sample"
-SOURCE_VARIABLE = "DEFILIQ_CEX"
+SOURCE_VARIABLE, URL_VARIABLE = "DEFILIQ_CEX", "VENUE_URL_"
+ASKED = ("binance", "bybit", "okx", "hyperliquid")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +36,12 @@ def venue_settings(path: Path | None = None, environment: Mapping[str, str] = os
         raise InputError(f"{SOURCE_VARIABLE} or [cex] source is {source!r}. Set it to live or to sample.")
     urls = {name.lower(): _text(url, path) for name, url in tables["venues"].items()}
     for variable, url in environment.items():
-        if variable.startswith("VENUE_URL_") and url.strip():
-            urls[variable.removeprefix("VENUE_URL_").lower()] = url.strip()
+        if variable.startswith(URL_VARIABLE) and url.strip():
+            urls[variable.removeprefix(URL_VARIABLE).lower()] = url.strip()
+    for name in urls:
+        if name not in ASKED:
+            shown = f"{name!r} in [venues] or {URL_VARIABLE}{name.upper()}"
+            raise InputError(f"{shown} is no exchange that is asked. Those are {', '.join(ASKED)}.")
     return VenueSettings(source, urls)
 
 

@@ -33,6 +33,7 @@ DefiliqError                       exit code 1
 │   ├── VenueRefused               HTTP 401, 403, 418 or 451: not for this place, or not for this key
 │   ├── VenueRateLimited           too many requests, after all retries
 │   ├── BadVenueAnswer             an answer of the wrong shape, or whose numbers make no sense
+│   ├── NoVenueAnswers             none of several exchanges gives anything
 │   ├── NoSuchContract             exit code 2: the venue lists no futures of that asset
 │   └── NoKey                      exit code 2: a provider's key is not in the environment
 ├── UnresolvedLevel                rounding alone decides an account's level; counted, never guessed
@@ -97,6 +98,7 @@ from defiliq.errors.venue import (
     BadVenueAnswer,
     NoKey,
     NoSuchContract,
+    NoVenueAnswers,
     UnknownTiers,
     VenueError,
     VenueRateLimited,
@@ -127,6 +129,7 @@ __all__ = [
     "NoNodeGiven",
     "NoStoredIndices",
     "NoSuchContract",
+    "NoVenueAnswers",
     "NodeError",
     "NodeTimeout",
     "NodeUnreachable",

@@ -22,7 +22,7 @@ class VenueUnreachable(VenueError):
     def __init__(self, venue: str, seen: str) -> None:
         self.seen = seen
         super().__init__(
-            venue, f"cannot reach {venue}: {seen}. Try again later, or go on with a file (--from)."
+            venue, f"cannot reach {venue}: {seen}. Try again later, or read what was kept in a file."
         )
 
 
@@ -31,7 +31,7 @@ class VenueRefused(VenueError):
 
     def __init__(self, venue: str, seen: str) -> None:
         self.seen = seen
-        super().__init__(venue, f"{venue} refuses to answer here ({seen}). Read a file instead (--from).")
+        super().__init__(venue, f"{venue} refuses to answer here ({seen}). Read what was kept in a file.")
 
 
 class VenueRateLimited(VenueError):
@@ -48,6 +48,15 @@ class BadVenueAnswer(VenueError):
     def __init__(self, venue: str, seen: str) -> None:
         self.seen = seen
         super().__init__(venue, f"{venue} sent an unusable answer: {seen}.")
+
+
+class NoVenueAnswers(VenueError):
+    """None of several exchanges gives anything; `failures` says of each why."""
+
+    def __init__(self, failures: Sequence[VenueError]) -> None:
+        self.failures = tuple(failures)
+        told = " ".join(str(one)[:1].upper() + str(one)[1:] for one in failures)
+        super().__init__(", ".join(one.venue for one in failures), f"no exchange answers. {told}")
 
 
 class NoSuchContract(VenueError, InputError):

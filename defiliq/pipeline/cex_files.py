@@ -8,7 +8,7 @@ in the order of the rows. What a venue did not publish is NaN.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from importlib.resources import as_file, files
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -23,8 +23,10 @@ import pyarrow.parquet as pq
 
 from defiliq.cex.history import EXECUTED_COLUMNS, Floats, History, Instrument, OrderBook, VenueData
 from defiliq.cex.population import TrueLevels
+from defiliq.cex.tiers import TierTable
 from defiliq.errors import BadFile, InputError
 from defiliq.pipeline.cex_soundness import MAX_AT, Unsound, require_sound, whole_number
+from defiliq.pipeline.cex_tiers import Tables, tiers_as_json, tiers_from_json
 from defiliq.view.files import replace_file
 
 FORMAT = 1
@@ -53,10 +55,18 @@ _COLUMNS = {
 _TEXTS = [name for name, kind in _COLUMNS.items() if kind == _TEXT]
 
 
-def save_venues(data: Sequence[VenueData], path: str | Path, *, source: str, made_at: int) -> Path:
+def save_venues(
+    data: Sequence[VenueData],
+    path: str | Path,
+    *,
+    source: str,
+    made_at: int,
+    tiers: Iterable[TierTable] = (),
+) -> Path:
     """Write contracts, whole or not at all; loaded ones are equal to them, NaN and None included.
 
-    `source` says in words where all of it is from. InputError where the data could not be loaded again.
+    `source` says in words where all of it is from, `tiers` are those that venues published with it.
+    InputError where the data could not be loaded again.
     """
     target = Path(path)
     if target.suffix.lower() != ".parquet":
@@ -66,7 +76,11 @@ def save_venues(data: Sequence[VenueData], path: str | Path, *, source: str, mad
     except Unsound as error:
         raise InputError(f"cannot write {target}: {error}.") from None
     contracts = [_about(one) for one in data]
-    about = {"cex_format": FORMAT, "source": source, "made_at": made_at, "contracts": contracts}
+    about: dict[str, Any] = {"cex_format": FORMAT, "source": source, "made_at": made_at}
+    about["contracts"] = contracts
+    kept = tiers_as_json(tiers)
+    if kept:
+        about["tiers"] = kept
     schema = pa.schema(_COLUMNS)
     parts = [pa.Table.from_pydict(part, schema=schema) for one in data for part in _parts(one)]
     table = pa.concat_tables([schema.empty_table(), *parts]).unify_dictionaries().combine_chunks()
@@ -106,6 +120,15 @@ def load_venues(path: str | Path) -> list[VenueData]:
         text = str(error).splitlines() or [type(error).__name__]
         raise BadFile(shown, f"it is no whole file of venues ({text[0][:200]})") from None
     return found
+
+
+def load_venue_tiers(path: str | Path) -> Tables:
+    """The margin tiers that are kept with them, none in a file that was written without; else BadFile."""
+    try:
+        about = _metadata(pq.ParquetFile(path)) or {}
+    except (OSError, ValueError, pa.ArrowException):
+        raise BadFile(str(path), "its margin tiers cannot be read") from None
+    return tiers_from_json(about.get("tiers", []), str(path))
 
 
 def origin_of(path: str | Path) -> tuple[str, int]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import partial
+from threading import Event
 
 from defiliq.cex.estimate import estimate, estimate_over_time, spot_at
 from defiliq.cex.history import Floats, History, Instrument, VenueData
@@ -15,11 +17,11 @@ from defiliq.cex.priors import PRIORS, Prior, mid_of
 from defiliq.cex.tiers import TierTable, load_tiers
 from defiliq.cex.venues.cache import Cache
 from defiliq.cex.venues.config import VenueConfig
-from defiliq.cex.venues.contracts import Wanted
+from defiliq.cex.venues.contracts import Wanted, is_wanted
 from defiliq.cex.venues.read import read_venue
 from defiliq.cex.venues.tiers import READERS, read_tiers
 from defiliq.cex.walk import EstimateSettings
-from defiliq.errors import DefiliqError, InputError, UnknownTiers, VenueError
+from defiliq.errors import DefiliqError, InputError, NoSuchContract, NoVenueAnswers, UnknownTiers, VenueError
 from defiliq.types import Side
 
 Tell = Callable[[int, int, str], None]
@@ -72,45 +74,72 @@ def read_exchanges(
     contracts: Wanted = "perpetual",
     config: VenueConfig | None = None,
     cache: Cache | None = None,
+    tiers: Mapping[tuple[str, str], TierTable] | None = None,
     on_progress: Tell = _unwatched,
 ) -> Exchanges:
     """What each exchange publishes of an asset, all asked at once; those that fail are `missing`.
 
-    Where none answers, the first one's VenueError is raised.
+    `tiers` are what exchanges said of theirs before, which are not asked for again. Where none answers: its
+    own VenueError of a single one, NoSuchContract where none lists the asset, else NoVenueAnswers.
     """
+    known = {} if tiers is None else tiers
+    span = partial(read_venue, asset=asset, since_at=since_at, until_at=until_at, step_s=step_s)
+    ask = partial(span, contracts=contracts, config=config, cache=cache)
     done: list[str] = []
 
-    def read(venue: str) -> _Answer:
+    def read(venue: str, is_over: Event) -> _Answer:
         def tell(what: str) -> None:
+            if is_over.is_set():
+                raise _Over
             on_progress(len(done), len(venues), what)
 
         try:
-            data = read_venue(
-                venue,
-                asset,
-                since_at=since_at,
-                until_at=until_at,
-                step_s=step_s,
-                contracts=contracts,
-                config=config,
-                cache=cache,
-                on_progress=tell,
-            )
-            return _Answer(data, *_tiers_of_now(venue, asset, config, tell))
+            data = ask(venue, on_progress=tell)
+            said = {key: table for key, table in known.items() if key[0] == venue}
+            return _Answer(data, *((said, ()) if said else _tiers_of_now(venue, asset, config, tell)))
         except VenueError as error:
             return _Answer([], {}, (Missing(venue, error),))
         finally:
             done.append(venue)
             on_progress(len(done), len(venues), venue)
 
+    return _together(_all_at_once(read, venues))
+
+
+def _all_at_once(read: Callable[[str, Event], _Answer], venues: Sequence[str]) -> list[_Answer]:
+    """An answer of each, in their order. The event tells readers that nobody waits any more: without it an
+    interrupted command would go on until every exchange has sent all of its pages.
+    """
+    is_over = Event()
     with ThreadPoolExecutor(max(1, len(venues))) as pool:
-        answers = list(pool.map(read, venues))
+        try:
+            return list(pool.map(read, venues, [is_over] * len(venues)))
+        except BaseException:
+            is_over.set()
+            raise
+
+
+class _Over(Exception):
+    """Nobody waits for this exchange any more."""
+
+
+def _together(answers: Sequence[_Answer]) -> Exchanges:
+    """What all said, in their order."""
     found = tuple(one for answer in answers for one in answer.data)
     missing = tuple(one for answer in answers for one in answer.missing)
     if missing and not found:
-        raise missing[0].error
-    tiers = {key: table for answer in answers for key, table in answer.tiers.items()}
-    return Exchanges(found, missing, tiers)
+        raise _none_of(missing)
+    return Exchanges(
+        found, missing, {key: table for answer in answers for key, table in answer.tiers.items()}
+    )
+
+
+def _none_of(missing: Sequence[Missing]) -> DefiliqError:
+    """Why no exchange gives anything."""
+    failures = [one.error for one in missing if isinstance(one.error, VenueError)]
+    if len(failures) == 1 or all(isinstance(one, NoSuchContract) for one in failures):
+        return failures[0]
+    return NoVenueAnswers(failures)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +164,51 @@ def _tiers_of_now(
     return {(venue, table.symbol): table for table in tables}, ()
 
 
+def chosen(
+    asset: str,
+    held: Sequence[VenueData],
+    venues: Sequence[str],
+    contracts: Wanted,
+    where: str,
+    tiers: Mapping[tuple[str, str], TierTable] | None = None,
+) -> Exchanges:
+    """Those of the asset, the exchanges and the contracts that are asked for, of what was read before.
+
+    `where` says from what, as in `the sample`. InputError, saying what there is, where there is none.
+    """
+    wanted = [one for one in held if one.history.instrument.asset.casefold() == asset.casefold()]
+    if not wanted:
+        known = sorted({one.history.instrument.asset for one in held})
+        raise InputError(f"there is no {asset} in {where}. There is: {', '.join(known) or 'nothing'}.")
+    kept = [one for one in wanted if _is_chosen(one.history.instrument, venues, contracts)]
+    if not kept:
+        symbols = sorted({_name(one.history.instrument) for one in wanted})
+        raise InputError(
+            f"there is no {contracts} contract of {asset} of {', '.join(venues)} in {where}. "
+            f"There is: {', '.join(symbols)}."
+        )
+    names = [_name(one.history.instrument) for one in kept]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise InputError(f"{twice[0]} is in {where} more than once. Leave one file out.")
+    have = {one.history.instrument.venue for one in kept}
+    lacking = [name for name in venues if name not in have]
+    return Exchanges(
+        tuple(kept),
+        tuple(Missing(name, InputError(f"no such contract of it is in {where}.")) for name in lacking),
+        {} if tiers is None else tiers,
+    )
+
+
+def _is_chosen(instrument: Instrument, venues: Sequence[str], contracts: Wanted) -> bool:
+    is_dated, is_inverse = instrument.expires_at is not None, instrument.is_inverse
+    return instrument.venue in venues and is_wanted(contracts, is_dated=is_dated, is_inverse=is_inverse)
+
+
+def _name(instrument: Instrument) -> str:
+    return f"{instrument.venue} {instrument.symbol}"
+
+
 def estimates(
     data: Sequence[VenueData],
     assumptions: Assumptions | None = None,
@@ -152,8 +226,8 @@ def estimates(
         try:
             found.append(estimate_of(one.history, assumptions))
         except InputError as error:
-            missing.append(Missing(f"{instrument.venue} {instrument.symbol}", error))
-        on_progress(number, len(data), f"{instrument.venue} {instrument.symbol}")
+            missing.append(Missing(_name(instrument), error))
+        on_progress(number, len(data), _name(instrument))
     if missing and not found:
         raise missing[0].error
     return found, missing

@@ -19,11 +19,20 @@ def render_csv(table: pd.DataFrame) -> str:
 
 def render_json(table: pd.DataFrame) -> str:
     """One JSON object per row, in an array, one row per line; absence is null."""
+    lines = _json_objects(table)
+    return "[\n" + ",\n".join(lines) + "\n]\n" if lines else "[]\n"
+
+
+def render_json_lines(table: pd.DataFrame) -> str:
+    """The same objects, a line each, without an array around them: for tables that go on."""
+    return "".join(f"{line}\n" for line in _json_objects(table))
+
+
+def _json_objects(table: pd.DataFrame) -> list[str]:
     import orjson
 
     rows = table.astype(object).where(table.notna(), None).to_dict(orient="records")
-    lines = [orjson.dumps(row, option=orjson.OPT_SERIALIZE_NUMPY).decode() for row in rows]
-    return "[\n" + ",\n".join(lines) + "\n]\n" if lines else "[]\n"
+    return [orjson.dumps(row, option=orjson.OPT_SERIALIZE_NUMPY).decode() for row in rows]
 
 
 def render_markdown(table: pd.DataFrame) -> str:
