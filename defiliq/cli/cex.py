@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from defiliq.cli.cex_backtest import backtest
 from defiliq.cli.cex_follow import Draw, follow_levels
 from defiliq.cli.cex_margin import price, tiers
 from defiliq.cli.cex_provider import provider, providers
@@ -217,5 +218,5 @@ def _rows(made: list[Estimate]) -> pd.DataFrame:
     return pd.concat([one.table() for one in made], ignore_index=True)
 
 
-for _command in (levels, price, tiers, providers, provider):
+for _command in (levels, backtest, price, tiers, providers, provider):
     cex.add_command(_command)

@@ -226,11 +226,19 @@ def estimates(
         try:
             found.append(estimate_of(one.history, assumptions))
         except InputError as error:
-            missing.append(Missing(_name(instrument), error))
+            missing.append(Missing(_name(instrument), _with_faults(error, one.history)))
         on_progress(number, len(data), _name(instrument))
     if missing and not found:
         raise missing[0].error
     return found, missing
+
+
+def _with_faults(error: InputError, history: History) -> InputError:
+    """An error with what was wrong with the data already, which may be why: nobody else would tell."""
+    if not history.faults or isinstance(error, UnknownTiers):
+        return error
+    name = f"{_name(history.instrument)}: "
+    return InputError(" ".join([str(error), *(fault.removeprefix(name) for fault in history.faults)]))
 
 
 def estimate_of(history: History, assumptions: Assumptions | None = None) -> Estimate:

@@ -34,6 +34,9 @@ _LEFT = frozenset(
         "Open interest",
         "Funding",
         "Order book",
+        "Predictor",
+        "Asset",
+        "Venue",
     )
 )
 EXACT_WORDS = "chain: exact. Every dollar is of an account whose level is an integer of the market's oracle."

@@ -2,6 +2,6 @@
 where they are from.
 """
 
-from defiliq.cex.daily.days import DAY_S, WICKS, Days, Wicks, daily_assets, load_days
+from defiliq.cex.daily.days import DAY_S, HIGHS_UNKNOWN, WICKS, Days, Wicks, daily_assets, load_days
 
-__all__ = ["DAY_S", "WICKS", "Days", "Wicks", "daily_assets", "load_days"]
+__all__ = ["DAY_S", "HIGHS_UNKNOWN", "WICKS", "Days", "Wicks", "daily_assets", "load_days"]

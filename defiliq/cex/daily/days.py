@@ -45,6 +45,9 @@ low and high of a random walk that starts at the open and ends at the close, wit
 days before.
 """
 
+HIGHS_UNKNOWN = "A price is an index of daily closes: highs and lows within a day are not known."
+"""What no day tells."""
+
 
 @dataclass(frozen=True, slots=True)
 class Days:
@@ -100,7 +103,7 @@ def load_days(asset: str, wicks: Wicks = "median") -> Days:
         executed=None,
         fetched_at=first_at + DAY_S * len(close),
         source=f"bundled days, indices derived from {about['source']} ({about['kept_in']})",
-        faults=("A price is an index of daily closes: highs and lows within a day are not known.",),
+        faults=(HIGHS_UNKNOWN,),
     )
     return Days(history, long * interest, short * interest)
 
