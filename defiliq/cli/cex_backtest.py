@@ -27,6 +27,7 @@ from defiliq.cli.printing import (
 )
 from defiliq.cli.talk import Talk
 from defiliq.cli.times import seconds_of
+from defiliq.errors import InputError
 
 if TYPE_CHECKING:
     from defiliq.cex.backtest import Backtest, BacktestSettings
@@ -96,7 +97,9 @@ def backtest(
     if on != "prices":
         parts.append(_on_days(assets, guess, settings, talk, is_strict=on == "days", peers=peers))
     if on != "days":
-        parts += _at_prices(assets or (ASSET_AT_PRICES,), venue_source, guess, settings, talk, peers=peers)
+        named = assets or (ASSET_AT_PRICES,)
+        is_strict = on == "prices" or not any(part.scores for part in parts)
+        parts += _at_prices(named, venue_source, guess, settings, talk, is_strict=is_strict, peers=peers)
     found = joined(parts)
     for fault in found.faults:
         talk.warn(f"INCOMPLETE: {fault}")
@@ -138,15 +141,22 @@ def _at_prices(
     settings: BacktestSettings,
     talk: Talk,
     *,
+    is_strict: bool,
     peers: bool,
 ) -> list[Backtest]:
-    """Liquidations with prices, asset by asset."""
+    """Liquidations with prices, asset by asset; where both tests run, one without is named and left out."""
     from defiliq.cex.backtest import Backtest
     from defiliq.pipeline.backtesting import PEERS, backtest_at_prices
 
     found = []
     for asset in assets:
-        read = read_venues(asset, venue_source, talk)
+        try:
+            read = read_venues(asset, venue_source, talk)
+        except InputError as error:
+            if is_strict:
+                raise
+            talk.say(f"Left to the other test: {error}")
+            continue
         histories = [one.history for one in read.data]
         one = backtest_at_prices(
             histories,
