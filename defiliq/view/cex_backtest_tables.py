@@ -48,10 +48,20 @@ def backtest_lines(table: pd.DataFrame, *, width: int | None = None) -> list[str
 
 
 def primary(table: pd.DataFrame) -> pd.DataFrame:
-    """The scores that a picture shows: lifts over `elsewhen`, of both sides."""
+    """The scores that a picture shows, named in short: lifts over `elsewhen`, of both sides."""
     whole = table[(table["side"] == "both") & (table["baseline"] == "elsewhen")]
     is_at_prices = (whole["test"] == "density") & (whole["condition"] == "reached")
-    return whole[is_at_prices | (whole["test"] == "moves")]
+    shown = whole[is_at_prices | (whole["test"] == "moves")]
+    return shown.assign(label=[_label(row) for row in shown.to_dict("records")])
+
+
+def _label(row: Mapping[Any, Any]) -> str:
+    """Simulated, okx BTC: at levels that were reached, in 1 d."""
+    where = "simulated" if "simulated" in row["dataset"] else clean(row["dataset"])
+    of = "heavy days" if row["test"] == "moves" else "at levels reached"
+    market = "all markets" if row["venue"] == row["asset"] else f"{row['venue']} {row['asset']}"
+    name = "" if row["predictor"] == "estimate" else f"{clean(row['predictor'])}; "
+    return f"{name}{where}, {clean(market)}: {of}, in {_span(int(row['horizon_s']))}"
 
 
 def days_grid(table: pd.DataFrame) -> Grid:

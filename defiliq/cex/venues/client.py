@@ -25,6 +25,7 @@ Got = TypeVar("Got")
 FIRST_WAIT_S: Final = 0.5
 LONGEST_WAIT_S: Final = 15.0
 LONGEST_SHOWN: Final = 160
+NO_JSON: Final = "an answer that is no complete JSON"
 _ADDRESS: Final = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://\S+")
 _MALFORMED: Final = (
     TypeError,
@@ -64,6 +65,8 @@ class Client:
         self.exchange.session.trust_env = base is None
         if base is not None:
             self._point_at(base)
+        self._parse = self.exchange.parse_json
+        self.exchange.parse_json = self._parsed
         bound_session(self.exchange.session, config.timeout_s, config.max_response_bytes)
 
     @property
@@ -97,7 +100,14 @@ class Client:
     def _json(self, ask: Callable[[], Json]) -> Json:
         answer = ask()
         if not isinstance(answer, dict | list):
-            raise Down("an answer that is no complete JSON")
+            raise Down(NO_JSON)
+        return answer
+
+    def _parsed(self, body: str) -> Json:
+        """A body as JSON. Of one that is none, ccxt would make an exchange without any contract."""
+        answer = self._parse(body)
+        if answer is None:
+            raise Down(NO_JSON)
         return answer
 
     def _point_at(self, base: str) -> None:
