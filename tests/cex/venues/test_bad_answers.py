@@ -107,6 +107,14 @@ def test_a_body_that_is_no_answer_is_named(venue: str, body: bytes) -> None:
 
 
 @pytest.mark.parametrize("venue", VENUES)
+@pytest.mark.parametrize("body", [b"", b"<html>a word from the company</html>", b'{"symbols": ['])
+def test_a_page_in_place_of_the_contracts_is_no_exchange_without_contracts(venue: str, body: bytes) -> None:
+    error = failing(venue, Fault(body=body))
+    assert type(error) is BadVenueAnswer
+    assert "no complete JSON" in str(error)
+
+
+@pytest.mark.parametrize("venue", VENUES)
 def test_json_that_is_cut_short_is_asked_for_again(venue: str) -> None:
     with stub(WORLDS, now_ms) as urls:
         urls.fail(venue, Fault(path=CANDLES[venue], cut=200, times=1))
