@@ -69,9 +69,7 @@ def asked(
     with stub(worlds, clock.now_ms) as urls:
         for venue, url in urls.items():
             monkeypatch.setenv(f"VENUE_URL_{venue.upper()}", url)
-        monkeypatch.setattr(
-            "defiliq.cli.exchange_options.venue_config", lambda urls: config_for(urls, clock)
-        )
+        monkeypatch.setattr("defiliq.cli.exchange_options.venue_config", lambda urls: config_for(urls, clock))
         yield urls
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import signal
 import threading
 import time
@@ -16,7 +15,6 @@ import pandas as pd
 import pytest
 
 from defiliq.cex.priors import MID
-from defiliq.cex.venues import VenueConfig
 from tests.cex.stub import Fault, Urls, made_world, stub
 from tests.cli.cex_stage import (
     LIVE,
@@ -24,8 +22,8 @@ from tests.cli.cex_stage import (
     STEP_S,
     VENUES,
     WORLDS,
-    assert_rows,
     asked,
+    assert_rows,
     computed,
     tiers_at,
     world,
@@ -189,9 +187,7 @@ def test_an_asset_that_one_exchange_does_not_list(run: Run, monkeypatch: pytest.
     with asked(monkeypatch, worlds):
         code, out, err = run("cex", "BTC", *LIVE)
         assert (code, set(rows(out)["venue"])) == (3, {"bybit", "okx"})
-        assert err == (
-            "Warning: INCOMPLETE: without binance: binance lists no futures contract of BTC.\n"
-        )
+        assert err == ("Warning: INCOMPLETE: without binance: binance lists no futures contract of BTC.\n")
         code, out, err = run("cex", "BTC", *LIVE, "--venue", "binance")
         assert (code, out) == (2, "")
         assert one_line(err) == "Error: binance lists no futures contract of BTC."
