@@ -64,7 +64,7 @@ class Clock:
 def asked(
     monkeypatch: pytest.MonkeyPatch, worlds: list[VenueData] = WORLDS, clock: Clock | None = None
 ) -> Iterator[Urls]:
-    """Exchanges that are configured by the environment, asked as fast as they answer, at a time that stands."""
+    """Exchanges that the environment names, asked as fast as they answer, at a time that stands."""
     clock = Clock() if clock is None else clock
     with stub(worlds, clock.now_ms) as urls:
         for venue, url in urls.items():

@@ -48,7 +48,8 @@ def urls(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> Iterator[Urls]:
 def rounds_of(out: str) -> dict[int, pd.DataFrame]:
     """JSON lines by round."""
     table = pd.DataFrame([json.loads(line) for line in out.splitlines()])
-    return {int(number): part.drop(columns="round") for number, part in table.groupby("round")}
+    numbers = sorted(set(table["round"].tolist()))
+    return {number: table[table["round"] == number].drop(columns="round") for number in numbers}
 
 
 def test_every_round_is_the_estimate_of_its_moment(run: Run, urls: Urls, clock: Clock) -> None:

@@ -7,6 +7,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -67,9 +68,7 @@ def test_what_is_printed_is_the_estimate_of_the_served_world(run: Run, urls: Url
 
 
 def _ccxt_version() -> str:
-    import ccxt
-
-    return str(ccxt.__version__)
+    return version("ccxt")
 
 
 @pytest.mark.parametrize("by", ["environment", "file"])
