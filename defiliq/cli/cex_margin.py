@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from defiliq.errors import InputError
 if TYPE_CHECKING:
     from defiliq.cex.tiers import TierTable
 
+_DECIMAL = re.compile(r"[+-]?([0-9]{1,40}(\.[0-9]{0,40})?|\.[0-9]{1,40})")
 _VENUE = click.option(
     "--venue", type=click.Choice(OBSERVED), default="binance", show_default=True, help="Whose rule."
 )
@@ -146,10 +148,10 @@ def _tiers(venue: str, asset: str, symbol: str | None, path: str | None) -> Tier
 
 def _exact(text: str, option: str) -> Fraction:
     """A decimal number as it is written."""
-    try:
-        return Fraction(text.strip().replace(",", ""))
-    except (ValueError, ZeroDivisionError):
-        raise click.BadParameter(f"{text!r} is no number.", param_hint=f"'{option}'") from None
+    plain = text.strip().replace(",", "")
+    if not _DECIMAL.fullmatch(plain):
+        raise click.BadParameter(f"{text!r} is no number. Write one like 60000.5.", param_hint=f"'{option}'")
+    return Fraction(plain)
 
 
 def _shown(value: Fraction) -> str:
