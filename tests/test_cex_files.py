@@ -345,7 +345,7 @@ def test_the_sample_is_three_venues_and_says_that_it_is_simulated(asset: str) ->
     for one in found:
         history = one.history
         assert "simulated" in history.source
-        assert history.until_at == 1_793_491_200
+        assert history.until_at == 1_765_238_400
         assert len(history) == 90 * 24
         assert one.order_book is not None
         assert one.order_book.bid_usd[0] < history.close_usd[-1] < one.order_book.ask_usd[0]
@@ -390,7 +390,7 @@ def test_a_contract_of_the_sample_is_what_its_script_draws() -> None:
     assert kept.history.instrument.expires_at is not None
     data, truth = script["simulated"]("ETH", script["CONTRACTS"][1], script["seed_of"]("ETH", 1))
     assert_same(data, kept)
-    known = load_sample_truth("ETH")["binance", "ETH/USDT:USDT-261225"]
+    known = load_sample_truth("ETH")["binance", "ETH/USDT:USDT-251226"]
     again = script["binned"](data.history.instrument, truth)
     assert again["size_usd"].tolist() == known.size_usd.tolist()
     assert again["price_usd"].tolist() == known.price_usd.tolist()

@@ -168,7 +168,7 @@ def test_futures_that_end(run: Run) -> None:
     """Only one exchange of the sample has one, and of nobody's tiers are such known: both is told."""
     code, out, err = run("cex", "BTC", "--contracts", "quarterly")
     assert (code, out) == (3, expected(venues=("binance",), contracts="quarterly"))
-    assert set(rows(out)["symbol"]) == {"BTC/USDT:USDT-261225"}
+    assert set(rows(out)["symbol"]) == {"BTC/USDT:USDT-251226"}
     assert "INCOMPLETE: without okx: no such contract of it is in the bundled sample." in err
     assert "those of the perpetual stand in for them" in err
     code, out, _ = run("cex", "BTC", "--contracts", "all", "--venue", "binance")
