@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import os
 import shlex
 import shutil
 import subprocess
@@ -28,16 +29,19 @@ class Demo:
 
     def __init__(self, folder: Path, source: dict[str, list[str]], market: str = MARKET_FILE) -> None:
         self.folder, self._source, self._market_file = folder, source, market
+        self.variables: dict[str, str] = {}
         self.failed = 0
 
     def run(self, shows: str, command: str, *arguments: str, recording: str = "market") -> None:
         """One command, printed first; its output goes to the terminal as it is."""
-        needs_none = {"--from", "--over-time", "--impact"} & {*arguments}
+        needs_none = command == "cex" or {"--from", "--over-time", "--impact"} & {*arguments}
         source = [] if needs_none else ["--market-file", self._market_file, *self._source[recording]]
         line = ["defiliq", command, *arguments, *source]
-        say(f"\n== {shows}\n$ {shlex.join(line)}")
+        set_here = "".join(f"{name}={value} " for name, value in self.variables.items())
+        say(f"\n== {shows}\n$ {set_here}{shlex.join(line)}")
         program = Path(sys.executable).parent / "defiliq"
-        code = subprocess.run([program, *line[1:]], cwd=self.folder, check=False).returncode
+        environment = os.environ | self.variables
+        code = subprocess.run([program, *line[1:]], cwd=self.folder, env=environment, check=False).returncode
         if code:
             self.failed += 1
             say(f"!! exit code {code}")
@@ -61,6 +65,7 @@ def main() -> int:
         demo = Demo(options.output, source)
         show(demo)
     failed = demo.failed + show_perpetuals(options.output) + show_model(options.output)
+    failed += show_exchanges(options.output)
     if options.replay or without_npm:
         say("\nCompound and Solo Margin are shown on a machine with npm only: there is no recording of them.")
     elif not options.record:
@@ -184,10 +189,63 @@ def show_model(folder: Path) -> int:
     return demo.failed
 
 
+def show_exchanges(folder: Path) -> int:
+    """Estimates beside the chain, on the bundled sample and the model's book; how many commands failed."""
+    demo = Demo(folder, {"market": []})
+    demo.run(
+        "cex: what three exchanges would liquidate at which price, estimated from a simulated sample",
+        "cex", "BTC", "--format", "table",
+    )  # fmt: skip
+    demo.run(
+        "cex price: one position's liquidation price, by the venue's own tiers and formula",
+        "cex", "price", "BTC", "--venue", "okx", "--side", "long", "--entry", "60000", "--leverage", "25",
+    )  # fmt: skip
+    demo.run(
+        "cex backtest: better than chance? On real days, and where the truth is known",
+        "cex", "backtest", "BTC", "ETH", "--format", "table",
+    )  # fmt: skip
+    demo.run(
+        "compare: exact on chain, estimated beside it",
+        "compare", "ETH", "--from", MODEL, "--format", "table",
+    )  # fmt: skip
+    for shows, picture, command, *arguments in (
+        ("cex: an estimate with its band", "estimate", "cex", "ETH", "--venue", "binance"),
+        ("cex --over-time: how it came about", "estimate-over-time", "cex", "ETH", "--venue", "binance",
+         "--over-time", "--by-side"),
+        ("compare: exact and estimated on one axis", "compare", "compare", "ETH", "--from", MODEL),
+        ("cex backtest: lifts with their intervals", "lift", "cex", "backtest"),
+    ):  # fmt: skip
+        demo.run(shows, command, *arguments, "-o", f"{picture}.png")
+    demo.run(
+        "compare: all of it as one page that needs no network",
+        "compare", "ETH", "--from", MODEL, "-o", "beside.html",
+    )  # fmt: skip
+    return demo.failed + show_live_exchanges(folder)
+
+
+def show_live_exchanges(folder: Path) -> int:
+    """The same through ccxt, by configuration alone: from a stand-in that speaks the venues' endpoints."""
+    from defiliq.pipeline.cex_files import load_sample
+    from tests.cex.stub import moved, stub
+
+    say("\nStarting a stand-in of Binance, Bybit and OKX, on which the sample's market goes on ...")
+    demo = Demo(folder, {"market": []})
+    soon = int(time.time()) + 3_600
+    perpetuals = [one for one in load_sample("BTC") if one.history.instrument.expires_at is None]
+    with stub([moved(one, soon) for one in perpetuals]) as urls:
+        demo.variables = {"DEFILIQ_CEX": "live"}
+        demo.variables |= {f"VENUE_URL_{venue.upper()}": url for venue, url in urls.items()}
+        demo.run(
+            "cex: asked of the exchanges, here a stand-in, by two settings",
+            "cex", "BTC", "--span", "4d", "--no-cache", "--format", "table",
+        )  # fmt: skip
+    return demo.failed
+
+
 def draw_into(folder: Path) -> int:
-    """Keep the pictures of the model; 1 where a command failed."""
+    """Keep the pictures of the model and of exchanges; 1 where a command failed."""
     with tempfile.TemporaryDirectory() as made:
-        failed = show_model(Path(made))
+        failed = show_model(Path(made)) + show_exchanges(Path(made))
         folder.mkdir(parents=True, exist_ok=True)
         for picture in sorted(Path(made).glob("*.png")):
             shutil.copy(picture, folder / picture.name)
