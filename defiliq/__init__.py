@@ -17,6 +17,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from defiliq.book import Book as Book
+    from defiliq.cex.calibrate import calibrate as calibrate
+    from defiliq.cex.compare import compare as compare
+    from defiliq.cex.levels import Estimate as Estimate
     from defiliq.chain.replay import record as record
     from defiliq.chain.replay import replay as replay
     from defiliq.errors import DefiliqError as DefiliqError
@@ -34,11 +37,18 @@ if TYPE_CHECKING:
     from defiliq.oracle.drivers import drivers as drivers
     from defiliq.oracle.drivers import find_driver as find_driver
     from defiliq.oracle.drivers import group_driver as group_driver
+    from defiliq.pipeline.backtesting import backtest_at_prices as backtest_at_prices
+    from defiliq.pipeline.backtesting import backtest_on_days as backtest_on_days
     from defiliq.pipeline.cascade import cascade as cascade
     from defiliq.pipeline.cascade import sweep as sweep
+    from defiliq.pipeline.cex_files import load_sample as load_sample
+    from defiliq.pipeline.cex_files import load_venues as load_venues
+    from defiliq.pipeline.cex_files import save_venues as save_venues
     from defiliq.pipeline.connecting import connect as connect
     from defiliq.pipeline.eta import eta as eta
     from defiliq.pipeline.events import events as events
+    from defiliq.pipeline.exchanges import estimates as estimates
+    from defiliq.pipeline.exchanges import read_exchanges as read_exchanges
     from defiliq.pipeline.feeds import feeds as feeds
     from defiliq.pipeline.feeds import feeds_by_driver as feeds_by_driver
     from defiliq.pipeline.judge import at_time as at_time
@@ -76,19 +86,25 @@ __version__ = "0.1.0"
 _HOME = {
     "Book": "book",
     "DefiliqError": "errors",
+    "Estimate": "cex.levels",
     "Index": "index",
     "Listing": "types",
     "Position": "pipeline.position",
     "Verification": "pipeline.verify",
     "analyse": "model",
     "at_time": "pipeline.judge",
+    "backtest_at_prices": "pipeline.backtesting",
+    "backtest_on_days": "pipeline.backtesting",
     "bin_ladder": "ladder",
     "build_contagion": "model",
     "build_heat": "model",
+    "calibrate": "cex.calibrate",
     "cascade": "pipeline.cascade",
     "cascade_risk": "model",
+    "compare": "cex.compare",
     "connect": "pipeline.connecting",
     "drivers": "oracle.drivers",
+    "estimates": "pipeline.exchanges",
     "eta": "pipeline.eta",
     "events": "pipeline.events",
     "feeds": "pipeline.feeds",
@@ -106,7 +122,9 @@ _HOME = {
     "liquidation_metrics": "model",
     "load_events": "pipeline.table_files",
     "load_ladder": "pipeline.table_files",
+    "load_sample": "pipeline.cex_files",
     "load_snapshot": "pipeline.snapshot",
+    "load_venues": "pipeline.cex_files",
     "market": "pipeline.listings",
     "market_from_file": "pipeline.listings",
     "markets": "pipeline.listings",
@@ -117,10 +135,12 @@ _HOME = {
     "preset": "pipeline.presets",
     "presets": "pipeline.presets",
     "read": "pipeline.reading",
+    "read_exchanges": "pipeline.exchanges",
     "read_market": "pipeline.reading",
     "record": "chain.replay",
     "replay": "chain.replay",
     "save_snapshot": "pipeline.snapshot",
+    "save_venues": "pipeline.cex_files",
     "solve_book": "pipeline.solving",
     "stress": "pipeline.stress",
     "stress_curve": "pipeline.stress",
@@ -134,19 +154,25 @@ _HOME = {
 __all__ = [
     "Book",
     "DefiliqError",
+    "Estimate",
     "Index",
     "Listing",
     "Position",
     "Verification",
     "analyse",
     "at_time",
+    "backtest_at_prices",
+    "backtest_on_days",
     "bin_ladder",
     "build_contagion",
     "build_heat",
+    "calibrate",
     "cascade",
     "cascade_risk",
+    "compare",
     "connect",
     "drivers",
+    "estimates",
     "eta",
     "events",
     "feeds",
@@ -164,7 +190,9 @@ __all__ = [
     "liquidation_metrics",
     "load_events",
     "load_ladder",
+    "load_sample",
     "load_snapshot",
+    "load_venues",
     "market",
     "market_from_file",
     "markets",
@@ -175,10 +203,12 @@ __all__ = [
     "preset",
     "presets",
     "read",
+    "read_exchanges",
     "read_market",
     "record",
     "replay",
     "save_snapshot",
+    "save_venues",
     "solve_book",
     "stress",
     "stress_curve",
