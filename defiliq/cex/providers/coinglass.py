@@ -14,7 +14,7 @@ import pandas as pd
 
 from defiliq.cex.history import History
 from defiliq.cex.providers.client import BAD_REQUEST, OK, Client
-from defiliq.cex.providers.decode import Field
+from defiliq.cex.providers.decode import Field, plain
 from defiliq.cex.providers.provider import QUOTE, Provider, Query
 from defiliq.cex.providers.series import Series, add_ratio, funding, heatmap, levels, summed
 from defiliq.cex.providers.series import history as build_history
@@ -59,6 +59,7 @@ HEATMAP_DAYS: Final = {
     365.0: "1y",
 }
 PERCENT: Final = 100
+STATUS_LETTERS, END_OF_STATUS = 3, 600
 
 
 def headers(keys: tuple[str, ...]) -> Mapping[str, str]:
@@ -202,10 +203,11 @@ def _status_of(body: Any) -> tuple[int, str]:
     """Failures come with status 200 as well; `code` then holds the HTTP status that is meant."""
     if not isinstance(body, Mapping) or "code" not in body:
         return BAD_REQUEST, "an answer without code"
-    code = str(body["code"])
+    code, words = plain(body["code"]), plain(body.get("msg"))
     if code == "0":
         return OK, ""
-    return int(code) if code.isdecimal() and 400 <= int(code) < 600 else BAD_REQUEST, str(body.get("msg", ""))
+    is_status = len(code) == STATUS_LETTERS and code.isdecimal() and BAD_REQUEST <= int(code) < END_OF_STATUS
+    return int(code) if is_status else BAD_REQUEST, words
 
 
 def _at(row: Field) -> int:

@@ -12,6 +12,7 @@ from defiliq.errors import BadVenueAnswer
 NUMBER: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?")
 LARGEST: Final = 1e100
 """Beyond all that a market has, and so far within a float that products of two stay finite."""
+LONGEST_TEXT: Final = 38
 EARLIEST_AT, LATEST_AT = 1_230_768_000, 4_102_444_800
 """2009 to 2100: seconds that are taken for milliseconds, and the reverse, are outside."""
 
@@ -115,9 +116,18 @@ class Field:
         return found
 
 
+def plain(value: Any) -> str:
+    """A code or words of an answer; nothing where it is a list, an object or null."""
+    return str(value) if isinstance(value, str | int | float) else ""
+
+
 def _shown(value: Any) -> str:
-    """A value in a message: what it is rather than all of it."""
+    """A value in a message: what it is rather than all of it.
+
+    A long text is not cut: of a key that a server repeats, half would no longer be found and hidden.
+    """
+    if isinstance(value, str) and len(value) > LONGEST_TEXT:
+        return f"a text of {len(value)} letters"
     if isinstance(value, str | int | float | bool) or value is None:
-        text = repr(value)
-        return text if len(text) <= 40 else text[:37] + "..."
+        return repr(value)
     return "a list" if isinstance(value, list) else "an object"

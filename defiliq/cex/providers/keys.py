@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
+from urllib.parse import quote
 
 from defiliq.cex.providers.provider import Provider
 from defiliq.errors import InputError, NoKey
@@ -35,8 +36,18 @@ def basic(user: str, password: str) -> str:
 
 
 def scrubbed(text: str, secrets: Sequence[str]) -> str:
-    """Text from outside as one short printable line without any of the secrets."""
-    for secret in sorted(secrets, key=len, reverse=True):
-        text = text.replace(secret, HIDDEN)
+    """Text from outside as one short printable line without any of the secrets, as they are or escaped."""
+    written = {form for secret in secrets for form in _forms(secret)}
+    for form in sorted(written, key=len, reverse=True):
+        text = text.replace(form, HIDDEN)
     line = " ".join(UNPRINTABLE.sub(" ", text).split())
     return line if len(line) <= LONGEST_SHOWN else line[: LONGEST_SHOWN - 3] + "..."
+
+
+def _forms(secret: str) -> Iterator[str]:
+    """How a secret may be written in an answer: plain, in a URL, in JSON, or as Python quotes it."""
+    yield secret
+    yield quote(secret, safe="")
+    slashed = secret.replace("\\", "\\\\")
+    quoted = slashed.replace('"', '\\"')
+    yield from (slashed, slashed.replace("'", "\\'"), quoted, quoted.replace("/", "\\/"))

@@ -13,7 +13,7 @@ import pandas as pd
 
 from defiliq.cex.history import History
 from defiliq.cex.providers.client import BAD_REQUEST, OK, TOO_MANY, Client
-from defiliq.cex.providers.decode import Field
+from defiliq.cex.providers.decode import Field, plain
 from defiliq.cex.providers.provider import QUOTE, Provider, Query
 from defiliq.cex.providers.series import PRICES, Series, add_ratio, funding, grid
 from defiliq.cex.providers.series import history as build_history
@@ -149,12 +149,12 @@ def _status_of(query: Query) -> Any:
     """A reader of `code`, which fails with status 200 as well."""
 
     def status_of(body: Any) -> tuple[int, str]:
-        code = str(body.get("code", "")) if isinstance(body, Mapping) else ""
+        code = plain(body.get("code")) if isinstance(body, Mapping) else ""
         if code == "0":
             return OK, ""
         if code in NO_SUCH_INSTRUMENT:
             raise NoSuchContract(PROVIDER.name, query.asset)
-        words = str(body.get("msg", "")) if isinstance(body, Mapping) else "an answer without code"
+        words = plain(body.get("msg")) if isinstance(body, Mapping) else "an answer without code"
         return TOO_MANY if code in REFUSED_AS_TOO_MANY else BAD_REQUEST, f"{code} {words}".strip()
 
     return status_of

@@ -157,3 +157,19 @@ def test_failures_with_status_200(code: str, error: type[Exception]) -> None:
     with standing_in("coinglass", changed) as server, pytest.raises(error):
         ask_history(server, "coinglass", sleep=slept)
     assert len(slept.waits_s) == (3 if code == "429" else 0)
+
+
+@pytest.mark.parametrize("code", ["4" * 5000, [["0"]], None, {"0": "0"}, "-1", "\uff14\uff10\uff11"])
+def test_a_code_of_any_shape_is_a_bad_answer_or_a_refusal(code: object) -> None:
+    changed = {PRICES: {"code": code, "msg": [code], "data": []}}
+    with standing_in("coinglass", changed) as server, pytest.raises((BadVenueAnswer, VenueRefused)):
+        ask(server, "coinglass", "history")
+
+
+def test_a_code_nested_deeper_than_can_be_shown() -> None:
+    deep: list[Any] = []
+    for _ in range(900):
+        deep = [deep]
+    changed = {PRICES: {"code": deep, "msg": deep, "data": []}}
+    with standing_in("coinglass", changed) as server, pytest.raises(BadVenueAnswer):
+        ask(server, "coinglass", "history")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 import traceback
 from base64 import b64encode
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from hypothesis import given
@@ -13,6 +15,7 @@ from hypothesis import strategies as st
 
 from defiliq.cex.providers import Kind, Provider, fetch, providers
 from defiliq.cex.providers.client import Client
+from defiliq.cex.providers.decode import Field
 from defiliq.cex.providers.keys import HIDDEN, LONGEST_SHOWN, keys_of, scrubbed
 from defiliq.errors import InputError, NoKey, VenueError
 from tests.cex.providers.asking import ask, standing_in
@@ -175,3 +178,30 @@ def test_scrubbed_text(text: str, secrets: list[str]) -> None:
 
 def test_a_secret_that_begins_like_another_is_hidden_whole() -> None:
     assert scrubbed("it was abcdef, abc", ["abc", "abcdef"]) == f"it was {HIDDEN}, {HIDDEN}"
+
+
+AWKWARD = """a/b+c=d\\e"f'g-0123456789abcdef"""
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        quote(AWKWARD, safe=""),
+        json.dumps(AWKWARD),
+        json.dumps(AWKWARD).replace("/", "\\/"),
+        repr(AWKWARD),
+        repr(AWKWARD.replace('"', "")),
+    ],
+)
+def test_an_escaped_secret_is_hidden_as_well(written: str) -> None:
+    shown = scrubbed(f"no such key: {written}", (AWKWARD, AWKWARD.replace('"', "")))
+    assert "0123456789abcdef" not in shown
+    assert HIDDEN in shown
+
+
+@pytest.mark.parametrize("before", range(0, 60, 3))
+def test_a_value_that_repeats_a_key_shows_no_part_of_it(before: int) -> None:
+    key = "0123456789abcdef0123456789abcdef"
+    with Client("someone", "https://example.com/v1", secrets=(key,)) as client:
+        error = Field("x" * before + key, "/x", client.bad).wrong("a number")
+    assert not any(key[i : i + 6] in str(error) for i in range(len(key) - 6))
