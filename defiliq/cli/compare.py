@@ -15,6 +15,7 @@ from defiliq.cli.exchange_options import (
     assumptions_of,
     estimates_of,
     guess_options,
+    live_urls,
     read_venues,
     venue_options,
 )
@@ -112,8 +113,9 @@ def compare(
     require_format(output, f"{ROWS} {PAGES} {PICTURES}")
     from defiliq.pipeline.beside import beside
 
+    live_urls(venue_source)
     assumptions_of(guess)
-    tolerance_pct = parse_percent(tolerance)
+    tolerance_pct = parse_percent(tolerance, "--tolerance")
     talk = Talk(quiet=source.quiet)
     heat, is_short = on_chain(asset, source, lens, talk)
     found = read_venues(asset, venue_source, talk)
@@ -176,6 +178,8 @@ def require_exchanges(ctx: click.Context, venue_source: VenueSource) -> bool:
     for option in (*VenueSource.__slots__, *Guess.__slots__):
         if option not in ("live", "sample", "venue_file"):
             require_use(ctx, option, is_used=is_asked, needed="--live, --sample or --venue-file")
+    if is_asked:
+        live_urls(venue_source)
     return is_asked
 
 

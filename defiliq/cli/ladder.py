@@ -136,7 +136,7 @@ def _show(
         print_table(table, default_shape(shape))
 
 
-def parse_percent(text: str) -> float:
+def parse_percent(text: str, option: str = "--bin") -> float:
     """A width such as 1% or 0.5 as a number of percent."""
     try:
         value = float(text.strip().removesuffix("%"))
@@ -144,6 +144,6 @@ def parse_percent(text: str) -> float:
         value = 0.0
     if not 0.001 <= value <= 1000:
         raise click.BadParameter(
-            f"{text!r} is no width. Write a percentage such as 1%.", param_hint="'--bin'"
+            f"{text!r} is no width. Write a percentage such as 1%.", param_hint=f"'{option}'"
         )
     return value
