@@ -53,9 +53,9 @@ class Pair:
     @property
     def moved_per_spread(self) -> float:
         """The same, per spread of `a`. At 1, one single price would have said as much about `a`."""
-        if self.spread == 0:
+        if self.spread == 0 and not math.isnan(self.distance):
             return math.inf if self.distance > 0 else 0.0
-        return self.distance / self.spread
+        return self.distance / self.spread if self.spread else math.nan
 
     @property
     def difference_usd(self) -> float:

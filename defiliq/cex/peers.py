@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from defiliq.cex.history import Floats, History
 from defiliq.cex.levels import Estimate
 from defiliq.cex.priors import Prior
+from defiliq.errors import InputError
 from defiliq.model.over_time import buckets_of, price_at
 
 MAINTENANCE_RATE = 0.004
@@ -31,11 +32,13 @@ def one_sided(
     """
     weights, longs, shorts = np.array(prior.weights), _near(prior, "long"), _near(prior, "short")
     prices, coins, are_long = np.zeros(0), np.zeros(0), np.zeros(0, dtype=np.bool_)
-    unplaced = float(history.open_interest[0])
-    for row, change in enumerate(np.diff(history.open_interest, prepend=history.open_interest[0])):
-        low, high, close = history.low_usd[row], history.high_usd[row], history.close_usd[row]
+    interest, closes = _carried(history.open_interest), _carried(history.close_usd)
+    unplaced = float(interest[0])
+    for row, change in enumerate(np.diff(interest, prepend=interest[0])):
+        low, high, close = history.low_usd[row], history.high_usd[row], closes[row]
         if has_consumption:
-            stays = np.where(are_long, prices < low, prices > high)
+            # Nothing dies in a candle whose low or high is not known.
+            stays = ~np.where(are_long, prices >= low, prices <= high)
             prices, coins, are_long = prices[stays], coins[stays], are_long[stays]
         if change > 0:
             is_long = bool(close >= history.open_usd[row])
@@ -53,15 +56,24 @@ def at_spot(history: History, prior: Prior, *, step_pct: float = 0.1) -> Estimat
     """All open interest at the last close, divided as accounts are long and short; evenly where that is not
     known. Both sides together are twice the open interest, as longs and shorts are.
     """
-    weights, close = np.array(prior.weights), history.close_usd[-1]
+    weights, close = np.array(prior.weights), _carried(history.close_usd)[-1]
     prices = close * np.concatenate((_near(prior, "long"), _near(prior, "short")))
     ratio = history.long_short_ratio[-1]
     long_share = 0.5 if np.isnan(ratio) else ratio / (1.0 + ratio)
-    coins = history.open_interest[-1] * np.concatenate(
+    coins = _carried(history.open_interest)[-1] * np.concatenate(
         (2 * long_share * weights, 2 * (1 - long_share) * weights)
     )
     are_long = np.arange(len(prices)) < len(weights)
     return _binned(history, prior, (prices, coins, are_long), step_pct)
+
+
+def _carried(column: Floats) -> Floats:
+    """What is not known stands still, and before the first known value at that: such candles open nothing."""
+    known = np.flatnonzero(~np.isnan(column))
+    if not len(known):
+        raise InputError("what is never known of a contract cannot be estimated from.")
+    filled: Floats = column[known[np.maximum(np.searchsorted(known, np.arange(len(column)), "right") - 1, 0)]]
+    return filled
 
 
 def _near(prior: Prior, side: str) -> Floats:
@@ -86,11 +98,11 @@ def _binned(
         where = exists & (are_long == is_long)
         binned: Floats = np.bincount(buckets[where] - first, coins[where], len(grid)).astype(np.float64)
         sides[is_long] = binned[None, :]
-    interest = float(history.open_interest[-1])
+    interest, spot = (float(_carried(of)[-1]) for of in (history.open_interest, history.close_usd))
     return Estimate(
         instrument=history.instrument,
         at=history.until_at,
-        spot_usd=float(history.close_usd[-1]),
+        spot_usd=spot,
         step_pct=step_pct,
         priors=(prior.name,),
         mid=0,
@@ -99,7 +111,7 @@ def _binned(
         short_usd=sides[False] * worth,
         long_score=sides[True] * worth,
         short_score=sides[False] * worth,
-        open_interest_usd=interest * float(history.close_usd[-1]),
+        open_interest_usd=interest * spot,
         coverage_long=sides[True].sum(axis=1) / interest,
         coverage_short=sides[False].sum(axis=1) / interest,
         source=history.source,

@@ -154,3 +154,12 @@ def test_the_table_says_the_same() -> None:
     assert (row["moved_pct"], row["moved_per_spread"]) == (pair.moved_pct, pair.moved_per_spread)
     assert (row["top_a"], row["top_b"], row["matched"]) == (2, 2, 1)
     assert row["jaccard"] == pair.jaccard
+
+
+def test_one_price_beside_nothing_is_no_distance() -> None:
+    """The chain's shorts stand at one price, so their spread is 0; the venue has none at all."""
+    found = compare(heat((95, 1), (105, 1)), [estimate([(90, 1)])])
+    pair = found.pair("chain", "binance", "short")
+    assert pair.spread == 0
+    assert math.isnan(pair.distance)
+    assert math.isnan(pair.moved_per_spread)

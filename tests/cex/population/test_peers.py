@@ -12,6 +12,7 @@ from defiliq.cex.levels import Estimate
 from defiliq.cex.peers import at_spot, one_sided
 from defiliq.cex.population import SIMULATED
 from defiliq.cex.priors import Prior
+from defiliq.errors import InputError
 
 TEN = Prior("ten", (10,), (1.0,))
 
@@ -82,3 +83,16 @@ def test_all_at_spot_is_divided_as_accounts_are() -> None:
     assert coins(at_spot(seen, TEN)) == pytest.approx((14, 14))
     tilted = dataclasses.replace(seen, long_short_ratio=np.array([np.nan, 3.0]))
     assert coins(at_spot(tilted, TEN)) == pytest.approx((21, 7))
+
+
+def test_what_is_not_known_changes_nothing() -> None:
+    gap = (np.nan, np.nan, np.nan, np.nan)
+    whole = one_sided(history([FLAT, RISE, FLAT, FALL], [10, 20, 10, 16]), TEN)
+    known = history([FLAT, FLAT, RISE, gap, FLAT, FALL], [np.nan, 10, 20, np.nan, 10, 16])
+    assert coins(whole) == pytest.approx((5, 6))
+    assert coins(one_sided(known, TEN)) == pytest.approx((5, 6))
+    last = history([FLAT, RISE, gap], [10, 14, np.nan])
+    assert coins(at_spot(last, TEN)) == pytest.approx((14, 14))
+    assert at_spot(last, TEN).spot_usd == 101
+    with pytest.raises(InputError, match="never known"):
+        one_sided(history([FLAT], [np.nan]), TEN)
