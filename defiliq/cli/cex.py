@@ -173,7 +173,10 @@ def _draw(
         from defiliq.pipeline.exchanges import over_time_of
 
         if len(made) > 1:
-            raise click.UsageError("--over-time shows one contract. Choose one --venue.")
+            names = ", ".join(f"{one.instrument.venue} {one.instrument.symbol}" for one in made)
+            raise click.UsageError(
+                f"--over-time shows one contract, and here are {names}. Choose with --venue and --contracts."
+            )
         history = next(one.history for one in found.data if one.history.instrument == made[0].instrument)
         way = over_time_of(history, assumptions_of(guess, found))
         figure = draw_estimate_over_time(way, whole, within_pct=threshold.within_pct)
