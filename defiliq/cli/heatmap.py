@@ -47,6 +47,7 @@ PICTURES = ".png .svg"
     metavar="DIR",
     help="Time by price, from all snapshots or ladder files in a folder.",
 )
+@click.option("--by-side", is_flag=True, help="With --over-time: longs in blue, shorts in red.")
 @output_option(f"{TABLES}, or a picture: {PICTURES}")
 @format_option(SHAPES)
 @click.pass_context
@@ -58,6 +59,7 @@ def heatmap(
     depths: Depths,
     curve: bool,
     folder: str | None,
+    by_side: bool,
     output: str | None,
     shape: str | None,
 ) -> None:
@@ -69,10 +71,12 @@ def heatmap(
     """
     require_format(output, f"{TABLES} {PICTURES}")
     require_use(ctx, "curve", is_used=_is_picture(output) and folder is None, needed="a picture: -o FILE.png")
+    is_time = _is_picture(output) and folder is not None
+    require_use(ctx, "by_side", is_used=is_time, needed="--over-time DIR -o FILE.png")
     depths.check()
     talk = Talk(quiet=source.quiet)
     if folder is not None:
-        _over_time(folder, source, lens, threshold, output, shape, talk)
+        _over_time(folder, source, lens, threshold, output, shape, talk, by_side=by_side)
         return
     with opened_ladders(source, lens, talk) as ladders:
         heat = ladders.heat()
@@ -128,6 +132,8 @@ def _over_time(
     output: str | None,
     shape: str | None,
     talk: Talk,
+    *,
+    by_side: bool,
 ) -> None:
     """Time by price: a picture, or a row per cell."""
     if source.protocol is not None or source.snapshot or source.market_file:
@@ -139,7 +145,8 @@ def _over_time(
         from defiliq.view.charts import write_picture
         from defiliq.view.over_time import draw_over_time
 
-        talk.say(f"Wrote {write_picture(draw_over_time(found, within_pct=threshold.within_pct), output)}")
+        figure = draw_over_time(found, within_pct=threshold.within_pct, by_side=by_side)
+        talk.say(f"Wrote {write_picture(figure, output)}")
     elif output is not None:
         write_output(found.cells, output, talk)
     if output is None or shape is not None:
