@@ -22,7 +22,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from defiliq.cex.backtest.resampling import Resampled, chance, donors, lift, quotient, share
+from defiliq.cex.backtest.resampling import Resampled, chance, donors, lift, quotient, share, turns_of
 from defiliq.cex.backtest.results import Baseline, Condition, Measure, Test
 from defiliq.cex.backtest.windows import Executed, Window
 from defiliq.cex.history import Floats
@@ -48,6 +48,8 @@ class Tally:
     """(draws, n, 6) of each baseline."""
     executed_usd: Floats
     """(n,)"""
+    turns: int
+    """How many draws of `elsewhen` differ."""
 
 
 def named_by_side(estimate: Estimate, k: int, within_pct: float) -> dict[Side, Floats]:
@@ -96,6 +98,7 @@ def tally(
         mine=mine[0],
         others={"random": random, "elsewhen": elsewhen},
         executed_usd=np.array([liquidated.total_usd for liquidated in executed]),
+        turns=turns_of(len(windows), strata, draws),
     )
 
 
@@ -135,7 +138,8 @@ def precision(
     part, whole = mine[:, part_at], mine[:, whole_at]
     base_part, base_whole = base[:, part_at], base[:, whole_at]
     sums = others.sum(axis=1)
-    better = chance(float(quotient(part.sum(), whole.sum())), quotient(sums[:, part_at], sums[:, whole_at]))
+    each = quotient(sums[:, part_at], sums[:, whole_at])
+    better = chance(float(quotient(part.sum(), whole.sum())), each, max(one.turns for one in tallies))
     return (
         share(part, whole, history),
         float(quotient(base_part.sum(), base_whole.sum())),

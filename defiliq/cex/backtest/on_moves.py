@@ -25,6 +25,7 @@ from defiliq.cex.backtest.resampling import (
     measure,
     ranks,
     share,
+    turns_of,
 )
 from defiliq.cex.backtest.results import Baseline, Measure
 from defiliq.cex.backtest.windows import Window
@@ -48,6 +49,8 @@ class Passage:
     """(n,) of what was."""
     others: Mapping[Baseline, Floats]
     """(draws, n) of what each baseline says; one row where nothing is drawn."""
+    turns: int
+    """How many draws of `elsewhen` differ."""
 
 
 def passage(
@@ -77,6 +80,7 @@ def passage(
             "open interest x move": ranks(interest_usd * move)[None],
             "elsewhen": ranks(crossed[given, mine] * interest_usd),
         },
+        turns=turns_of(len(windows), strata, draws),
     )
 
 
@@ -121,7 +125,7 @@ def correlation(
         measure(value, resampled, len(passed)),
         base,
         measure(value - base, resampled - beside - shift, len(passed)),
-        chance(value, each) if baseline == "elsewhen" else math.nan,
+        chance(value, each, max(one.turns for one in passages)) if baseline == "elsewhen" else math.nan,
     )
 
 

@@ -125,21 +125,38 @@ def donors(volatility: Floats, strata: int, draws: int) -> Int64s:
     neighbouring times are much the same; no window is given its own, unless there is only one.
     """
     n = len(volatility)
-    groups = max(1, min(strata, n // 10))
+    groups = _groups(n, strata)
     given = np.tile(np.arange(n, dtype=np.int64), (draws, 1))
     order = np.argsort(volatility, kind="stable")
     for members in np.array_split(order, groups):
         group = np.sort(members).astype(np.int64)
         if len(group) > 1:
-            least = max(1, len(group) // 20)
+            least = _least_turn(len(group))
             turns = np.linspace(least, len(group) - least, draws).round().astype(np.int64)
             given[:, group] = group[(np.arange(len(group)) + turns[:, None]) % len(group)]
     return given
 
 
-def chance(value: float, of_others: Floats) -> float:
-    """The p-value: how often others do as well or better, the value itself among them."""
+def turns_of(n: int, strata: int, draws: int) -> int:
+    """How many of the draws that `donors` makes of n windows differ: small groups have few turns."""
+    smallest = n // _groups(n, strata)
+    return max(0, min(draws, smallest - 2 * _least_turn(smallest) + 1))
+
+
+def _groups(n: int, strata: int) -> int:
+    return max(1, min(strata, n // 10))
+
+
+def _least_turn(size: int) -> int:
+    return max(1, size // 20)
+
+
+def chance(value: float, of_others: Floats, turns: int) -> float:
+    """The p-value: how often others do as well or better, the value itself among them.
+
+    Only so many of the others are different ones: those that say the same again are no more evidence.
+    """
     known = of_others[np.isfinite(of_others)]
     if math.isnan(value) or not len(known):
         return math.nan
-    return (1 + int(np.count_nonzero(known >= value))) / (1 + len(known))
+    return (1 + turns * float(np.mean(known >= value))) / (1 + turns)

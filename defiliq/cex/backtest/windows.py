@@ -94,7 +94,8 @@ def windows(history: History, horizon_s: int, every_s: int, warm_up: int) -> lis
     A window without a known spot, or with a candle in it whose high or low is not known, is left out.
     """
     candles, every = horizon_s // history.step_s, every_s // history.step_s
-    if candles * history.step_s != horizon_s or candles < 1 or every < 1:
+    fits = candles * history.step_s == horizon_s and every * history.step_s == every_s
+    if not fits or candles < 1 or every < 1:
         raise InputError(
             f"a window of {horizon_s} s every {every_s} s does not fit candles of {history.step_s} s."
         )

@@ -21,6 +21,7 @@ from defiliq.cex.backtest.resampling import (
     ranks,
     resampled,
     share,
+    turns_of,
 )
 from defiliq.cex.backtest.results import UNDEFINED
 
@@ -53,10 +54,28 @@ def test_shares_and_lifts_by_hand() -> None:
 
 
 def test_chance_counts_the_value_itself() -> None:
-    assert chance(2.0, np.array([1.0, 2.0, 3.0])) == 0.75
-    assert chance(9.0, np.array([1.0, 2.0, 3.0])) == 0.25
-    assert math.isnan(chance(math.nan, np.array([1.0])))
-    assert math.isnan(chance(1.0, np.array([math.nan])))
+    assert chance(2.0, np.array([1.0, 2.0, 3.0]), 3) == 0.75
+    assert chance(9.0, np.array([1.0, 2.0, 3.0]), 3) == 0.25
+    assert math.isnan(chance(math.nan, np.array([1.0]), 1))
+    assert math.isnan(chance(1.0, np.array([math.nan]), 1))
+
+
+def test_draws_that_say_the_same_again_are_no_evidence() -> None:
+    three = np.array([1.0, 2.0, 3.0])
+    assert chance(9.0, np.repeat(three, 50), 3) == chance(9.0, three, 3)
+    assert chance(2.5, np.repeat(three, 50), 3) == pytest.approx(chance(2.5, three, 3))
+
+
+@pytest.mark.parametrize(("n", "strata"), [(2, 3), (17, 1), (30, 3), (50, 3), (87, 3), (213, 3), (640, 3)])
+def test_so_many_turns_differ(n: int, strata: int) -> None:
+    given_to = donors(np.zeros(n), strata, 199)
+    least = min(len(np.unique(given_to[:, window])) for window in range(n))
+    assert turns_of(n, strata, 199) == least
+
+
+def test_one_window_alone_has_no_turn() -> None:
+    assert turns_of(1, 3, 199) == turns_of(0, 3, 199) == 0
+    assert chance(5.0, np.array([1.0]), 0) == 1.0
 
 
 @settings(max_examples=50)

@@ -13,9 +13,10 @@ HEAD = """# How much better than chance estimated levels are
 
 Written by `scripts/lift`; do not edit. Brackets hold the middle 95% of {resamples:,} resampled histories,
 in which whole blocks of neighbouring windows are drawn (twice the cube root of their number), on all assets
-and sides at once. *p* is how often the same levels at other times do as well or better, of {draws} turns.
-Seeds are fixed. In trials with levels drawn at random such brackets held 1 in about nine of ten cases:
-do not lean on one that only just leaves 1 or 0 out.
+and sides at once. *p* is how often the same levels at other times do as well or better, of {draws} turns,
+or of as many as differ where windows are few; it is never below one in so many and one. Seeds are fixed.
+In trials with levels drawn at random such brackets held 1 in about nine of ten cases: do not lean
+on one that only just leaves 1 or 0 out.
 
 `elsewhen` is the baseline that counts: the predictor's own levels of other moments about as wild, laid at
 the same distances from this moment's spot. Whoever always names the same distances, or only names what is
