@@ -281,3 +281,38 @@ def test_what_cannot_be_asked_is_refused_before_it_is(
     assert (code, out) == (2, "")
     assert said in one_line(err)
     assert urls.asked == []
+
+
+@pytest.mark.parametrize("contracts", ["linear", "inverse", "perpetual"])
+def test_contracts_of_coins_and_of_dollars(run: Run, monkeypatch: pytest.MonkeyPatch, contracts: str) -> None:
+    """Open interest in coins, in contracts of coins and in contracts of dollars comes to the same columns.
+
+    Of Binance's inverse contracts no margin tiers are known without a key, which is told.
+    """
+    inverse = [world(venue, "BTC/USD:BTC", seed=number) for number, venue in enumerate(VENUES, start=3)]
+    mixed = [WORLDS[0], WORLDS[1], inverse[1], WORLDS[2], inverse[2]]
+    wanted = {"linear": WORLDS, "inverse": inverse[1:], "perpetual": mixed}
+    with asked(monkeypatch, [*WORLDS, *inverse]) as urls:
+        code, out, err = run("cex", "BTC", *LIVE, "--contracts", contracts)
+        expected = computed(wanted[contracts], tiers_at(urls))
+    assert_rows(rows(out), expected)
+    told = "Warning: INCOMPLETE: without binance BTC/USD:BTC: no margin tiers of BTC/USD:BTC on binance"
+    assert [line.startswith(told) for line in err.splitlines()] == [True] * (contracts != "linear")
+    assert code == (0 if contracts == "linear" else 3)
+
+
+def test_a_comparison_goes_on_without_an_exchange(run: Run, urls: Urls, tmp_path: Path) -> None:
+    kept = tmp_path / "kept.parquet"
+    urls.fail("bybit", Fault(status=451))
+    code, out, err = run("compare", "BTC", *LIVE, "--save", kept)
+    assert code == 3
+    assert "Warning: INCOMPLETE: without bybit: bybit refuses to answer here (HTTP 451)" in err
+    assert {"binance", "okx"} <= set(rows(out)["name"])
+    assert "bybit" not in set(rows(out)["name"])
+    again = run("compare", "BTC", "--venue-file", kept, "--venue", "binance", "--venue", "okx")
+    assert again[:2] == (0, out)
+    for venue in VENUES:
+        urls.fail(venue, Fault(status=451))
+    code, out, err = run("compare", "BTC", *LIVE, "--no-cache")
+    assert (code, out) == (1, "")
+    assert one_line(err).startswith("Error: no exchange answers.")
