@@ -217,7 +217,7 @@ class _Lanes:
             self.unplaced[:] = reported
             self.traded = 0.0
             return
-        rise = reported - self.reported
+        before, rise = self.reported, reported - self.reported
         turned = max(self.settings.churn * self.traded, abs(rise))
         opened, closed = (turned + rise) / 2, (turned - rise) / 2
         self.reported, self.traded = reported, 0.0
@@ -225,7 +225,8 @@ class _Lanes:
         if self.has_consumed:
             gross = self._settle(opened, closed)
         elif closed > 0:
-            factor = 1 - closed / (self.reported - rise + opened)
+            # What is left of the whole, not 1 less what closed: a volume may dwarf open interest.
+            factor = reported / (before + opened)
             self._thin(factor)
             gross = opened * factor
         if self.has_consumed or opened > 0:
@@ -235,10 +236,10 @@ class _Lanes:
     def _settle(self, opened: float, closed: float) -> Floats:
         """Nets what was traded through with what was closed; per lane, what was opened and stayed."""
         left = self.placed + self.unplaced
-        thinned = np.maximum(closed - self.consumed, 0.0)
         excess = np.maximum(self.consumed - closed, 0.0)
         whole = left + opened
-        factor = 1 - thinned / np.where(whole > 0, whole, 1.0)
+        is_thinned = (closed > self.consumed) & (whole > self.reported)
+        factor = np.where(is_thinned, self.reported / np.where(is_thinned, whole, 1.0), 1.0)
         self._thin(factor)
         self.consumed[:] = 0.0
         gross: Floats = opened * factor + excess

@@ -16,7 +16,7 @@ from defiliq.cex.openings import Factors, shots_of
 from defiliq.cex.priors import LOW, MID, PRIORS, Prior
 from defiliq.cex.walk import EstimateSettings, State, walk
 from tests.bench.plain_estimate import plain_estimate
-from tests.cex.estimator.made import drawn_history, head, simple, times_price
+from tests.cex.estimator.made import BTC_INVERSE, drawn_history, head, history_of, simple, times_price
 
 FACTORS = [simple(prior) for prior in PRIORS]
 seeds = st.integers(0, 2**32 - 1)
@@ -187,3 +187,16 @@ def test_what_no_price_liquidates_is_in_no_bucket() -> None:
     assert found.coverage_long[0] == pytest.approx(0.6, rel=1e-3)
     assert found.coverage_short[0] == pytest.approx(1.0, rel=1e-3)
     assert plain.unplaced == pytest.approx((1 - found.coverage_long[0]) * history.open_interest[-1], rel=1e-9)
+
+
+@pytest.mark.parametrize("interest", [[1000.0, 0.0, 1000.0], [1000.0, 500.0, 0.0], [100.0, math.nan, 0.0]])
+@pytest.mark.parametrize("volume", [1e6, 1e12, 1e18])
+def test_a_volume_that_dwarfs_open_interest_leaves_nothing_below_none(
+    interest: list[float], volume: float
+) -> None:
+    candles = [(100.0, 101.0, 99.0, 100.0)] * 2 + [(98.0, 150.0, 50.0, 60.0)]
+    history = history_of(candles, interest, instrument=BTC_INVERSE, volume_usd=[0.0, volume, volume])
+    chosen = EstimateSettings()
+    (state,) = walk(history, shots_of(PRIORS, FACTORS, chosen.log_step), chosen, [2])
+    assert state.alive.min() >= 0
+    assert_allclose(state.alive.sum(axis=1) + state.unplaced, interest[-1], rtol=1e-9, atol=1e-9)
