@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from defiliq.view.cex_compare_words import title_of_comparison, where_lines
-from defiliq.view.cex_signals import confirmation_grid, phase_grid
+from defiliq.view.cex_signals import CONFIRMATION_NOTES, PHASE_NOTES, confirmation_grid, phase_grid
 from defiliq.view.cex_tables import HAS, NONE, chain_grid, level_grid, pair_grid, party_grid
 from defiliq.view.heat_rows import counted
 from defiliq.view.report_parts import Grid
@@ -45,6 +45,19 @@ ESTIMATED_WORDS = (
     "make of the open interest that they report."
 )
 
+LEVEL_WORDS = (
+    "Consensus: how many have a cluster there, of the chain and all venues. A level that one alone sees may "
+    "misfire."
+)
+CHAIN_WORDS = "Chain per $: exact dollars on chain per estimated one. Before: between spot and the level."
+PAIR_WORDS = (
+    "$ per $: the first one's dollars per dollar of the second. Apart: how far a dollar of one has to be "
+    "moved on average to lie as the other's do; sums do not count in it. Per spread: the same over how wide "
+    "the first one's dollars lie; at 1, one single price would have said as much.",
+    "Clusters matched: of the largest of each. Widest gap: where the curves from spot out are furthest "
+    "apart; + where the second has more.",
+)
+
 
 def print_comparison(beside: Beside) -> None:
     """The comparison on stdout."""
@@ -55,8 +68,8 @@ def print_comparison(beside: Beside) -> None:
 def print_signals(beside: Beside) -> None:
     """Only what else speaks for levels, and the phases, on stdout."""
     width = console().width if sys.stdout.isatty() else None
-    for heading, grid in _signal_tables(beside):
-        print_lines(["", heading, *grid_lines(grid, width)])
+    for heading, notes, grid in _signal_tables(beside):
+        print_lines(["", heading, *wrapped(notes), *grid_lines(grid, width)])
 
 
 def render_comparison(beside: Beside) -> str:
@@ -70,11 +83,11 @@ def comparison_lines(beside: Beside, *, width: int | None = None) -> list[str]:
     Tables are as wide as they have to be, or lose columns from the right where there is a `width`.
     """
     comparison, estimates = beside.comparison, beside.estimates
-    lines = [title_of_comparison(comparison, estimates), *where_lines(comparison, estimates)]
+    lines = wrapped([title_of_comparison(comparison, estimates), *where_lines(comparison, estimates)])
     lines += wrapped([EXACT_WORDS] if comparison.chain is not None else [])
     lines += wrapped([ESTIMATED_WORDS] if comparison.venues else [])
-    for heading, grid in _tables(beside):
-        lines += ["", heading, *(grid_lines(grid, width) if grid.rows else [NONE])]
+    for heading, notes, grid in _tables(beside):
+        lines += ["", heading, *(wrapped(notes) + grid_lines(grid, width) if grid.rows else [NONE])]
     for one in beside.differences:
         partial = f"partial: {one.partial_rule}" if one.is_partial else "never partial"
         said = f"{one.venue} ({one.trigger_price} price): {one.engine}. {partial}. {one.key_feature}."
@@ -84,26 +97,26 @@ def comparison_lines(beside: Beside, *, width: int | None = None) -> list[str]:
     return [*lines, "", "Not investment advice."]
 
 
-def _tables(beside: Beside) -> Iterator[tuple[str, Grid]]:
-    """Headings and grids, in their order."""
+def _tables(beside: Beside) -> Iterator[tuple[str, Sequence[str], Grid]]:
+    """Headings, what a reader needs to know, and grids, in their order."""
     comparison = beside.comparison
-    yield f"within {comparison.axis.within_pct:g}% of spot", party_grid(comparison, beside.estimates)
+    yield f"within {comparison.axis.within_pct:g}% of spot", (), party_grid(comparison, beside.estimates)
     near = f"dollars within {comparison.tolerance_pct:g}%"
-    yield f"levels: {near}, {HAS} has a cluster there", level_grid(comparison)
+    yield f"levels: {near}, {HAS} has a cluster there", (LEVEL_WORDS,), level_grid(comparison)
     at_levels = chain_grid(comparison)
     if at_levels is not None:
-        yield "what the chain does at the venues' levels (accounts)", at_levels
+        yield "what the chain does at the venues' levels (accounts)", (CHAIN_WORDS,), at_levels
     if comparison.pairs:
-        yield "pairs: how far a dollar is moved on average", pair_grid(comparison)
+        yield "pairs: how far a dollar is moved on average", PAIR_WORDS, pair_grid(comparison)
     yield from _signal_tables(beside)
 
 
-def _signal_tables(beside: Beside) -> Iterator[tuple[str, Grid]]:
+def _signal_tables(beside: Beside) -> Iterator[tuple[str, Sequence[str], Grid]]:
     if beside.confirmations:
         grid = confirmation_grid(beside.confirmations, beside.comparison.axis.driver)
-        yield "what else speaks for levels, or against them", grid
+        yield "what else speaks for levels, or against them", CONFIRMATION_NOTES, grid
     if beside.phases:
-        yield "phase of the cascade", phase_grid(beside.phases)
+        yield "phase of the cascade", PHASE_NOTES, phase_grid(beside.phases)
 
 
 def grid_lines(grid: Grid, width: int | None = None) -> list[str]:

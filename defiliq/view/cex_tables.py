@@ -144,7 +144,7 @@ def pair_grid(comparison: Comparison) -> Grid:
                 f"{clean(pair.a)} / {clean(pair.b)}",
                 ratio_words(pair.a_per_b),
                 *(moved_words(moved) for moved in (longs, shorts, pair.moved_pct)),
-                "none" if math.isnan(pair.moved_per_spread) else f"{pair.moved_per_spread:.2f}",
+                _per_spread(pair.moved_per_spread),
                 _matches(pair),
                 _gap(pair, comparison.axis.driver),
             )
@@ -159,6 +159,11 @@ def pair_grid(comparison: Comparison) -> Grid:
 def moved_words(moved_pct: float) -> str:
     """How far a dollar of one is on average from where the other has it."""
     return NONE if math.isnan(moved_pct) else f"{moved_pct:.2f}%"
+
+
+def _per_spread(value: float) -> str:
+    """No end where the first one's dollars all lie at one price and the other's do not."""
+    return NONE if math.isnan(value) else "no end" if math.isinf(value) else f"{value:.2f}"
 
 
 def ratio_words(band: Sequence[float]) -> str:

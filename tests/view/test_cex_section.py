@@ -258,3 +258,26 @@ def test_without_plotly_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr("defiliq.view.report_html.find_spec", lambda name: None)
     with pytest.raises(MissingExtra, match="plotly"):
         comparison_html(wide_beside())
+
+
+def test_a_first_one_at_one_price_has_no_end_per_spread() -> None:
+    """The chain's longs all lie at one price, the venue's elsewhere; of shorts the chain has none."""
+    ladder = ladder_of([(2500.0, 1e6, "long")], 3000.0)
+    alone = estimate_of([(2000.0, "long", (1e6, 1e6, 1e6))], instrument=contract("okx"))
+    (row,) = pair_grid(compare(build_heat([ladder], "ETH/USD"), [alone])).rows
+    assert row[2:6] == (row[4], "none", row[4], "no end")
+
+
+def test_the_terminal_says_what_its_tables_count() -> None:
+    lines = comparison_lines(wide_beside(), width=80)
+    whole = " ".join(lines)
+    for words in (
+        "Consensus: how many have",
+        "Chain per $: exact",
+        "$ per $: the first one's",
+        "no forecast",
+    ):
+        assert words in whole
+    assert max(map(len, lines)) <= 80
+    empty = " ".join(comparison_lines(Beside(compare(None, [estimate_of([])]))))
+    assert "Consensus: how many have" not in empty
