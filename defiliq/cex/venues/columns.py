@@ -204,9 +204,15 @@ class Reading:
     def _keep(self, key: Key, rows: Rows, since_ms: int, until_ms: int) -> None:
         """Put a span into the cache.
 
-        One of which nothing came is not known to be empty: the venue may have failed politely.
+        One of which nothing came is not known to be empty: the venue may have failed politely. Nor is what
+        follows the latest regular row known, nor that row to be final: the clock here may be ahead.
         """
-        if self.source.cache is not None and len(rows) and since_ms < until_ms:
+        if self.source.cache is None or not len(rows):
+            return
+        latest_ms = int(rows.at_ms.max())
+        if key.period_s and latest_ms + key.period_s * MS < until_ms:
+            until_ms = latest_ms
+        if since_ms < until_ms:
             span = (since_ms, until_ms)
             self.source.cache.write(key, span, rows.within(*span), self.source.now_ms // MS)
 

@@ -250,3 +250,18 @@ def test_candles_that_fail_half_way_are_an_error_and_their_newer_pages_are_kept(
         assert len(spans(urls, "candles")) == 2  # the tail that may change, and what was not reached
     assert data.history.faults == ()
     assert len(data.history) == 576
+
+
+@pytest.mark.parametrize("world", WORLDS, ids=lambda world: world.history.instrument.venue)
+def test_a_clock_that_was_ahead_leaves_no_hole(world: VenueData, tmp_path: Path) -> None:
+    venue = world.history.instrument.venue
+    clock, cache = Clock(), Cache(tmp_path)
+    fast: dict[str, Any] = {"now_ms": lambda: (NOW + 86_400) * 1000}
+    with stub(WORLDS, clock.now_ms) as urls:
+        read(urls, venue, cache=cache, days=0.5, config=fast)
+        clock.at = LATER + 10
+        (data,) = read(urls, venue, cache=cache, days=0.5)
+        (fresh,) = read(urls, venue, days=0.5)
+    for name in ("close_usd", "volume_usd", "open_interest"):
+        np.testing.assert_array_equal(getattr(data.history, name), getattr(fresh.history, name), err_msg=name)
+    assert np.isfinite(data.history.close_usd).all()
