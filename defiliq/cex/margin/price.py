@@ -145,7 +145,7 @@ def _pieces(
     # each worth so much times x.
     slope, deduction = at_entry.maintenance_rate * line.quantity, at_entry.cum
     if not by_value:
-        slope -= at_entry.cum * (1 if tiers.contract_size is None else tiers.contract_size)
+        slope -= at_entry.cum * (tiers.contract_size or 1 if tiers.unit == CONTRACTS else 1)
         deduction = Fraction(0)
     if valued_at == "mark":
         return [Piece(Fraction(0), None, slope + reserved, deduction)]

@@ -263,3 +263,13 @@ def test_what_cannot_be_used_is_said(more: dict[str, object], words: str) -> Non
     given = {"venue": "binance", "side": "long", "entry": 60_000, "leverage": 10, "size_usd": 6_000} | more
     with pytest.raises(InputError, match=words):
         liquidation_price(tiers=tiers, **given)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("unit", "is_inverse"), [("BTC", False), ("USD", True)])
+def test_a_size_of_contracts_says_nothing_where_tiers_count_no_contracts(unit: str, is_inverse: bool) -> None:
+    rows = ("1", "0.004", "125"), (None, "0.005", "100")
+    told, untold = (
+        table(*rows, unit=unit, is_inverse=is_inverse, contract_size=size) for size in ("100", None)
+    )
+    prices = [liquidation_price("binance", "long", 60_000, 10, 600_000, one) for one in (told, untold)]
+    assert prices[0] == prices[1]
