@@ -10,6 +10,7 @@ import numpy as np
 
 from defiliq.cex.history import Floats, OrderBook
 from defiliq.cex.venues.contracts import Contract
+from defiliq.cex.venues.grid import LARGEST_AMOUNT, LARGEST_PRICE_USD
 from defiliq.cex.venues.rows import LARGEST_MS, table
 from defiliq.errors import BadVenueAnswer
 
@@ -30,7 +31,7 @@ def book_of(
     if len(bid_usd) and len(ask_usd) and bid_usd.max() >= ask_usd.min():
         raise BadVenueAnswer(venue, "an order book whose best bid is not below its best ask")
     stamp = str(at_ms)
-    if not stamp.isdecimal() or int(stamp) > LARGEST_MS:
+    if not stamp.isdecimal() or len(stamp) > len(str(LARGEST_MS)) or int(stamp) > LARGEST_MS:
         raise BadVenueAnswer(venue, "an order book without a time")
     return OrderBook(
         at=int(stamp) // 1000,
@@ -47,5 +48,9 @@ def _side(contract: Contract, size: Decimal, orders: Sequence[Json]) -> tuple[Fl
     price, amount = numbers[:, 0], numbers[:, 1]
     if (numbers <= 0).any():
         raise BadVenueAnswer(venue, "an order book with a price or a size that is not positive")
-    counted = amount * float(size)
-    return price, counted if contract.is_inverse else counted * price
+    with np.errstate(over="ignore"):
+        counted = amount * float(size)
+        size_usd: Floats = counted if contract.is_inverse else counted * price
+    if (price > LARGEST_PRICE_USD).any() or (size_usd > LARGEST_AMOUNT).any():
+        raise BadVenueAnswer(venue, "an order book with a price or a size that is none")
+    return price, size_usd

@@ -83,7 +83,7 @@ def _ratio(client: Client, contract: Contract, period: str, since_ms: int, until
     long, short = got.values[:, 0], got.values[:, 1]
     if (long < 0).any() or (short < 0).any():
         raise BadVenueAnswer(NAME, "a share of accounts below 0")
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         ratio = np.where(short > 0, long / short, np.nan)
     return Rows(got.at_ms, ratio[:, None])
 
@@ -97,7 +97,7 @@ def _funding(client: Client, contract: Contract, _period: str, since_ms: int, un
 def order_book(client: Client, contract: Contract) -> OrderBook:
     """The best five hundred orders of each side. Sizes are coins, or dollars of inverse ones."""
     answer = client.ask("publicGetV5MarketOrderbook", _asked(contract) | {"limit": BOOK_ROWS})
-    sides = (items_of(NAME, "order book", answer, "result", side) for side in ("b", "a"))
+    sides = [items_of(NAME, "order book", answer, "result", side) for side in ("b", "a")]
     return book_of(contract, Decimal(1), answer["result"].get("ts"), *sides)
 
 

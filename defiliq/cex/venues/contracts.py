@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any, Final, Literal, TypeAlias
 
 from defiliq.cex.history import Instrument
@@ -20,6 +20,8 @@ DOLLARS: Final = ("USDT", "USDC", "USD")
 """Quotes that count as dollars, in the order in which contracts are listed."""
 MAX_CONTRACTS: Final = 24
 """Of one asset at one venue."""
+LARGEST_SIZE: Final = Decimal(10**12)
+"""Of a contract; the smallest is its inverse. Each digit of an exponent beyond would be written out."""
 _ASSET: Final = re.compile(r"[A-Z0-9]{1,20}")
 _ID: Final = re.compile(r"[A-Za-z0-9._-]{1,60}")
 
@@ -133,9 +135,9 @@ def _size(venue: str, market: Json, info: Json) -> str:
         return "1"
     try:
         size = Decimal(texts[0]) * Decimal(texts[1])
-    except InvalidOperation:
+    except ArithmeticError:
         size = Decimal(0)
-    if not size.is_finite() or size <= 0:
+    if not (size.is_finite() and 1 / LARGEST_SIZE <= size <= LARGEST_SIZE):
         raise BadVenueAnswer(venue, f"no size of contract {str(market.get('id'))[:40]!r}")
     return f"{size.normalize():f}"
 

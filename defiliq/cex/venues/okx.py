@@ -27,6 +27,7 @@ from defiliq.cex.history import OrderBook
 from defiliq.cex.venues.book import book_of
 from defiliq.cex.venues.client import Client, Json
 from defiliq.cex.venues.contracts import Contract
+from defiliq.cex.venues.grid import LARGEST_AMOUNT, LARGEST_PRICE_USD
 from defiliq.cex.venues.rows import Rows, items_of, no_rows, scaled, timed
 from defiliq.cex.venues.series import Kind, Series
 from defiliq.errors import BadVenueAnswer
@@ -98,6 +99,8 @@ def _taker(client: Client, contract: Contract, period: str, since_ms: int, until
     what = "taker volume"
     items = _statistic(client, what, "TakerVolumeContract", contract, period, since_ms, until_ms)
     got = timed(NAME, what, items, 0, (2, 1))
+    if (got.values < 0).any() or (got.values > LARGEST_AMOUNT).any():
+        raise BadVenueAnswer(NAME, "a taker volume that is none")
     return Rows(got.at_ms, np.column_stack([got.values[:, 0], got.values.sum(axis=1)]))
 
 
@@ -132,9 +135,9 @@ def _executed(client: Client, contract: Contract, _period: str, _since_ms: int, 
     if not orders:
         return no_rows(3)
     got = timed(NAME, "liquidations", orders, "ts", ("bkPx", "sz"))
+    if (got.values <= 0).any() or (got.values > [LARGEST_PRICE_USD, LARGEST_AMOUNT]).any():
+        raise BadVenueAnswer(NAME, "a liquidation whose price or size is none")
     price, size = got.values[:, 0], got.values[:, 1] * float(Decimal(contract.size))
-    if (got.values <= 0).any():
-        raise BadVenueAnswer(NAME, "a liquidation whose price or size is not positive")
     side = np.array([_side(order) for order in orders], dtype=np.float64)
     return Rows(got.at_ms, np.column_stack([price, side, size if contract.is_inverse else size * price]))
 
@@ -153,8 +156,8 @@ def order_book(client: Client, contract: Contract) -> OrderBook:
     """The best four hundred orders of each side. Sizes are contracts."""
     found = _data(client, "order book", "MarketBooks", {"instId": contract.market_id, "sz": BOOK_ROWS})
     book = found[0] if len(found) == 1 else None
-    sides = (items_of(NAME, "order book", book, side) for side in ("bids", "asks"))
-    return book_of(contract, Decimal(contract.size), book.get("ts") if book else None, *sides)
+    sides = [items_of(NAME, "order book", book, side) for side in ("bids", "asks")]
+    return book_of(contract, Decimal(contract.size), book["ts"] if book and "ts" in book else None, *sides)
 
 
 SERIES: Final[dict[Kind, Series]] = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any, Final, TypeAlias
 
 import numpy as np
@@ -69,7 +69,7 @@ def table(venue: str, what: str, items: Sequence[Json], fields: Sequence[int | s
     try:
         cells = [[item[name] for name in fields] for item in items]
         numbers = np.array(cells, dtype=np.float64).reshape(len(items), len(fields))
-    except (KeyError, IndexError, TypeError, ValueError):
+    except (KeyError, IndexError, TypeError, ValueError, OverflowError):
         raise BadVenueAnswer(venue, f"{what} with a row that lacks a number") from None
     if not np.isfinite(numbers).all():
         raise BadVenueAnswer(venue, f"{what} with a number that is not finite")
@@ -89,7 +89,7 @@ def scaled(venue: str, what: str, items: Sequence[Json], name: int | str, factor
     """(n,) a field times a factor, rounded once: contracts in what a contract is of."""
     try:
         products = [Decimal(str(item[name])) * factor for item in items]
-    except (KeyError, IndexError, TypeError, InvalidOperation):
+    except (KeyError, IndexError, TypeError, ArithmeticError):
         raise BadVenueAnswer(venue, f"{what} with a row that lacks a number") from None
     numbers = np.array([float(product) for product in products], dtype=np.float64)
     if not np.isfinite(numbers).all():
