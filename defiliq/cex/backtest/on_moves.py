@@ -96,7 +96,8 @@ def share_passed(estimate: Estimate, side: Side, distances: Floats) -> Floats:
     if side == "long":
         dollars, away = dollars[::-1], -away[::-1]
     edges = np.maximum(away, 0.0)
-    piled = np.concatenate([[0.0], np.cumsum(dollars)])
+    # What lies on the other side of spot, where the side gains, is on no way.
+    piled = np.concatenate([[0.0], np.cumsum(np.where(edges[1:] > 0, dollars, 0.0))])
     inside = np.interp(distances, edges, piled)
     found: Floats = np.where(distances > 0, inside, 0.0) / estimate.open_interest_usd
     return found

@@ -158,3 +158,12 @@ def test_together_is_more_only_where_the_estimate_tells_something() -> None:
     copy = against(run(days, always(*np.linspace(0.002, 0.4, 100))), "open interest x move", test="together")
     # An even spread of levels is open interest times move itself, and adds nothing to it.
     assert copy.gain.value == pytest.approx(0, abs=0.01)
+
+
+def test_what_lies_where_the_side_gains_is_on_no_way() -> None:
+    known = market(np.array([100.0, 100.0]))
+    plain = saying(known, {"long": [90.0], "short": [110.0]}, usd=1e4)
+    turned = saying(known, {"long": [90.0, 105.0], "short": [110.0, 95.0]}, usd=1e4)
+    for side in ("long", "short"):
+        away = np.array([0.001, 0.08, 0.2])
+        assert share_passed(turned, side, away).tolist() == share_passed(plain, side, away).tolist()
