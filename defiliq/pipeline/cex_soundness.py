@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from defiliq.cex.history import EXECUTED_COLUMNS, Floats, History, Instrument, OrderBook, VenueData
+from defiliq.cex.venues.grid import LARGEST_AMOUNT, LARGEST_PRICE_USD
 
 MAX_STEP_S = 31 * 86_400
 MAX_AT = 1 << 40
@@ -82,12 +83,12 @@ def _require_history(name: str, history: History) -> None:
 def _require_candles(name: str, history: History) -> None:
     """What is known of each candle must be possible; NaN is not known."""
     prices = np.stack([history.open_usd, history.high_usd, history.low_usd, history.close_usd])
-    _refuse(name, "price", (prices <= 0) | np.isinf(prices), history)
+    _refuse(name, "price", (prices <= 0) | (prices > LARGEST_PRICE_USD), history)
     _refuse(name, "high, which is below another price of its candle,", prices > history.high_usd, history)
     _refuse(name, "low, which is above another price of its candle,", prices < history.low_usd, history)
     for what in ("volume_usd", "open_interest", "long_short_ratio"):
         column = getattr(history, what)
-        _refuse(name, what, (column < 0) | np.isinf(column), history)
+        _refuse(name, what, (column < 0) | (column > LARGEST_AMOUNT), history)
     share, rate = history.taker_buy_share, history.funding_rate
     _refuse(name, "taker_buy_share", (share < 0) | (share > 1), history)
     _refuse(name, "funding_rate", np.abs(rate) > 1, history)
@@ -127,4 +128,4 @@ def _require_book(name: str, book: OrderBook) -> None:
 
 
 def _are_positive(values: Floats) -> bool:
-    return bool(((values > 0) & np.isfinite(values)).all())
+    return bool(((values > 0) & (values <= LARGEST_AMOUNT)).all())
