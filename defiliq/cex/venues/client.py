@@ -25,6 +25,7 @@ Got = TypeVar("Got")
 FIRST_WAIT_S: Final = 0.5
 LONGEST_WAIT_S: Final = 15.0
 LONGEST_SHOWN: Final = 160
+MOST_DIGITS: Final = 40
 NO_JSON: Final = "an answer that is no complete JSON"
 _ADDRESS: Final = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://\S+")
 _MALFORMED: Final = (
@@ -65,6 +66,8 @@ class Client:
         self.exchange.session.trust_env = base is None
         if base is not None:
             self._point_at(base)
+        self._precision = self.exchange.parse_precision
+        self.exchange.parse_precision = self._bounded_precision
         self._parse = self.exchange.parse_json
         self.exchange.parse_json = self._parsed
         bound_session(self.exchange.session, config.timeout_s, config.max_response_bytes)
@@ -109,6 +112,13 @@ class Client:
         if answer is None:
             raise Down(NO_JSON)
         return answer
+
+    def _bounded_precision(self, told: str | None) -> str | None:
+        """Of a contract's prices and sizes. ccxt writes out every digit, however many there are."""
+        if told is not None and abs(int(told)) > MOST_DIGITS:
+            raise ValueError("a precision beyond what numbers have")
+        written: str | None = self._precision(told)
+        return written
 
     def _point_at(self, base: str) -> None:
         """Send every question to another base address; a venue's paths stay as they are."""

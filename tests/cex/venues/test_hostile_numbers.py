@@ -77,3 +77,14 @@ def test_a_contract_of_no_size_is_refused(value: str) -> None:
         urls.fail("okx", Fault(path="instruments", change=spoil))
         with pytest.raises(BadVenueAnswer, match="no size of contract"):
             read(urls, "okx", days=0.2, config={"retries": 0})
+
+
+@pytest.mark.parametrize("value", [10**12, "9" * 400, -(10**12)])
+def test_digits_without_end_are_not_written_out(value: Any) -> None:
+    def spoil(answer: Any) -> Any:
+        return put(answer, ("symbols", 0, "quotePrecision"), value) if answer["symbols"] else answer
+
+    with stub(WORLDS, now_ms) as urls:
+        urls.fail("binance", Fault(path="exchangeInfo", change=spoil))
+        with pytest.raises(BadVenueAnswer, match="ValueError"):
+            read(urls, "binance", days=0.2, config={"retries": 0})
