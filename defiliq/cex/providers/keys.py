@@ -36,10 +36,13 @@ def basic(user: str, password: str) -> str:
 
 
 def scrubbed(text: str, secrets: Sequence[str]) -> str:
-    """Text from outside as one short printable line without any of the secrets, as they are or escaped."""
-    written = {form for secret in secrets for form in _forms(secret)}
-    for form in sorted(written, key=len, reverse=True):
-        text = text.replace(form, HIDDEN)
+    """Text from outside as one short printable line without any of the secrets, as they are or escaped, in
+    any case of letters: hosts lose theirs.
+    """
+    written = {form for secret in secrets if secret for form in _forms(secret)}
+    if written:
+        found = "|".join(re.escape(form) for form in sorted(written, key=len, reverse=True))
+        text = re.sub(found, HIDDEN, text, flags=re.IGNORECASE)
     line = " ".join(UNPRINTABLE.sub(" ", text).split())
     return line if len(line) <= LONGEST_SHOWN else line[: LONGEST_SHOWN - 3] + "..."
 

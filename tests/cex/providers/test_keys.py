@@ -205,3 +205,14 @@ def test_a_value_that_repeats_a_key_shows_no_part_of_it(before: int) -> None:
     with Client("someone", "https://example.com/v1", secrets=(key,)) as client:
         error = Field("x" * before + key, "/x", client.bad).wrong("a number")
     assert not any(key[i : i + 6] in str(error) for i in range(len(key) - 6))
+
+
+def test_a_redirect_to_a_host_named_like_a_key_in_small_letters() -> None:
+    key = "AbCdEf0123456789xYz"
+    away = Raw(b"", 302, {"Location": f"https://{key}.example/"})
+    with standing_in("coinalyze") as server:
+        server.script = [away]
+        with pytest.raises(VenueError) as raised:
+            ask(server, "coinalyze", "history", environment={"COINALYZE_API_KEY": key})
+    assert key.lower() not in _everything_of(raised.value).lower()
+    assert f"{HIDDEN}.example" in str(raised.value)
