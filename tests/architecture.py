@@ -78,7 +78,7 @@ ONLY_IN: Mapping[str, set[str]] = {
     "socket": {"chain"},
     "sqlite3": {"index"},
     "subprocess": set(),
-    "urllib": {"chain"},
+    "urllib": {"chain", "cex/providers"},
 }
 """What may be imported from outside, and where: in rooms, or in one folder of a room. Any other third party
 is refused; so is a network module of the standard library outside of `chain`."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import click
 
@@ -43,6 +43,8 @@ if TYPE_CHECKING:
     from defiliq.pipeline.exchanges import Exchanges
 
 PICTURES = ".png .svg"
+Way: TypeAlias = Literal["density", "by side"]
+"""How an estimate over time is coloured."""
 
 
 class _LevelsByDefault(click.Group):
@@ -71,6 +73,7 @@ def cex() -> None:
 @click.option(
     "--over-time", is_flag=True, help="With -o FILE.png: how the estimate came about, time by price."
 )
+@click.option("--by-side", is_flag=True, help="With --over-time: longs in blue, shorts in red.")
 @click.option(
     "--follow",
     is_flag=True,
@@ -89,6 +92,7 @@ def levels(
     guess: Guess,
     threshold: Threshold,
     over_time: bool,
+    by_side: bool,
     follow: bool,
     rounds: int | None,
     output: str | None,
@@ -103,6 +107,7 @@ def levels(
     require_format(output, f"{TABLES} {PICTURES}")
     is_picture = output is not None and Path(output).suffix.lower() in PICTURES.split()
     require_use(ctx, "over_time", is_used=is_picture, needed="-o FILE.png")
+    require_use(ctx, "by_side", is_used=over_time, needed="--over-time")
     require_use(ctx, "rounds", is_used=follow, needed="--follow")
     assumptions_of(guess)
     talk = Talk(quiet=quiet)
@@ -111,7 +116,8 @@ def levels(
         ctx.exit(follow_levels(asset, venue_source, guess, rounds, draw, talk))
     found = read_venues(asset, venue_source, talk)
     made, is_incomplete = estimates_of(found, guess, talk)
-    _show(found, made, guess, threshold, output, shape, talk, over_time=over_time)
+    way: Way | None = ("by side" if by_side else "density") if over_time else None
+    _show(found, made, guess, threshold, output, shape, talk, way)
     if is_incomplete:
         ctx.exit(INCOMPLETE)
 
@@ -137,13 +143,12 @@ def _show(
     output: str | None,
     shape: str | None,
     talk: Talk,
-    *,
-    over_time: bool,
+    way: Way | None,
 ) -> None:
     """A picture, rows in a file, bars on a terminal, or rows on stdout."""
     rows = _rows(made)
     if output is not None and Path(output).suffix.lower() in PICTURES.split():
-        _draw(found, made, guess, threshold, output, talk, over_time=over_time)
+        _draw(found, made, guess, threshold, output, talk, way)
     elif output is not None:
         write_output(rows, output, talk)
     if default_shape(shape) == "table" and (output is None or shape is not None):
@@ -159,8 +164,7 @@ def _draw(
     threshold: Threshold,
     output: str,
     talk: Talk,
-    *,
-    over_time: bool,
+    way: Way | None,
 ) -> None:
     """One moment with its band, all contracts added up; or one contract's way there."""
     from defiliq.cex.together import together
@@ -169,7 +173,7 @@ def _draw(
     from defiliq.view.charts import write_picture
 
     whole = together(made)
-    if over_time:
+    if way is not None:
         from defiliq.pipeline.exchanges import over_time_of
 
         if len(made) > 1:
@@ -178,8 +182,10 @@ def _draw(
                 f"--over-time shows one contract, and here are {names}. Choose with --venue and --contracts."
             )
         history = next(one.history for one in found.data if one.history.instrument == made[0].instrument)
-        way = over_time_of(history, assumptions_of(guess, found))
-        figure = draw_estimate_over_time(way, whole, within_pct=threshold.within_pct)
+        moments = over_time_of(history, assumptions_of(guess, found))
+        figure = draw_estimate_over_time(
+            moments, whole, within_pct=threshold.within_pct, by_side=way == "by side"
+        )
     else:
         figure = draw_estimate(whole, _clusters(whole, threshold), within_pct=threshold.within_pct)
     talk.say(f"Wrote {write_picture(figure, output)}")

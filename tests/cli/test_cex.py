@@ -213,6 +213,7 @@ def test_tiers_of_the_users_own(run: Run, tmp_path: Path) -> None:
         (("BTC", "--no-cache"), "--no-cache does nothing without --live."),
         (("BTC", "--save", "x.parquet"), "--save does nothing without --live."),
         (("BTC", "--over-time"), "--over-time does nothing without -o FILE.png."),
+        (("BTC", "--by-side", "-o", "way.png"), "--by-side does nothing without --over-time."),
         (("BTC", "--sample", "--live"), "Data come from --live, from --sample or from a file: choose one."),
         (("BTC", "--sample", "--from", "x"), "Data come from --live, from --sample or from a file"),
         (("BTC", "-o", "rows.xlsx"), "has an unknown format"),
@@ -223,6 +224,15 @@ def test_tiers_of_the_users_own(run: Run, tmp_path: Path) -> None:
 )
 def test_what_cannot_be_used_is_refused_in_one_line(run: Run, words: tuple[str, ...], said: str) -> None:
     assert said in refused(run, "cex", *words)
+
+
+def test_by_side_has_other_colours(run: Run, tmp_path: Path) -> None:
+    words = ("cex", "BTC", "--venue", "okx", "--over-time")
+    for name, more in (("plain.png", ()), ("sides.png", ("--by-side",))):
+        assert run(*words, *more, "-o", tmp_path / name)[0] == 0
+    plain, sides = (matplotlib.image.imread(tmp_path / name)[..., :3] for name in ("plain.png", "sides.png"))
+    blues = [((picture[..., 2] - picture[..., 0]) > 0.4).mean() for picture in (plain, sides)]
+    assert blues[1] > 5 * blues[0]
 
 
 def test_over_time_is_of_one_contract(run: Run, tmp_path: Path) -> None:
