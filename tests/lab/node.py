@@ -82,8 +82,9 @@ class Anvil:
         self.port = _free_port(0 if port is None else port)
         self.url = f"http://{HOST}:{self.port}"
         self._stderr: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 (it lives as long as the node)
+        self._states = tempfile.TemporaryDirectory(prefix="anvil-")
         self._process = subprocess.Popen(
-            _command(binary, self.port), stdout=subprocess.DEVNULL, stderr=self._stderr
+            _command(binary, self.port, self._states.name), stdout=subprocess.DEVNULL, stderr=self._stderr
         )
         atexit.register(self.stop)
         self.rpc = Rpc(self.port)
@@ -101,6 +102,7 @@ class Anvil:
             self._process.kill()
         self._process.wait()
         self._stderr.close()
+        self._states.cleanup()
 
     def __enter__(self) -> Self:
         return self
@@ -129,10 +131,12 @@ class Anvil:
                 time.sleep(0.01)
 
 
-def _command(binary: Path, port: int) -> list[str]:
+def _command(binary: Path, port: int, states: str) -> list[str]:
+    """`states` is a folder for old states, gigabytes of them, which anvil would leave in the home folder."""
     options = {
         "--host": HOST,
         "--port": str(port),
+        "--cache-path": states,
         "--chain-id": str(CHAIN_ID),
         "--gas-limit": str(10**10),
         "--timestamp": str(GENESIS_AT),
