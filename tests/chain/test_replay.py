@@ -121,7 +121,7 @@ def test_the_order_of_object_keys_does_not_matter() -> None:
 
 
 def packed(content: Any) -> bytes:
-    return gzip.compress(json.dumps(content).encode())
+    return gzip.compress(json.dumps(content).encode(), mtime=0)
 
 
 @pytest.mark.parametrize(
@@ -130,7 +130,7 @@ def packed(content: Any) -> bytes:
         (b"", "it is cut short|it is not gzip|no JSON"),
         (b"plain text", "it is not gzip"),
         (packed({"format": "defiliq-recording", "version": 1, "replies": {}})[:-9], "cut short or damaged"),
-        (gzip.compress(b"not json"), "no JSON"),
+        (gzip.compress(b"not json", mtime=0), "no JSON"),
         (packed([1]), "no recording"),
         (packed({"format": "other", "version": 1, "replies": {}}), "no recording"),
         (packed({"format": "defiliq-recording", "version": 1, "replies": []}), "no recording"),
