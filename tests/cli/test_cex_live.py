@@ -252,6 +252,8 @@ def test_an_interrupted_command_does_not_wait_for_the_exchanges(run: Run, urls: 
         if not ended.is_set():
             signal.pthread_kill(main_thread, signal.SIGINT)
 
+    # A shell that starts tests in the background has them ignore the signal.
+    handled = signal.signal(signal.SIGINT, signal.default_int_handler)
     watching = threading.Thread(target=interrupt)
     watching.start()
     try:
@@ -259,6 +261,7 @@ def test_an_interrupted_command_does_not_wait_for_the_exchanges(run: Run, urls: 
     finally:
         ended.set()
         watching.join()
+        signal.signal(signal.SIGINT, handled)
     assert (code, out) == (130, "")
     assert err.splitlines()[-1].startswith("Interrupted.")
     assert len(urls.asked) < 20, "a whole round asks more than that"
