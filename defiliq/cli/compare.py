@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 ROWS, PAGES, PICTURES = ".csv .parquet .json", ".md .html", ".png .svg"
 TOP, TOLERANCE = 5, "0.5%"
-Rows = Literal["levels", "pairs", "axis"]
+Rows = Literal["levels", "pairs", "axis", "signals", "phases", "venues"]
 
 
 @click.command(short_help="The chain beside centralised exchanges.")
@@ -78,10 +78,11 @@ Rows = Literal["levels", "pairs", "axis"]
 )
 @click.option(
     "--rows",
-    type=click.Choice(["levels", "pairs", "axis"]),
+    type=click.Choice(["levels", "pairs", "axis", "signals", "phases", "venues"]),
     default="levels",
     show_default=True,
-    help="What to write as data: levels with consensus, distances of pairs, or dollars by price.",
+    help="What to write as data: levels with consensus, distances of pairs, dollars by price, what speaks "
+    "for levels, phases of a cascade, or how venues liquidate.",
 )
 @output_option(f"{ROWS}, a page: {PAGES}, or a picture: {PICTURES}")
 @format_option(SHAPES)
@@ -236,7 +237,7 @@ def _show(shown: Beside, rows: Rows, output: str | None, shape: str | None, talk
 
         print_comparison(shown)
     elif output is None or shape is not None:
-        print_table(_table(shown.comparison, rows), default_shape(shape))
+        print_table(_table(shown, rows), default_shape(shape))
 
 
 def _write(shown: Beside, rows: Rows, output: str, talk: Talk) -> None:
@@ -256,10 +257,21 @@ def _write(shown: Beside, rows: Rows, output: str, talk: Talk) -> None:
 
         write_text(comparison_markdown(shown), output, talk)
     else:
-        write_output(_table(shown.comparison, rows), output, talk)
+        write_output(_table(shown, rows), output, talk)
 
 
-def _table(comparison: Comparison, rows: Rows) -> pd.DataFrame:
+def _table(shown: Beside, rows: Rows) -> pd.DataFrame:
+    """The rows that were asked for."""
     from defiliq.cex.compare_tables import axis_table, level_table, pair_table
+    from defiliq.cex.confirm import confirmation_table
+    from defiliq.cex.differences import difference_table
+    from defiliq.cex.phase import phase_table
 
-    return {"levels": level_table, "pairs": pair_table, "axis": axis_table}[rows](comparison)
+    match rows:
+        case "signals":
+            return confirmation_table(shown.confirmations)
+        case "phases":
+            return phase_table(shown.phases)
+        case "venues":
+            return difference_table(shown.differences)
+    return {"levels": level_table, "pairs": pair_table, "axis": axis_table}[rows](shown.comparison)

@@ -280,3 +280,17 @@ def test_a_report_refuses_options_that_nothing_reads(
     target = tmp_path / "r.md"
     assert said in refused(run, "report", "--from", files["ladder"], "-o", target, *words)
     assert not target.exists()
+
+
+@pytest.mark.parametrize(
+    ("rows", "column", "expected"),
+    [
+        ("phases", "name", ["okx BTC/USDT:USDT"]),
+        ("venues", "venue", ["okx", "dydx"]),
+        ("signals", "side", ["long", "long", "short"]),
+    ],
+)
+def test_what_stands_beside_levels_is_data_too(run: Run, rows: str, column: str, expected: list[str]) -> None:
+    code, out, _ = run("compare", "BTC", "--venue", "okx", "--rows", rows, "-q")
+    assert code == 0
+    assert pd.read_csv(io.StringIO(out))[column].tolist() == expected
