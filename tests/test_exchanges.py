@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from defiliq.cex.history import VenueData
+from defiliq.cex.margin import distance_factors
 from defiliq.cex.priors import LOW, MID
 from defiliq.cex.tiers import Tier, TierTable, bundled_tiers, load_tiers
 from defiliq.errors import (
@@ -28,6 +29,7 @@ from defiliq.pipeline.exchanges import (
     chosen,
     estimate_of,
     estimates,
+    factors_of,
     over_time_of,
     read_exchanges,
     tiers_of,
@@ -184,3 +186,19 @@ def test_tiers_of_somebodys_file_are_not_trusted(tmp_path: Path) -> None:
     text.write_text("none")
     with pytest.raises(BadFile, match="cannot be read"):
         load_venue_tiers(text)
+
+
+def test_tiers_that_count_contracts_are_chosen_at_the_last_price() -> None:
+    """At another price the same dollars are more contracts, of a tier that allows less leverage."""
+    history = next(
+        one.history
+        for one in load_sample("BTC")
+        if one.history.instrument.symbol == "BTC/USDT:USDT" and one.history.instrument.venue == "okx"
+    )
+    tiers = load_tiers("okx", "BTC")
+    found = factors_of(history, MID, tiers, Assumptions())
+    for price, is_same in ((float(history.close_usd[-1]), True), (1.0, False)):
+        longs = distance_factors("okx", "long", MID.leverages, MID.position_usd, tiers, entry_usd=price)
+        shorts = distance_factors("okx", "short", MID.leverages, MID.position_usd, tiers, entry_usd=price)
+        assert np.array_equal(found.long, longs, equal_nan=True) == is_same
+        assert np.array_equal(found.short, shorts, equal_nan=True) == is_same
