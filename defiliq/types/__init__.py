@@ -6,7 +6,7 @@ same one. A *driver* (see `pricing`) moves one or more feeds, each by an integer
 
 from defiliq.types.account import Account, Leg, StableDebt
 from defiliq.types.backing import Backing, Balances, SharedOut, Shortfall
-from defiliq.types.chain import Block, ChainId, Listing, checksum
+from defiliq.types.chain import Block, ChainId, Head, Listing, Receipt, checksum
 from defiliq.types.happening import Happening, HappeningKind, Worth
 from defiliq.types.health import (
     NO_DEBT_FACTOR,
@@ -34,6 +34,7 @@ __all__ = [
     "Feed",
     "Happening",
     "HappeningKind",
+    "Head",
     "Health",
     "Leg",
     "Level",
@@ -42,6 +43,7 @@ __all__ = [
     "Market",
     "Outcome",
     "Question",
+    "Receipt",
     "Refusal",
     "Reserve",
     "Rule",

@@ -30,6 +30,30 @@ class Block:
 
 
 @dataclass(frozen=True, slots=True)
+class Head:
+    """A block with what whoever follows its chain needs to know besides."""
+
+    block: Block
+    parent_hash: str
+    """The hash of the block before; '' where the chain never replaces a block."""
+    base_fee_wei: int | None = None
+    """What one unit of gas cost at least; None where the chain has no such fee."""
+    gas_used: int = 0
+    gas_limit: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What became of one transaction."""
+
+    transaction: str
+    succeeded: bool
+    gas_used: int
+    gas_price_wei: int
+    """What each unit of gas really cost (effectiveGasPrice)."""
+
+
+@dataclass(frozen=True, slots=True)
 class Listing:
     """A market as data: where it lives, before anything is read from it."""
 
