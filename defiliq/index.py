@@ -7,7 +7,7 @@ transaction, so the file never claims a block whose accounts it lacks, whatever 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 
 from defiliq.chain.log_columns import no_logs
 from defiliq.chain.logs import scan_logs
-from defiliq.chain.node import Call, LogFilter, Logs, Node, Override
-from defiliq.errors import BadFile, BlockChanged, BlockNotFound, CallReverted
+from defiliq.chain.node import LogFilter, Logs, Node
+from defiliq.chain.settled import SettledLogs
+from defiliq.errors import BadFile, BlockNotFound
 from defiliq.types import Block, ChainId
 
 OwnerOf: TypeAlias = Callable[[Logs], NDArray[np.uint8]]
@@ -253,7 +254,7 @@ def discover(
     first = from_block if covered is None else covered + 1
     if first <= at.number:
         found = index.count(scan)
-        settled = _Settled(node, at)
+        settled = SettledLogs(node, at)
 
         def keep(begin: int, end: int, logs: Logs) -> None:
             nonlocal found
@@ -264,54 +265,6 @@ def discover(
         scan_logs(settled, wanted, first, at.number, on_range=keep)
     owners = index.known(node.chain_id, wanted, at.number).owners
     return owners if len(owners) else np.zeros((0, owner_of(no_logs()).shape[-1]), dtype=np.uint8)
-
-
-class _Settled:
-    """A node whose logs belong to the block that ends their range: its hash is the same before and after.
-
-    Otherwise logs of a chain that is gone could be stored under a hash of the one that replaced it, and no
-    later look at that hash would tell.
-    """
-
-    def __init__(self, node: Node, at: Block) -> None:
-        self._node, self._at = node, at
-        self.end = at
-        """The last block of the range that `logs` answered last."""
-
-    @property
-    def chain_id(self) -> ChainId:
-        return self._node.chain_id
-
-    @property
-    def label(self) -> str:
-        return self._node.label
-
-    def block(self, tag: int | str) -> Block:
-        return self._node.block(tag)
-
-    def call(
-        self,
-        calls: Sequence[Call],
-        at: Block,
-        *,
-        overrides: Mapping[str, Override] | None = None,
-        timestamp: int | None = None,
-        number: int | None = None,
-    ) -> list[bytes | CallReverted]:
-        return self._node.call(calls, at, overrides=overrides, timestamp=timestamp, number=number)
-
-    def storage(self, asked: Sequence[tuple[str, int]], at: Block) -> list[int]:
-        return self._node.storage(asked, at)
-
-    def logs(self, wanted: LogFilter, first: int, last: int) -> Logs:
-        """The logs, or BlockChanged."""
-        before = self._at if last == self._at.number else self._node.block(last)
-        found = self._node.logs(wanted, first, last)
-        after = self._node.block(last)
-        if after.hash != before.hash:
-            raise BlockChanged(last, before.hash, after.hash)
-        self.end = after
-        return found
 
 
 def _step_back(node: Node, index: Index, scan: int) -> int | None:

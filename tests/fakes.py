@@ -32,15 +32,15 @@ class FakeNode(SilentNode):
         self, chain_id: int = 31337, head: int = 120, finalized: int = 120, breaks_after: int = 10**9
     ) -> None:
         self.chain_id = chain_id
-        self.head, self.finalized, self.breaks_after = head, finalized, breaks_after
+        self.newest, self.finalized, self.breaks_after = head, finalized, breaks_after
         self.closed = False
 
     def block(self, tag: int | str) -> Block:
         number = (
-            tag if isinstance(tag, int) else self.finalized if tag in ("finalized", "safe") else self.head
+            tag if isinstance(tag, int) else self.finalized if tag in ("finalized", "safe") else self.newest
         )
-        if number > self.head:
-            raise BlockNotFound(str(tag), self.head)
+        if number > self.newest:
+            raise BlockNotFound(str(tag), self.newest)
         if number == BLOCK.number:
             return replace(BLOCK, chain_id=self.chain_id)
         return Block(self.chain_id, number, "0x" + f"{number:064x}", BLOCK.timestamp + 12 * (number - 120))

@@ -10,7 +10,7 @@ from eth_abi.abi import encode
 from defiliq.chain.calldata import calldata
 from defiliq.chain.node import Call, LogFilter, Logs, Node, Override
 from defiliq.errors import CallReverted, RpcError
-from defiliq.types import Block, ChainId
+from defiliq.types import Block, ChainId, Head, Receipt
 from tests.builders import BLOCK
 
 REFUSAL = b"refused"
@@ -36,6 +36,12 @@ class SilentNode:
 
     def logs(self, wanted: LogFilter, first: int, last: int) -> Logs:
         raise AssertionError("nothing here searches logs")
+
+    def head(self, tag: int | str) -> Head:
+        raise AssertionError("nothing here follows the chain")
+
+    def receipts(self, hashes: Sequence[str]) -> list[Receipt | None]:
+        raise AssertionError("nothing here asks for receipts")
 
 
 @dataclass
@@ -71,6 +77,12 @@ class PassingNode:
 
     def logs(self, wanted: LogFilter, first: int, last: int) -> Logs:
         return self.node.logs(wanted, first, last)
+
+    def head(self, tag: int | str) -> Head:
+        return self.node.head(tag)
+
+    def receipts(self, hashes: Sequence[str]) -> list[Receipt | None]:
+        return self.node.receipts(hashes)
 
 
 @dataclass(slots=True)

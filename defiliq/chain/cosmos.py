@@ -33,7 +33,7 @@ from defiliq.errors import (
     TooLarge,
     WrongChain,
 )
-from defiliq.types import Block, ChainId
+from defiliq.types import Block, ChainId, Head
 
 MAX_MESSAGE_BYTES: Final = 64 << 20
 SCHEMES: Final = ("http", "https", "grpc", "grpcs")
@@ -156,6 +156,10 @@ class CosmosNode:
         elif self._chain_id != block.chain_id:
             raise WrongChain(self.label, block.chain_id, self._chain_id)
         return block
+
+    def head(self, tag: int | str) -> Head:
+        """The same. It names no parent, because CometBFT never replaces a block, and no fee."""
+        return Head(self.block(tag), "")
 
     def check_block(self, block: Block) -> None:
         """Raise BlockChanged if the node meanwhile has another block at this height."""

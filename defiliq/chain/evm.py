@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import Final, Self
 
+from defiliq.chain.headers import HASH_LENGTH, decode_block, decode_head, decode_receipt
 from defiliq.chain.log_columns import decode_logs
 from defiliq.chain.node import Call, LogFilter, Logs, Override
 from defiliq.chain.quantity import Malformed, hex_bytes, quantity
@@ -16,6 +17,7 @@ from defiliq.chain.transport import Failure, Json, Reply, Request, Transport
 from defiliq.chain.wording import (
     means_lost_history,
     means_no_block,
+    means_no_receipt,
     means_range,
     means_rate_limit,
     means_revert,
@@ -36,12 +38,11 @@ from defiliq.errors import (
     TooLarge,
     WrongChain,
 )
-from defiliq.types import Block
+from defiliq.types import Block, Head, Receipt
 
 MAX_RESPONSE_BYTES: Final = 128 << 20
 MAX_BATCH: Final = 64
 MAX_REQUEST_BYTES: Final = 128 * 1024
-HASH_LENGTH: Final = 66
 WORD_BYTES: Final = 32
 LONGEST_MESSAGE: Final = 300
 
@@ -117,19 +118,15 @@ class EvmNode:
 
     def block(self, tag: int | str) -> Block:
         """The block of a number, a tag (latest, safe, finalized, earliest) or a hash."""
-        by_hash = isinstance(tag, str) and len(tag) == HASH_LENGTH
-        if isinstance(tag, int) and tag < 0:
-            raise BlockNotFound(str(tag), self._head())
-        asked = hex(tag) if isinstance(tag, int) else tag
-        method = "eth_getBlockByHash" if by_hash else "eth_getBlockByNumber"
-        reply = self._send_one(Request(method, (asked, False)))
-        if reply.failure is not None and means_no_block(reply.failure):
-            raise BlockNotFound(str(tag), self._head())
-        header = self._result(method, reply)
-        if header is None:
-            raise BlockNotFound(str(tag), self._head())
+        header = self._header(tag)
         with self._decoding():
-            return self._block(header, tag)
+            return decode_block(header, tag, self.chain_id)
+
+    def head(self, tag: int | str) -> Head:
+        """The same with its parent and what gas cost."""
+        header = self._header(tag)
+        with self._decoding():
+            return decode_head(header, tag, self.chain_id)
 
     def check_block(self, block: Block) -> None:
         """Raise BlockChanged if the chain has meanwhile put another block at this height."""
@@ -215,6 +212,20 @@ class EvmNode:
         with self._decoding():
             return decode_logs(reply.result, wanted, first, last)
 
+    def receipts(self, hashes: Sequence[str]) -> list[Receipt | None]:
+        """What became of transactions, in order; None where the node has no receipt, yet or any more."""
+        method = "eth_getTransactionReceipt"
+        replies = self._send([Request(method, (each,)) for each in hashes], [HASH_LENGTH] * len(hashes))
+        found: list[Receipt | None] = []
+        for asked, reply in zip(hashes, replies, strict=True):
+            if reply.failure is not None and means_no_receipt(reply.failure):
+                found.append(None)
+                continue
+            answer = self._result(method, reply)
+            with self._decoding():
+                found.append(None if answer is None else decode_receipt(answer, asked))
+        return found
+
     def _logs_error(self, failure: Failure, first: int, last: int) -> NodeError:
         message = failure.message[:LONGEST_MESSAGE]
         if means_rate_limit(failure):
@@ -247,18 +258,19 @@ class EvmNode:
             return BlockNotFound(str(at.number), head)
         return RpcError(method, failure.code, message)
 
-    def _block(self, header: Json, tag: int | str) -> Block:
-        if not isinstance(header, dict):
-            raise Malformed("a block that is no object")
-        number = quantity(header.get("number"), "block number")
-        block_hash = f"0x{hex_bytes(header.get('hash'), 'block hash').hex()}"
-        is_other = (
-            number != tag if isinstance(tag, int) else len(tag) == HASH_LENGTH and block_hash != tag.lower()
-        )
-        if is_other or len(block_hash) != HASH_LENGTH:
-            raise Malformed(f"block {number} with hash {block_hash} when asked for {tag}")
-        timestamp = quantity(header.get("timestamp"), "block timestamp")
-        return Block(self.chain_id, number, block_hash, timestamp)
+    def _header(self, tag: int | str) -> Json:
+        by_hash = isinstance(tag, str) and len(tag) == HASH_LENGTH
+        if isinstance(tag, int) and tag < 0:
+            raise BlockNotFound(str(tag), self._head())
+        asked = hex(tag) if isinstance(tag, int) else tag
+        method = "eth_getBlockByHash" if by_hash else "eth_getBlockByNumber"
+        reply = self._send_one(Request(method, (asked, False)))
+        if reply.failure is not None and means_no_block(reply.failure):
+            raise BlockNotFound(str(tag), self._head())
+        header = self._result(method, reply)
+        if header is None:
+            raise BlockNotFound(str(tag), self._head())
+        return header
 
     def _head(self) -> int | None:
         try:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from defiliq.errors import CallReverted
-from defiliq.types import Block, ChainId
+from defiliq.types import Block, ChainId, Head, Receipt
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,8 @@ class Logs:
 
 
 class AnyNode(Protocol):
-    """A node of one chain, of whatever kind. Every read names its block; 'latest' exists only in `block`."""
+    """A node of one chain, of whatever kind. Every read names its block; 'latest' exists only in `block` and
+    `head`."""
 
     @property
     def chain_id(self) -> ChainId:
@@ -82,6 +83,10 @@ class AnyNode(Protocol):
 
     def block(self, tag: int | str) -> Block:
         """The block of a number or a tag (latest, safe, finalized, earliest)."""
+        ...
+
+    def head(self, tag: int | str) -> Head:
+        """The same with its parent's hash and what gas cost in it."""
         ...
 
 
@@ -109,6 +114,10 @@ class Node(AnyNode, Protocol):
 
     def logs(self, wanted: LogFilter, first: int, last: int) -> Logs:
         """The logs of blocks `first` to `last`, both included, by one request; RangeTooLarge if refused."""
+        ...
+
+    def receipts(self, hashes: Sequence[str]) -> list[Receipt | None]:
+        """What became of transactions, in order; None where the node has no receipt, yet or any more."""
         ...
 
 

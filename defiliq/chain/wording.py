@@ -86,6 +86,11 @@ BEHIND = _any_of(
     r"unknown block\b|block .{0,80}not (be )?found",
     r"beyond (the )?(current )?head|one of the blocks specified in filter",
 )
+NO_RECEIPT = _any_of(
+    r"indexing is in progress",
+    r"\b(transaction|receipt)s? .{0,80}(not (be )?(found|available|indexed)|unavailable)",
+    r"(unknown|missing) transaction\b",
+)
 TOO_MUCH = _any_of(
     r"out ?of ?gas|gas (uint64 overflow|too (low|high)|required exceeds)",
     r"gas .{0,20}exceeds|exceeds .{0,20}gas",
@@ -155,6 +160,11 @@ def means_lost_history(failure: Failure) -> bool:
 def means_no_block(failure: Failure) -> bool:
     """Whether the node does not know the block."""
     return NO_BLOCK.search(_words(failure)) is not None
+
+
+def means_no_receipt(failure: Failure) -> bool:
+    """Whether the node does not know what became of a transaction, yet or any more."""
+    return means_lost_history(failure) or NO_RECEIPT.search(_words(failure)) is not None
 
 
 def means_behind(failure: Failure) -> bool:

@@ -24,7 +24,7 @@ from defiliq.errors import (
     TooLarge,
     WrongChain,
 )
-from defiliq.types import Block
+from defiliq.types import Block, Head, Receipt
 from tests.chain.rpc_server import Raw, RpcFailure, RpcServer, node_at, serving
 
 HEAD = 1_000
@@ -465,3 +465,126 @@ def test_traces_that_are_none(node: EvmNode, chain: Chain, spoiled: dict[str, An
     chain.methods["eth_getLogs"] = lambda _: [traced(5, 0), spoiled]
     with pytest.raises(BadResponse, match=seen):
         node.logs(replace(BORROW, traced=True), 3, 9)
+
+
+PARENT = "0x" + "ab" * 32
+FULL = {"parentHash": PARENT, "baseFeePerGas": "0x7", "gasUsed": "0x5208", "gasLimit": "0x1c9c380"}
+
+
+@pytest.mark.parametrize("tag", [7, "latest", hash_of(9)])
+def test_a_head_is_the_block_with_its_parent_and_its_gas(node: EvmNode, chain: Chain, tag: int | str) -> None:
+    plain = chain.header
+    chain.header = lambda number: {**plain(number), **FULL}  # type: ignore[method-assign]
+    assert node.head(tag) == Head(node.block(tag), PARENT, 7, 21_000, 30_000_000)
+
+
+@pytest.mark.parametrize("fee", [{}, {"baseFeePerGas": None}])
+def test_a_chain_without_base_fee_says_none(node: EvmNode, chain: Chain, fee: dict[str, Any]) -> None:
+    full = {name: value for name, value in FULL.items() if name != "baseFeePerGas"}
+    chain.methods["eth_getBlockByNumber"] = chain.header(5) | full | fee
+    assert node.head(5).base_fee_wei is None
+
+
+@pytest.mark.parametrize("name", ["number", "hash", "timestamp", "parentHash", "gasUsed", "gasLimit"])
+@pytest.mark.parametrize("value", [None, 7, "", "0x", "7", "0xzz", "0x" + "f" * 64, [], {}, True])
+def test_a_malformed_head_is_refused(node: EvmNode, chain: Chain, name: str, value: Any) -> None:
+    if name in ("hash", "parentHash") and isinstance(value, str) and len(value) == 66:
+        value += "ff"
+    chain.methods["eth_getBlockByNumber"] = chain.header(5) | FULL | {name: value}
+    with pytest.raises(BadResponse):
+        node.head("latest")
+
+
+@pytest.mark.parametrize("fee", [7, "", "0x", "0xzz", "0x" + "f" * 33, "0x" + "f" * 65, [], True])
+def test_a_malformed_base_fee_is_refused(node: EvmNode, chain: Chain, fee: Any) -> None:
+    chain.methods["eth_getBlockByNumber"] = chain.header(5) | FULL | {"baseFeePerGas": fee}
+    with pytest.raises(BadResponse):
+        node.head(5)
+
+
+def test_another_head_than_the_one_asked_for_is_refused(node: EvmNode, chain: Chain) -> None:
+    chain.methods["eth_getBlockByNumber"] = chain.header(6) | FULL
+    chain.methods["eth_getBlockByHash"] = chain.header(6) | FULL
+    for tag in (5, hash_of(5)):
+        with pytest.raises(BadResponse, match="when asked for"):
+            node.head(tag)
+
+
+def test_a_head_that_does_not_exist_names_the_newest(node: EvmNode) -> None:
+    with pytest.raises(BlockNotFound, match=f"its newest block is {HEAD}"):
+        node.head(HEAD + 1)
+
+
+def receipt_of(asked: str, **changed: Any) -> dict[str, Any]:
+    return {
+        "transactionHash": asked,
+        "blockHash": hash_of(4),
+        "status": "0x1",
+        "gasUsed": "0x5208",
+        "effectiveGasPrice": "0x3b9aca00",
+        **changed,
+    }
+
+
+def test_receipts_come_in_order_and_in_batches(node: EvmNode, chain: Chain, server: RpcServer) -> None:
+    chain.methods["eth_getTransactionReceipt"] = lambda asked: {
+        hash_of(2): None,
+        hash_of(3): receipt_of(asked, status="0x0"),
+        hash_of(4): RpcFailure(-32000, "transaction indexing is in progress"),
+        hash_of(5): RpcFailure(4444, "pruned history unavailable"),
+    }.get(asked, receipt_of(asked))
+    asked = [hash_of(number) for number in range(1, 100)]
+    found = node.receipts(asked)
+    assert found[0] == Receipt(hash_of(1), True, 21_000, 10**9)
+    assert found[1] is None
+    assert found[2] == Receipt(hash_of(3), False, 21_000, 10**9)
+    assert found[3:5] == [None, None]
+    assert [receipt.transaction for receipt in found[5:] if receipt is not None] == asked[5:]
+    assert [len(post) for post in server.posts] == [64, 35]
+    assert node.receipts([]) == []
+    assert len(server.posts) == 2
+
+
+def test_the_receipt_of_a_hash_in_capitals_is_the_same(node: EvmNode, chain: Chain) -> None:
+    wanted = "0x" + "ab" * 32
+    chain.methods["eth_getTransactionReceipt"] = receipt_of(wanted)
+    (found,) = node.receipts(["0x" + "AB" * 32])
+    assert found is not None
+    assert found.transaction == wanted
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"transactionHash": hash_of(9)},
+        {"transactionHash": None},
+        {"transactionHash": hash_of(1) + "00"},
+        {"blockHash": None},
+        {"blockHash": "0x"},
+        {"status": None},
+        {"status": "0x2"},
+        {"status": True},
+        {"gasUsed": None},
+        {"gasUsed": "0x1" + "0" * 16},
+        {"gasUsed": 21_000},
+        {"effectiveGasPrice": None},
+        {"effectiveGasPrice": "0x1" + "0" * 32},
+        {"effectiveGasPrice": "-0x1"},
+    ],
+)
+def test_a_malformed_receipt_is_refused(node: EvmNode, chain: Chain, changed: dict[str, Any]) -> None:
+    chain.methods["eth_getTransactionReceipt"] = receipt_of(hash_of(1), **changed)
+    with pytest.raises(BadResponse):
+        node.receipts([hash_of(1)])
+
+
+@pytest.mark.parametrize("answer", [[], "0x", 1, True, [receipt_of(hash_of(1))]])
+def test_a_receipt_that_is_no_object_is_refused(node: EvmNode, chain: Chain, answer: Any) -> None:
+    chain.methods["eth_getTransactionReceipt"] = lambda _: answer
+    with pytest.raises(BadResponse):
+        node.receipts([hash_of(1)])
+
+
+def test_a_node_that_serves_no_receipts_says_so(node: EvmNode) -> None:
+    with pytest.raises(RpcError, match="eth_getTransactionReceipt"):
+        node.receipts([hash_of(1)])

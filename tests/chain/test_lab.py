@@ -182,3 +182,19 @@ def test_a_recording_of_a_real_node_replays(lab_v36: Lab, tmp_path: Path) -> Non
         seen = ask(live)
     with replay(tmp_path / "lab.json.gz") as node:
         assert ask(node) == seen
+
+
+def test_heads_and_receipts_of_a_real_node(lab_v36: Lab, node: EvmNode) -> None:
+    head = node.head("latest")
+    assert head.block == node.block("latest")
+    assert head.parent_hash == node.block(head.block.number - 1).hash
+    assert head.base_fee_wei is not None
+    assert head.gas_limit > 0
+    logs = node.logs(LogFilter((lab_v36.pool,), (BORROW,), traced=True), 0, head.block.number)
+    assert logs.traces is not None
+    hashes = [f"0x{bytes(row).hex()}" for row in logs.traces.transactions[:3]]
+    assert len(hashes) == 3
+    *found, none = node.receipts([*hashes, "0x" + "77" * 32])
+    assert [receipt.transaction for receipt in found if receipt is not None] == hashes
+    assert all(receipt.succeeded and receipt.gas_used > 21_000 for receipt in found if receipt is not None)
+    assert none is None

@@ -29,7 +29,7 @@ def owner_of(logs: Logs) -> NDArray[np.uint8]:
 class FakeChain(SilentNode):
     """Implements Node. `fork` says from which block on the hashes differ."""
 
-    head: int
+    newest: int
     seen: dict[int, list[int]]
     """Block to the accounts its logs name."""
     fork: int = 1 << 60
@@ -46,15 +46,15 @@ class FakeChain(SilentNode):
         return "memory"
 
     def block(self, tag: int | str) -> Block:
-        number = self.head if isinstance(tag, str) else tag
-        if number > self.head:
-            raise BlockNotFound(str(tag), self.head)
+        number = self.newest if isinstance(tag, str) else tag
+        if number > self.newest:
+            raise BlockNotFound(str(tag), self.newest)
         side = "b" if number >= self.fork else "a"
         return Block(CHAIN_ID, number, f"0x{side}{number:063x}", 1_700_000_000 + number)
 
     def logs(self, wanted: LogFilter, first: int, last: int) -> Logs:
         assert wanted == WANTED
-        assert last <= self.head
+        assert last <= self.newest
         if last >= self.fails_from:
             raise NodeUnreachable(self.label, "it went away")
         self.asked.append((first, last))
