@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,6 +67,16 @@ class Amounts:
     def take(self, rows: NDArray[np.intp] | Bools) -> Amounts:
         """Some rows, by number or by mask."""
         return Amounts(self.high[rows], self.low[rows])
+
+    def sums(self, group: NDArray[np.integer[Any]], groups: int) -> list[int]:
+        """The exact sum of the rows of each group, for up to 2**32 rows."""
+        limbs = (self.low & LOW_32, self.low >> LIMB, self.high & LOW_32, self.high >> LIMB)
+        totals = [0] * groups
+        for k, limb in enumerate(limbs):
+            columns = np.zeros(groups, dtype=np.uint64)
+            np.add.at(columns, group, limb)
+            totals = [total + (part << 32 * k) for total, part in zip(totals, columns.tolist(), strict=True)]
+        return totals
 
     def is_positive(self) -> Bools:
         """(L,) which are not 0."""

@@ -100,43 +100,80 @@ class Book(Generic[M]):
 
     def keep(self, wanted: NDArray[np.bool_]) -> Book[M]:
         """The accounts that a mask (N,) names, in the same order."""
-        counts = np.diff(self.first_leg)
-        legs = np.repeat(wanted, counts)
-        position = np.cumsum(legs) - 1
+        return self.pick(np.flatnonzero(wanted))
+
+    def pick(self, wanted: NDArray[np.intp]) -> Book[M]:
+        """The accounts at some positions, each at most once, in that order."""
+        counts = np.diff(self.first_leg)[wanted]
+        first_leg = np.concatenate(([0], np.cumsum(counts))).astype(np.int64)
+        legs = np.repeat(self.first_leg[wanted] - first_leg[:-1], counts) + np.arange(first_leg[-1])
         return replace(
             self,
             owners=self.owners[wanted],
             modes=self.modes[wanted],
-            first_leg=np.concatenate(([0], np.cumsum(counts[wanted]))).astype(np.int64),
+            first_leg=first_leg,
             reserves=self.reserves[legs],
             collateral=self.collateral.take(legs),
             debt=self.debt.take(legs),
             counted=self.counted[legs],
-            stable={int(position[leg]): debt for leg, debt in self.stable.items() if legs[leg]},
+            stable=_picked(self.stable, legs),
             debt_index=None if self.debt_index is None else self.debt_index.take(legs),
             funding_index=None if self.funding_index is None else self.funding_index.take(legs),
         )
 
     @classmethod
     def joined(cls, market: M, parts: Sequence[Book[M]]) -> Book[M]:
-        """The accounts of several books of one market in a row; at least one book, without stable debts."""
-        funding = [
-            Signed.of([0] * part.legs) if part.funding_index is None else part.funding_index for part in parts
-        ]
+        """The accounts of several books of one market in a row; at least one book.
+
+        Legs of a part without indices get 0 for theirs where another part has some.
+        """
+        begins = np.cumsum([0, *(part.legs for part in parts[:-1])]).tolist()
+        stable = {
+            begin + leg: debt
+            for begin, part in zip(begins, parts, strict=True)
+            for leg, debt in part.stable.items()
+        }
+        indexed = any(part.debt_index is not None for part in parts)
+        funded = any(part.funding_index is not None for part in parts)
         counts = [np.diff(part.first_leg) for part in parts]
-        has_funding = any(part.funding_index is not None for part in parts)
         return cls(
             market=market,
             owners=np.concatenate([part.owners for part in parts]),
             modes=np.concatenate([part.modes for part in parts]),
-            first_leg=np.concatenate(([0], np.cumsum(np.concatenate(counts)))),
+            first_leg=np.concatenate(([0], np.cumsum(np.concatenate(counts)))).astype(np.int64),
             reserves=np.concatenate([part.reserves for part in parts]),
             collateral=Amounts.joined([part.collateral for part in parts]),
             debt=Amounts.joined([part.debt for part in parts]),
             counted=np.concatenate([part.counted for part in parts]),
-            funding_index=Signed.joined(funding) if has_funding else None,
+            stable=stable,
+            debt_index=Amounts.joined([_indices(part) for part in parts]) if indexed else None,
+            funding_index=Signed.joined([_fundings(part) for part in parts]) if funded else None,
             failed={owner: reason for part in parts for owner, reason in part.failed.items()},
         )
+
+    def updated(self, changed: Book[M]) -> Book[M]:
+        """This book with the accounts of `changed` as they are there, and with its market.
+
+        Known accounts keep their places and new ones come last. An account that failed in `changed` leaves
+        the columns, and one that was read leaves `failed`. ValueError where the markets differ in their
+        reserves, whose positions would then mean something else, or where `changed` has an account twice.
+        """
+        if _reserves_of(self.market) != _reserves_of(changed.market):
+            raise ValueError("the market has other reserves: its accounts must be read anew")
+        rows = {key.tobytes(): len(self) + k for k, key in enumerate(changed.owners)}
+        if len(rows) != len(changed):
+            raise ValueError("an account is there twice")
+        key_of = changed.market.account_key
+        lost = {key_of(name) for name in changed.failed}
+        now = np.arange(len(self))
+        for place in _candidates(self.owners, [*rows, *lost]):
+            key = self.owners[place].tobytes()
+            now[place] = -1 if key in lost else rows.pop(key, place)
+        order = np.concatenate([now[now >= 0], np.fromiter(rows.values(), np.int64, len(rows))])
+        both = Book.joined(changed.market, [self, changed])
+        known = {key.tobytes() for key in changed.owners} if self.failed else set()
+        failed = {name: why for name, why in self.failed.items() if key_of(name) not in known}
+        return replace(both.pick(order), failed={**failed, **changed.failed})
 
     def find(self, owner: str) -> int | None:
         """Position of an account, in any spelling; None where the book does not have it."""
@@ -166,6 +203,54 @@ class Book(Generic[M]):
             funding_index=_funding_index(legs),
             failed=dict(failed) if failed is not None else {},
         )
+
+
+def _reserves_of(market: Market) -> list[tuple[int, str]]:
+    """What the positions of a market's reserves mean."""
+    return [(reserve.id, reserve.asset) for reserve in market.reserves]
+
+
+def _candidates(owners: NDArray[np.uint8], wanted: Sequence[bytes]) -> list[int]:
+    """Positions of the accounts (N, K) that some keys name, perhaps with a few others: the caller compares.
+
+    What is compared here is a number made of each key, so that nothing is sorted but the few keys wanted.
+    """
+    if not wanted or not len(owners):
+        return []
+    keys = np.frombuffer(b"".join(wanted), np.uint8).reshape(len(wanted), -1)
+    sought = np.sort(_digest(keys))
+    digests = _digest(owners)
+    places = np.minimum(np.searchsorted(sought, digests), len(sought) - 1)
+    found: list[int] = np.flatnonzero(sought[places] == digests).tolist()
+    return found
+
+
+def _digest(keys: NDArray[np.uint8]) -> NDArray[np.uint64]:
+    """(n,) a number made of all bytes of each key (n, K)."""
+    padded = np.zeros((len(keys), -(-keys.shape[1] // 8) * 8), np.uint8)
+    padded[:, : keys.shape[1]] = keys
+    words = padded.view(np.uint64)
+    digest = np.zeros(len(keys), np.uint64)
+    for k in range(words.shape[1]):
+        digest = (digest ^ words[:, k]) * np.uint64(0x9E3779B97F4A7C15)
+    return digest
+
+
+def _picked(stable: Mapping[int, StableDebt], legs: NDArray[np.int64]) -> dict[int, StableDebt]:
+    """The stable debts of some legs, by their new rows."""
+    if not stable:
+        return {}
+    rows = np.flatnonzero(np.isin(legs, np.fromiter(stable, np.int64, len(stable))))
+    return {int(row): stable[int(legs[row])] for row in rows}
+
+
+def _indices(book: Book[M]) -> Amounts:
+    return Amounts.small(np.zeros(book.legs, np.int64)) if book.debt_index is None else book.debt_index
+
+
+def _fundings(book: Book[M]) -> Signed:
+    none = Signed(Amounts.small(np.zeros(book.legs, np.int64)), np.zeros(book.legs, np.bool_))
+    return none if book.funding_index is None else book.funding_index
 
 
 def _debt_index(legs: Sequence[Leg]) -> Amounts | None:
