@@ -14,10 +14,13 @@ from defiliq.protocols.aave_v3.margin import margin
 from defiliq.protocols.aave_v3.market import AaveMarket, AaveReserve, EMode
 from defiliq.protocols.aave_v3.markets import load_listings
 from defiliq.protocols.aave_v3.over_time import rule_over_time
+from defiliq.protocols.aave_v3.parameters import parameters
 from defiliq.protocols.aave_v3.read import read, read_market
 from defiliq.protocols.aave_v3.rules import health, rule
 from defiliq.protocols.aave_v3.rules_take import take
 from defiliq.protocols.aave_v3.soundness import unsound
+from defiliq.protocols.aave_v3.touching import touching
+from defiliq.protocols.aave_v3.unaccounted import unaccounted
 from defiliq.protocols.aave_v3.values import values
 from defiliq.types import Backing
 
@@ -46,6 +49,7 @@ __all__ = [
     "market_type",
     "name",
     "node_kind",
+    "parameters",
     "read",
     "read_market",
     "remarks",
@@ -54,6 +58,8 @@ __all__ = [
     "rule_over_time",
     "search_events",
     "take",
+    "touching",
+    "unaccounted",
     "unsound",
     "values",
     "verdicts_of",

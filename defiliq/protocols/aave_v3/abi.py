@@ -85,7 +85,19 @@ BORROW_EVENT = "Borrow(address,address,address,uint256,uint8,uint256,uint16)"
 LIQUIDATION_EVENT = "LiquidationCall(address,address,address,uint256,uint256,address,bool)"
 DEFICIT_EVENT = "DeficitCreated(address,address,uint256)"
 """From revision 7 (v3.3) on."""
-POOL_EVENTS = (BORROW_EVENT, LIQUIDATION_EVENT, DEFICIT_EVENT)
+REPAY_EVENT = "Repay(address,address,address,uint256,bool)"
+COLLATERAL_ON_EVENT = "ReserveUsedAsCollateralEnabled(address,address)"
+COLLATERAL_OFF_EVENT = "ReserveUsedAsCollateralDisabled(address,address)"
+EMODE_EVENT = "UserEModeSet(address,uint8)"
+POOL_EVENTS = (
+    BORROW_EVENT,
+    LIQUIDATION_EVENT,
+    DEFICIT_EVENT,
+    REPAY_EVENT,
+    COLLATERAL_ON_EVENT,
+    COLLATERAL_OFF_EVENT,
+    EMODE_EVENT,
+)
 
 
 def id_rows(signature: str, ids: list[int]) -> NDArray[np.uint8]:

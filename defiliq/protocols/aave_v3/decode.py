@@ -24,6 +24,7 @@ MAX_DECIMALS = 77
 """10**77 is the largest power of ten inside uint256."""
 MAX_UINT128 = 2**128 - 1
 VIRTUAL_ACCOUNTING_BIT = 252
+CAP_MASK = 2**36 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,8 @@ class Configuration:
     is_frozen: bool
     borrowing_enabled: bool
     is_paused: bool
+    borrow_cap: int
+    supply_cap: int
     liquidation_protocol_fee_bps: int
     emode_category: int
     virtual_accounting: bool
@@ -54,6 +57,8 @@ class Configuration:
             is_frozen=bool(data >> 57 & 1),
             borrowing_enabled=bool(data >> 58 & 1),
             is_paused=bool(data >> 60 & 1),
+            borrow_cap=data >> 80 & CAP_MASK,
+            supply_cap=data >> 116 & CAP_MASK,
             liquidation_protocol_fee_bps=data >> 152 & 0xFFFF,
             emode_category=data >> 168 & 0xFF,
             virtual_accounting=bool(data >> VIRTUAL_ACCOUNTING_BIT & 1),
@@ -249,6 +254,8 @@ def decode_reserve(raw: RawMarket, row: int, symbol: str, feed: int, at: Block) 
         variable_borrow_index_ray=word[3],
         variable_borrow_rate_ray=word[4],
         updated_at=word[6],
+        supply_cap=config.supply_cap,
+        borrow_cap=config.borrow_cap,
     )
 
 

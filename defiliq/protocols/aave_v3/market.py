@@ -36,6 +36,10 @@ class AaveReserve(Reserve):
     variable_borrow_index_ray: int
     variable_borrow_rate_ray: int
     updated_at: int
+    supply_cap: int | None = None
+    """Whole tokens that may be supplied, 0 for no end; None where a file is older than this field."""
+    borrow_cap: int | None = None
+    """Whole tokens that may be borrowed, 0 for no end; None where a file is older than this field."""
     income_ray: int = 0
     """Normalized income at the market's timestamp; set by `AaveMarket.at_time`."""
     debt_ray: int = 0

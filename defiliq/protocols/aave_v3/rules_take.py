@@ -8,6 +8,7 @@ less than 1,000 on either leg unless it clears one of them. What is left without
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from defiliq.protocols.aave_v3.legs import (
@@ -70,6 +71,12 @@ def take(account: Account, market: AaveMarket) -> Liquidation | Refusal:
 
     "Pays best" is the most seized minus repaid in base currency, then the larger seizure, then reserve order.
     """
+    found = offers(account, market)
+    return found if isinstance(found, Refusal) else max(found, key=_pays)
+
+
+def offers(account: Account, market: AaveMarket) -> Sequence[Liquidation] | Refusal:
+    """The largest call on every pair of legs that the pool accepts, or why it accepts none."""
     health = rule(account, market).health(market.prices)
     if not health.liquidatable:
         return Refusal("health factor is not below 1")
@@ -86,7 +93,7 @@ def take(account: Account, market: AaveMarket) -> Liquidation | Refusal:
             options.append(_liquidation(pair, *amounts, market, legs, health))
     if not options:
         return Refusal("; ".join(dict.fromkeys(reasons)) or "no collateral is enabled")
-    return max(options, key=_pays)
+    return options
 
 
 def _pays(option: Liquidation) -> tuple[int, ...]:
