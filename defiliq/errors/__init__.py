@@ -48,6 +48,10 @@ DefiliqError                       exit code 1
     ├── NoStoredIndices            stored indices were asked for where a protocol keeps none apart
     ├── BadUrl                     an RPC URL that is none
     ├── BadFile                    a market file, snapshot or recording that cannot be read
+    │   ├── JournalFull            the disk has no room for what a watch must keep
+    │   ├── JournalInUse           another live process watches into the same journal
+    │   └── SinkFull               a file of events takes no more; what is missing is delivered later
+    ├── PrivateAddress             a webhook leads to an address that is not public, which nobody allowed
     └── NoNodeGiven                no RPC URL by option, environment or config file
 """
 
@@ -105,6 +109,7 @@ from defiliq.errors.venue import (
     VenueRefused,
     VenueUnreachable,
 )
+from defiliq.errors.watch import JournalFull, JournalInUse, PrivateAddress, SinkFull
 
 __all__ = [
     "BadFile",
@@ -122,6 +127,8 @@ __all__ = [
     "IncompleteScan",
     "InputError",
     "InterruptedRead",
+    "JournalFull",
+    "JournalInUse",
     "MissingExtra",
     "MissingPrice",
     "NoKey",
@@ -136,11 +143,13 @@ __all__ = [
     "NotAMarket",
     "NotAPool",
     "PagesMissing",
+    "PrivateAddress",
     "RangeTooLarge",
     "RateLimited",
     "ReadError",
     "RpcError",
     "SeveralDrivers",
+    "SinkFull",
     "TooLarge",
     "UnknownDriver",
     "UnknownMarket",
