@@ -5,9 +5,11 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Final, NamedTuple
 
-from defiliq.cex.history import History, OrderBook, VenueData
+import numpy as np
+
+from defiliq.cex.history import History, Instrument, OrderBook, VenueData
 from defiliq.cex.venues import binance, bybit, okx
 from defiliq.cex.venues.cache import Cache
 from defiliq.cex.venues.client import Client
@@ -38,6 +40,19 @@ SETTLE_MS: Final = 5 * MS
 """A candle counts as closed so long after its end: clocks differ."""
 CONTRACTS_KEPT_S: Final = 6 * 3_600
 MAX_CANDLES: Final = 2_000_000
+PRICE_STEP_S: Final = 60
+PRICE_SPAN_S: Final = 900
+"""How far back a price may lie: a contract that nobody trades has none in the last minute."""
+
+
+class LastPrice(NamedTuple):
+    """Where a contract was traded last."""
+
+    instrument: Instrument
+    price: float
+    """In what the contract is quoted in, which counts as dollars."""
+    at: int
+    """The end of the minute whose close it is, a unix time."""
 
 
 def read_venue(
@@ -73,6 +88,44 @@ def read_venue(
         return _read_all(venue, wanted, readings, want_order_book)
     finally:
         client.close()
+
+
+def read_prices(
+    venue: str, assets: Sequence[str], *, config: VenueConfig | None = None
+) -> dict[str, LastPrice | VenueError]:
+    """The close of the last whole minute of each asset's first linear perpetual, or why there is none.
+
+    A VenueError where the venue cannot be asked at all; MissingExtra without ccxt.
+    """
+    settings = config if config is not None else VenueConfig()
+    client = Client(venue, settings, MARKET_TYPES[venue])
+    found: dict[str, LastPrice | VenueError] = {}
+    try:
+        markets = client.markets()
+        for asset in assets:
+            try:
+                first, *_ = contracts_of(venue, markets, asset_of(asset), "linear")
+                found[asset] = _last_price(client, first)
+            except (NoSuchContract, BadVenueAnswer) as error:
+                found[asset] = error
+    finally:
+        client.close()
+    return found
+
+
+def _last_price(client: Client, contract: Contract) -> LastPrice:
+    """The last close of a contract; BadVenueAnswer where there is none of late."""
+    venue, now_ms = client.venue, client.config.now_ms()
+    since_at, until_at = _span(venue, now_ms // MS - PRICE_SPAN_S, now_ms // MS, PRICE_STEP_S, now_ms)
+    source = Source(client, None, _origin(venue, client.config), say_nothing)
+    candles = Reading(source, SERIES[venue], contract, PRICE_STEP_S, since_at, until_at).candles()
+    closes = candles.values[:, 3]
+    known = np.flatnonzero(np.isfinite(closes))
+    if not len(known):
+        symbol = contract.instrument.symbol
+        raise BadVenueAnswer(venue, f"no price of {symbol} between {utc(since_at)} and {utc(until_at)}")
+    last = int(known[-1])
+    return LastPrice(contract.instrument, float(closes[last]), int(candles.at[last]) + PRICE_STEP_S)
 
 
 def _read_all(venue: str, asset: str, readings: Sequence[Reading], want_order_book: bool) -> list[VenueData]:
