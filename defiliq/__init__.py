@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from defiliq.oracle.drivers import group_driver as group_driver
     from defiliq.pipeline.backtesting import backtest_at_prices as backtest_at_prices
     from defiliq.pipeline.backtesting import backtest_on_days as backtest_on_days
+    from defiliq.pipeline.by_time import time_triggers as time_triggers
     from defiliq.pipeline.cascade import cascade as cascade
     from defiliq.pipeline.cascade import sweep as sweep
     from defiliq.pipeline.cex_files import load_sample as load_sample
@@ -76,6 +77,7 @@ if TYPE_CHECKING:
     from defiliq.pipeline.stress import stress_curve as stress_curve
     from defiliq.pipeline.table_files import load_events as load_events
     from defiliq.pipeline.table_files import load_ladder as load_ladder
+    from defiliq.pipeline.triggers import triggers as triggers
     from defiliq.pipeline.verify import Verification as Verification
     from defiliq.pipeline.verify import verify as verify
     from defiliq.types import Listing as Listing
@@ -146,6 +148,8 @@ _HOME = {
     "stress_curve": "pipeline.stress",
     "support_resistance": "model",
     "sweep": "pipeline.cascade",
+    "time_triggers": "pipeline.by_time",
+    "triggers": "pipeline.triggers",
     "verify": "pipeline.verify",
     "write_table": "view.files",
 }
@@ -214,6 +218,8 @@ __all__ = [
     "stress_curve",
     "support_resistance",
     "sweep",
+    "time_triggers",
+    "triggers",
     "verify",
     "write_table",
 ]

@@ -25,6 +25,7 @@ from defiliq.cli.report import report
 from defiliq.cli.scan import scan, snapshot
 from defiliq.cli.stress import stress
 from defiliq.cli.talk import printable
+from defiliq.cli.triggers import triggers
 from defiliq.cli.verify import verify
 from defiliq.errors import DefiliqError
 
@@ -42,7 +43,7 @@ def defiliq() -> None:
 
 
 _COMMANDS = (
-    *(markets, scan, snapshot, position, positions, ladder, feeds, stress, verify),
+    *(markets, scan, snapshot, position, positions, ladder, feeds, triggers, stress, verify),
     *(clusters, magnet, heatmap, cascade, depth, events, report, cex, compare),
 )
 for _command in _COMMANDS:

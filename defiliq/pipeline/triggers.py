@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import pandas as pd
 
 from defiliq.book import Book
+from defiliq.chain.node import AnyNode, Node
 from defiliq.ladder import IDENTITY, has_named_chain, identity, to_usd
 from defiliq.mev.triggers import (
     NO_CAPTURES,
@@ -24,9 +25,11 @@ from defiliq.mev.triggers import (
     offchain_integer,
     update_expected,
 )
+from defiliq.oracle.contracts import NOWHERE
 from defiliq.oracle.drivers import find_driver, input_drivers
 from defiliq.oracle.heartbeats import Promise
-from defiliq.oracle.oev import Capture
+from defiliq.oracle.oev import Capture, ask_captures
+from defiliq.pipeline.offchain import given_price
 from defiliq.pipeline.solving import Counter, Solved, solve_book
 from defiliq.pricing.driver import Driver
 from defiliq.protocols import PROTOCOLS
@@ -59,20 +62,23 @@ def triggers(
     book: Book[Any],
     driver: str | Sequence[str] | None = None,
     *,
-    offchain: Mapping[str, Offchain] | None = None,
+    offchain: Mapping[str, Offchain | str] | None = None,
     promises: Mapping[str, Promise] | None = None,
     captures: Mapping[str, Capture] = NO_CAPTURES,
     on_progress: Counter | None = None,
 ) -> pd.DataFrame:
     """One row per driver that has a level for someone, or per named one: its feed, and what it would set off.
 
-    `offchain` and `promises` are by driver, in any spelling: where the market stands, and heartbeat and
-    deviation that go before the known ones. `captures` are what contracts said of themselves. What an update
-    would do is judged by the law with this driver alone at the off-chain price, and empty without one; who is
-    liquidatable already counts nowhere. `attrs["unresolved"]` as in `ladder`.
+    `offchain` and `promises` are by driver, in any spelling: where the market stands ('2500.5' will do), and
+    heartbeat and deviation that go before the known ones. `captures` are what contracts said of themselves.
+    What an update would do is judged by the law with this driver alone at the off-chain price, and empty
+    without one; who is liquidatable already counts nowhere. `attrs["unresolved"]` as in `ladder`.
     """
     market = book.market
-    prices = _by_driver(market, {} if offchain is None else offchain)
+    prices = {
+        name: given_price(price) if isinstance(price, str) else price
+        for name, price in _by_driver(market, {} if offchain is None else offchain).items()
+    }
     given = _by_driver(market, {} if promises is None else promises)
     names = (driver,) if isinstance(driver, str) else tuple(() if driver is None else driver)
     asked = {one.name: one for one in (find_driver(market, name) for name in names)}
@@ -91,6 +97,15 @@ def triggers(
     table = _typed(rows)
     table.attrs["unresolved"] = [list(pair) for pair in solved.unresolved]
     return table
+
+
+def captures_of(market: Market, node: AnyNode | None) -> Mapping[str, Capture]:
+    """What the feeds of a market say of themselves at its block; nothing without a node of an EVM chain."""
+    if node is None or PROTOCOLS[market.protocol].node_kind != "evm":
+        return NO_CAPTURES
+    quoted = [one.source for _, one in market.graph.inputs if one.kind == "aggregator"]
+    sources = [source for source in (*quoted, *(feed.source for feed in market.feeds)) if source != NOWHERE]
+    return ask_captures(cast("Node", node), sources, market.block)
 
 
 def _by_driver(market: Market, named: Mapping[str, Any]) -> dict[str, Any]:
