@@ -70,8 +70,8 @@ class Bot:
         self, borrower: str, collateral: str, debt: str, debt_to_cover: int, pool: str, *, flash: bool = True
     ) -> Job:
         """A job in this market; tokens by symbol, `pool` '' to keep the collateral."""
-        tokens = [self.market.tokens[symbol].address for symbol in (collateral, debt)]
-        return Job(self.market.pool.address, borrower, *tokens, debt_to_cover, pool or ZERO, flash)
+        sold, owed = (self.market.tokens[symbol].address for symbol in (collateral, debt))
+        return Job(self.market.pool.address, borrower, sold, owed, debt_to_cover, pool or ZERO, flash)
 
     def ask(
         self,
@@ -85,7 +85,8 @@ class Bot:
         said = self.chain.call(
             self.contract, "run", job, block=block, timestamp=timestamp, overrides=overrides
         )
-        return Realised(*map(int, said))
+        repaid, received, proceeds, premium, kept = map(int, said)
+        return Realised(repaid, received, proceeds, premium, kept)
 
     def transaction(self, job: Job) -> Tx:
         """The job as a transaction."""
@@ -108,8 +109,10 @@ def realised(receipt: Mapping[str, Any]) -> Realised | None:
     """What a mined job did; None where it reverted or is none."""
     for log in receipt["logs"]:
         if log["topics"][0] == REALISED:
-            *amounts, kept = words_of(log["data"])[2:]
+            repaid, received, proceeds, premium, kept = words_of(log["data"])[2:]
             signed = kept - (1 << 256) if kept >> 255 else kept
-            gas = int(receipt["gasUsed"], 16), int(receipt["effectiveGasPrice"], 16)
-            return Realised(*amounts, signed, *gas, receipt["transactionHash"])
+            gas, price = int(receipt["gasUsed"], 16), int(receipt["effectiveGasPrice"], 16)
+            return Realised(
+                repaid, received, proceeds, premium, signed, gas, price, receipt["transactionHash"]
+            )
     return None

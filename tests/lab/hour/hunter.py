@@ -1,8 +1,9 @@
-"""What a liquidator's bot sees and chooses: the contract's own verdicts, and jobs that were tried by a call."""
+"""What a liquidator's bot sees and chooses: the contract's own verdicts, and jobs tried by a call."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from fractions import Fraction
 from typing import NamedTuple
 
 from eth_abi.abi import decode
@@ -60,13 +61,13 @@ def choose(stage: Stage, owner: str, at: int, overrides: Overrides, *, flash: bo
     """The most valuable job on an account that goes through in a block of this second; None if none does."""
     lab, bot = stage.lab, stage.bot
     held, owed = _balances(stage, owner, at)
-    value = {
-        symbol: amount * lab.price(symbol) // BY_SYMBOL[symbol].unit
-        for symbol, amount in (held | owed).items()
-        if amount
-    }
+    prices = {symbol: Fraction(lab.price(symbol), BY_SYMBOL[symbol].unit) for symbol in (*HELD, *OWED)}
+
+    def worth(pair: tuple[str, str]) -> Fraction:
+        return min(held[pair[0]] * prices[pair[0]], owed[pair[1]] * prices[pair[1]])
+
     pairs = [pair for pair in stage.pools if held.get(pair[0]) and owed.get(pair[1])]
-    for collateral, debt in sorted(pairs, key=lambda pair: -min(value[pair[0]], value[pair[1]])):
+    for collateral, debt in sorted(pairs, key=worth, reverse=True):
         exit_at = stage.pools[collateral, debt].address
         own = bot.job(owner, collateral, debt, owed[debt] * 2, exit_at, flash=False)
         try:

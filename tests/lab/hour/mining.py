@@ -35,9 +35,7 @@ def mine(chain: Chain, planned: Sequence[Planned], at: int, base_fee_wei: int) -
     fees = {"maxFeePerGas": hex(MOST_WEI), "maxPriorityFeePerGas": hex(PRIORITY_WEI)}
     chain.rpc("evm_setAutomine", False)
     try:
-        hashes = [
-            chain.rpc("eth_sendTransaction", {**chain.request(each.tx), **fees}) for each in planned
-        ]
+        hashes = [chain.rpc("eth_sendTransaction", {**chain.request(each.tx), **fees}) for each in planned]
         chain.rpc("evm_setNextBlockTimestamp", at)
         chain.rpc("anvil_setNextBlockBaseFeePerGas", hex(base_fee_wei))
         chain.rpc("evm_mine")

@@ -38,7 +38,7 @@ HIGH = {"ETH/USD": 106, "BTC/USD": 109, "LINK/USD": 125}
 LONGS = (("WETH", "USDC"), ("WBTC", "USDC"), ("LINK", "USDC"), ("WETH", "USDT"), ("WETH", "USDC"))
 NEAR_BPS = (10_020, 10_700)
 """Where health factors of the longs lie at the start."""
-INTEREST_BLOCKS = 6
+INTEREST_BLOCKS = 4
 """The account that breaks by interest alone does so about so many blocks into the hour."""
 INTEREST, INTEREST_LINK = "by interest", 2_000 * WAD + 77
 
@@ -76,9 +76,7 @@ def set_stage(lab: Lab, seed: int, count: int = 20) -> Stage:
     for symbol in ("USDC", "USDT", "WETH"):
         to = bot.contract.address
         chain.send(market.tokens[symbol], "mint(address,uint256)", to, 10**8 * BY_SYMBOL[symbol].unit)
-    spare = chain.deploy(
-        solidity.own()["SettableFeed"], BY_SYMBOL["CRV"].final * 97 // 100, 8, "CRV / USD"
-    )
+    spare = chain.deploy(solidity.own()["SettableFeed"], BY_SYMBOL["CRV"].final * 97 // 100, 8, "CRV / USD")
     accounts = _make_accounts(lab, draw, count)
     by_interest = _break_by_interest(lab)
     feeds = [*market.aggregators.values(), spare]
@@ -108,15 +106,19 @@ def opening(
     return [*supplied, *chosen, *owed]
 
 
-def oracle_ratio(lab: Lab, first: str, second: str) -> Fraction:
-    """Base units of the second token for one of the first, as the oracle has it."""
-    units = BY_SYMBOL[second].unit, BY_SYMBOL[first].unit
-    return Fraction(lab.price(first) * units[0], lab.price(second) * units[1])
+def oracle_ratio(lab: Lab, first: str, second: str, moved: Overrides | None = None) -> Fraction:
+    """Base units of the second token for one of the first, as the oracle has it, or would by overrides."""
+    oracle, tokens = lab.market.oracle, lab.tokens
+    worth, price = (
+        int(lab.chain.call(oracle, "getAssetPrice", tokens[symbol], overrides=moved))
+        for symbol in (first, second)
+    )
+    return Fraction(worth * BY_SYMBOL[second].unit, price * BY_SYMBOL[first].unit)
 
 
-def root_x96(lab: Lab, pair: tuple[str, str]) -> tuple[int, bool]:
-    """The oracle's price of a pair as its pool writes prices, and whether the first is its token0."""
-    ratio, is_first = oracle_ratio(lab, *pair), int(lab.tokens[pair[0]], 16) < int(lab.tokens[pair[1]], 16)
+def root_x96(lab: Lab, pair: tuple[str, str], ratio: Fraction) -> tuple[int, bool]:
+    """A pair's price as its pool writes prices, and whether the first is its token0."""
+    is_first = int(lab.tokens[pair[0]], 16) < int(lab.tokens[pair[1]], 16)
     if not is_first:
         ratio = 1 / ratio
     return isqrt((ratio.numerator << 192) // ratio.denominator), is_first
@@ -132,9 +134,9 @@ def _make_pools(lab: Lab) -> tuple[Contract, dict[tuple[str, str], Contract]]:
         ends = [lab.tokens[symbol] for symbol in pair]
         chain.send(factory, "createPool", *ends, FEE_PIPS)
         pool = Contract(chain.call(factory, "getPool", *ends, FEE_PIPS), core("UniswapV3Pool").abi)
-        chain.send(pool, "initialize", root_x96(lab, pair)[0])
-        amount = depth_usd * 10**8 * BY_SYMBOL[pair[0]].unit // lab.price(pair[0])
         ratio = oracle_ratio(lab, *pair)
+        chain.send(pool, "initialize", root_x96(lab, pair, ratio)[0])
+        amount = depth_usd * 10**8 * BY_SYMBOL[pair[0]].unit // lab.price(pair[0])
         chain.send(trader, "mint", pool.address, _ranges(lab, pool, amount, ratio))
         pools[pair] = pools[pair[1], pair[0]] = pool
     return trader, pools
@@ -170,7 +172,14 @@ def _make_accounts(lab: Lab, draw: random.Random, count: int) -> list[str]:
         _open(lab, made, f"long {k}", (held, usd), (owed, held_base * BY_SYMBOL[held].threshold // bps), 0)
     for k in range(count // 5):
         usd = draw.randrange(20_000, 90_000)
-        _open(lab, made, f"loop {k}", ("wstETH", usd), ("WETH", usd * 10**4 * draw.randrange(9_150, 9_290)), ETH_MODE.id)
+        _open(
+            lab,
+            made,
+            f"loop {k}",
+            ("wstETH", usd),
+            ("WETH", usd * 10**4 * draw.randrange(9_150, 9_290)),
+            ETH_MODE.id,
+        )
     worth = INTEREST_LINK * lab.price("LINK") * 100 // HIGH["LINK/USD"]
     debt = worth * BY_SYMBOL["LINK"].threshold // 10_010 // 10**20
     for tx in opening(lab, named(INTEREST), {"LINK": INTEREST_LINK}, {"USDC": debt}):

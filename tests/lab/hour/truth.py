@@ -48,13 +48,11 @@ class Taken:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One parameter that governance changed."""
+    """One parameter that governance changed, as `parameters` of defiliq's protocols spells them."""
 
-    of: str
-    """The reserve's symbol, or the eMode's number."""
-    what: str
-    before: int | str
-    after: int | str
+    parameter: str
+    before: str
+    after: str
 
 
 @dataclass(slots=True)
