@@ -30,7 +30,15 @@ def test_grpc_speaks_for_itself() -> None:
         assert isinstance(node, CosmosNode)
 
 
-@pytest.mark.parametrize("url", ["ws://127.0.0.1:1", "127.0.0.1", ""])
+@pytest.mark.parametrize("url", ["ws://127.0.0.1:1", " WSS://127.0.0.1:1"])
+def test_a_websocket_is_an_evm_chain_s(url: str) -> None:
+    with defiliq.connect(url, AAVE) as node:
+        assert isinstance(node, EvmNode)
+    with pytest.raises(BadUrl):
+        defiliq.connect(url, DYDX)
+
+
+@pytest.mark.parametrize("url", ["ftp://127.0.0.1:1", "127.0.0.1", ""])
 def test_anything_else_is_no_url(url: str) -> None:
     with pytest.raises(BadUrl):
         defiliq.connect(url)

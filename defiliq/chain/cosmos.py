@@ -19,7 +19,8 @@ from defiliq.chain.cosmos_transport import (
     means_lost,
     means_too_much,
 )
-from defiliq.chain.http import SECOND_THOUGHTS, HttpTransport, Patience, http_transport
+from defiliq.chain.http import http_transport
+from defiliq.chain.rpc import SECOND_THOUGHTS, Patience, RpcTransport
 from defiliq.chain.url import Endpoint
 from defiliq.errors import (
     BadResponse,
@@ -79,7 +80,7 @@ def connect_cosmos(
             endpoint, timeout_s=timeout_s, max_message_bytes=max_message_bytes, patience=waits
         )
         return CosmosNode(grpc, waits, store)
-    http: HttpTransport = http_transport(
+    http: RpcTransport = http_transport(
         url, timeout_s=timeout_s, max_response_bytes=response_limit(max_message_bytes), patience=waits
     )
     return CosmosNode(CometTransport(http, max_message_bytes=max_message_bytes), waits, store)

@@ -10,7 +10,7 @@ from hashlib import sha256
 from typing import Final
 
 from defiliq.chain.cosmos_transport import HASH_BYTES, ChainEvent, Header, Refused
-from defiliq.chain.http import HttpTransport
+from defiliq.chain.rpc import RpcTransport
 from defiliq.chain.transport import Json, Request
 from defiliq.errors import BadResponse, TooLarge
 
@@ -28,7 +28,7 @@ def response_limit(max_message_bytes: int) -> int:
 class CometTransport:
     """Implements `CosmosTransport`."""
 
-    def __init__(self, http: HttpTransport, *, max_message_bytes: int) -> None:
+    def __init__(self, http: RpcTransport, *, max_message_bytes: int) -> None:
         self._http, self._max_bytes = http, max_message_bytes
 
     @property

@@ -8,7 +8,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from defiliq.chain.cosmos_transport import HASH_BYTES, ChainEvent, Header, Pause, Refused
-from defiliq.chain.http import FIRST_WAIT_MS, Patience
+from defiliq.chain.rpc import FIRST_WAIT_MS, Patience
 from defiliq.chain.url import Endpoint
 from defiliq.errors import (
     BadResponse,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final, Protocol
 
-from defiliq.chain.http import FIRST_WAIT_MS, LONGEST_WAIT_MS, Patience
+from defiliq.chain.rpc import FIRST_WAIT_MS, LONGEST_WAIT_MS, Patience
 
 HASH_BYTES: Final = 32
 

@@ -55,10 +55,11 @@ def connect(
     concurrency: int = 4,
     max_response_bytes: int = MAX_RESPONSE_BYTES,
 ) -> EvmNode:
-    """A node at an http or https URL. Nothing is asked of it yet: a dead one is noticed at the first read."""
-    from defiliq.chain.http import Patience, http_transport  # here: a replayed node needs no HTTP
+    """A node at an http, https, ws or wss URL. A dead one is noticed at the first read, not yet."""
+    from defiliq.chain.connecting import open_transport  # here: a replayed node needs no network
+    from defiliq.chain.rpc import Patience
 
-    transport = http_transport(
+    transport = open_transport(
         url,
         timeout_s=timeout_s,
         max_response_bytes=max_response_bytes,

@@ -1,15 +1,8 @@
-"""JSON-RPC over HTTP: batches, retries and what counts as an answer.
-
-web3's provider keeps the connections; its middleware is left out on purpose: it asks three questions per
-call and turns bytes into objects.
-"""
+"""JSON-RPC over HTTP: what carries it, and what a status means."""
 
 from __future__ import annotations
 
-import secrets
-import threading
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Final
@@ -17,19 +10,12 @@ from typing import Final
 import orjson
 
 from defiliq.chain.post import Answer, Poster, masked_target
-from defiliq.chain.transport import Failure, Json, Reply, Request
+from defiliq.chain.rpc import LONGEST_RETRY_AFTER_MS, Again, BatchRefused, Patience, RpcTransport
+from defiliq.chain.transport import Json, Request
 from defiliq.chain.url import Endpoint
-from defiliq.chain.wording import asked_wait_ms, means_behind, means_busy, means_rate_limit
-from defiliq.errors import BadResponse, NodeError, NodeTimeout, NodeUnreachable, RateLimited, TooLarge
+from defiliq.errors import BadResponse, NodeTimeout, NodeUnreachable, RateLimited, TooLarge
 
-FIRST_WAIT_MS: Final = 500
-LONGEST_WAIT_MS: Final = 30_000
-LONGEST_RETRY_AFTER_MS: Final = 60_000
-LONGEST_REASON: Final = 2_000
-MAX_BATCH: Final = 64
 SECOND_MS: Final = 1_000
-SECOND_THOUGHTS: Final = 3
-READS: Final = frozenset({"eth_call", "eth_getCode", "eth_getLogs"})
 TOO_MANY_REQUESTS: Final = 429
 CONTENT_TOO_LARGE: Final = 413
 TIMED_OUT: Final = frozenset({408, 504, 522, 524})
@@ -37,138 +23,38 @@ PASSING: Final = frozenset({502, 503, 520, 521, 523, 525, 529, 530})
 NOT_ALLOWED: Final = frozenset({401, 402, 403})
 
 
-def jitter_ms(longest: int) -> int:
-    """A random wait from half of `longest` to all of it, so that threads do not come back together."""
-    return longest // 2 + secrets.randbelow(longest // 2 + 1)
-
-
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """How often to ask again, and how to wait in between."""
-
-    retries: int
-    sleep_ms: Callable[[int], None] | None = None
-    """None: the real clock, but no longer than the transport is open."""
-    jitter_ms: Callable[[int], int] = jitter_ms
-
-
-def http_transport(url: str, *, timeout_s: int, max_response_bytes: int, patience: Patience) -> HttpTransport:
+def http_transport(url: str, *, timeout_s: int, max_response_bytes: int, patience: Patience) -> RpcTransport:
     """The transport to a URL; BadUrl if it is none. No connection is made yet."""
     endpoint = Endpoint.of(url)
     poster = Poster(endpoint, timeout_s=timeout_s, max_response_bytes=max_response_bytes)
-    return HttpTransport(endpoint, poster, patience)
+    return RpcTransport(endpoint, HttpWire(endpoint, poster), patience)
 
 
-class _Again(Exception):
-    """Something that may pass; `final` is what to raise if it does not."""
+class HttpWire:
+    """Implements `Wire`: each thread has its own connection, which web3's provider keeps."""
 
-    def __init__(self, final: NodeError, wait_ms: int | None = None) -> None:
-        super().__init__()
-        self.final, self.wait_ms = final, wait_ms
-
-
-class _BatchRefused(Exception):
-    """The provider takes no batch of this size."""
-
-
-class HttpTransport:
-    """One endpoint over HTTP. Safe to use from several threads: each has its own connection."""
-
-    def __init__(self, endpoint: Endpoint, poster: Poster, patience: Patience) -> None:
-        self._endpoint, self._poster, self._patience = endpoint, poster, patience
-        self._max_batch = MAX_BATCH
+    def __init__(self, endpoint: Endpoint, poster: Poster) -> None:
+        self._endpoint, self._poster = endpoint, poster
         self._has_answered = False
-        self._closed = threading.Event()
 
     @property
-    def label(self) -> str:
-        """The URL without secrets."""
-        return self._endpoint.label
-
-    def scrub(self, text: str, longest: int = LONGEST_REASON) -> str:
-        """Text from outside as one printable line without the URL's secrets."""
-        return self._endpoint.scrub(text, longest)
+    def has_answered(self) -> bool:
+        """Whether any HTTP answer ever came."""
+        return self._has_answered
 
     def close(self) -> None:
-        """Close every connection; what waits for another try gives up."""
-        self._closed.set()
+        """Close every connection."""
         self._poster.close()
 
-    def send(self, requests: Sequence[Request]) -> list[Reply]:
-        """The replies in order. What is refused for now is asked again with growing waits."""
-        replies: dict[int, Reply] = {}
-        waiting = list(range(len(requests)))
-        failures = 0
-        while waiting:
-            part = waiting[: self._max_batch]
-            try:
-                got = self._once([requests[i] for i in part])
-            except _BatchRefused:
-                self._max_batch = max(1, len(part) // 4)
-                continue
-            except _Again as again:
-                failures += 1
-                self._wait(again, failures)
-                continue
-            settled = {
-                i: reply
-                for i, reply in zip(part, got, strict=True)
-                if not self._is_put_off(requests[i], reply, failures)
-            }
-            replies |= settled
-            waiting = [i for i in waiting if i not in settled]
-            failures = 0 if settled else failures + 1
-            if len(settled) < len(part):
-                asked_ms = [_asked_ms(reply) for i, reply in zip(part, got, strict=True) if i not in settled]
-                wait_ms = max((ms for ms in asked_ms if ms is not None), default=None)
-                self._wait(_Again(RateLimited(self.label, failures), wait_ms), max(failures, 1))
-        return [replies[i] for i in range(len(requests))]
-
-    def _is_put_off(self, request: Request, reply: Reply, failures: int) -> bool:
-        """Whether the same request is worth asking again: a rate limit, or a few times a passing trouble."""
-        if reply.failure is None:
-            return False
-        if means_rate_limit(reply.failure):
-            return True
-        is_behind = request.method in READS and means_behind(reply.failure)
-        few = min(SECOND_THOUGHTS, self._patience.retries)
-        return failures < few and (is_behind or means_busy(reply.failure))
-
-    def _wait(self, again: _Again, failures: int) -> None:
-        # A URL that never worked is most likely wrong: try once more, then say so.
-        is_new = isinstance(again.final, NodeUnreachable) and not self._has_answered
-        tries = min(1, self._patience.retries) if is_new else self._patience.retries
-        if failures > tries or self._closed.is_set():
-            raise RateLimited(self.label, failures) if isinstance(again.final, RateLimited) else again.final
-        growing = min(FIRST_WAIT_MS << min(failures - 1, 16), LONGEST_WAIT_MS)
-        wait_ms = again.wait_ms if again.wait_ms is not None else self._patience.jitter_ms(growing)
-        if self._patience.sleep_ms is not None:
-            self._patience.sleep_ms(wait_ms)
-        else:
-            self._closed.wait(timedelta(milliseconds=wait_ms).total_seconds())
-
-    def _once(self, requests: Sequence[Request]) -> list[Reply]:
+    def ask(self, requests: Sequence[Request]) -> Json:
+        """The JSON that came back."""
         bodies = [
             {"jsonrpc": "2.0", "id": i, "method": request.method, "params": request.params}
             for i, request in enumerate(requests, start=1)
         ]
         is_batch = len(bodies) > 1
         body = orjson.dumps(bodies if is_batch else bodies[0])
-        try:
-            parsed = self._parse(self._checked(self._post(body), is_batch))
-        except TooLarge:
-            if is_batch:
-                raise _BatchRefused from None
-            raise
-        except NodeTimeout as error:
-            if all(request.repeat_timeout for request in requests):
-                raise _Again(error) from None
-            raise
-        except NodeUnreachable as error:
-            raise _Again(error) from None
-        if is_batch:
-            return self._in_order(parsed, len(bodies))
-        return [self._reply(parsed, 1)]
+        return self._parse(checked(self._endpoint, self._post(body), is_batch))
 
     def _post(self, body: bytes) -> Answer:
         try:
@@ -176,31 +62,8 @@ class HttpTransport:
         except TooLarge:
             raise
         except BadResponse as error:
-            raise _Again(error) from None
+            raise Again(error) from None
         self._has_answered = True
-        return answer
-
-    def _checked(self, answer: Answer, is_batch: bool) -> Answer:
-        """The answer, unless its status says enough whatever the body is."""
-        status, seen = answer.status, f"HTTP {answer.status}"
-        if status == TOO_MANY_REQUESTS:
-            raise _Again(RateLimited(self.label, 1), retry_after_ms(answer.headers.get("Retry-After")))
-        if status in TIMED_OUT:
-            raise NodeTimeout(self.label, seen)
-        if status in PASSING:
-            raise NodeUnreachable(self.label, seen)
-        if 300 <= status < 400:
-            target = self._endpoint.scrub(masked_target(answer.headers.get("Location", "")))
-            raise BadResponse(self.label, f"a redirect to {target}, which is not followed")
-        if status >= 400 and not _is_rpc(answer.body):
-            if is_batch and status not in NOT_ALLOWED:
-                raise _BatchRefused
-            if status == CONTENT_TOO_LARGE:
-                raise TooLarge(self.label, f"{seen}: the request is too large for it")
-            if status >= 500:
-                raise NodeUnreachable(self.label, seen)
-            why = " (is the key valid?)" if status in NOT_ALLOWED else ""
-            raise BadResponse(self.label, f"{seen}{why}")
         return answer
 
     def _parse(self, answer: Answer) -> Json:
@@ -208,57 +71,34 @@ class HttpTransport:
             return orjson.loads(answer.body)
         except orjson.JSONDecodeError:
             if answer.body.lstrip()[:1] == b"<":
-                raise BadResponse(self.label, "a web page") from None
+                raise BadResponse(self._endpoint.label, "a web page") from None
             size = len(answer.body)
             seen = f"{size} bytes that are no complete JSON" if size else "an empty body"
-            raise _Again(BadResponse(self.label, seen)) from None
-
-    def _in_order(self, answer: Json, count: int) -> list[Reply]:
-        """The replies of a batch, by id."""
-        items = answer if isinstance(answer, list) else [answer]
-        refusal = items[0] if len(items) == 1 and isinstance(items[0], dict) else None
-        if refusal is not None and refusal.get("error") is not None:
-            failure = self._failure(refusal["error"])
-            if means_rate_limit(failure):
-                raise _Again(RateLimited(self.label, 1))
-            raise _BatchRefused
-        ids = [item.get("id") if isinstance(item, dict) else None for item in items]
-        if len(ids) != count or set(ids) != set(range(1, count + 1)):
-            raise _Again(BadResponse(self.label, f"a batch reply whose ids are not 1 to {count}"))
-        replies = {item["id"]: self._reply(item, item["id"]) for item in items}
-        if any(_is_about_batch(reply) for reply in replies.values()):
-            raise _BatchRefused
-        return [replies[i] for i in range(1, count + 1)]
-
-    def _reply(self, answer: Json, expected_id: int) -> Reply:
-        if not isinstance(answer, dict) or ("result" not in answer and answer.get("error") is None):
-            raise BadResponse(self.label, "JSON, but no JSON-RPC reply")
-        if answer.get("error") is not None:
-            return Reply(failure=self._failure(answer["error"]))
-        if answer.get("id") != expected_id:
-            raise _Again(BadResponse(self.label, "a reply to another request"))
-        return Reply(result=answer["result"])
-
-    def _failure(self, error: Json) -> Failure:
-        if not isinstance(error, dict):
-            return Failure(0, self._endpoint.scrub(str(error), LONGEST_REASON))
-        code, message = error.get("code"), error.get("message")
-        return Failure(
-            code if isinstance(code, int) else 0,
-            self._endpoint.scrub(message if isinstance(message, str) else "", LONGEST_REASON),
-            error.get("data"),
-        )
+            raise Again(BadResponse(self._endpoint.label, seen)) from None
 
 
-def _asked_ms(reply: Reply) -> int | None:
-    asked = None if reply.failure is None else asked_wait_ms(reply.failure)
-    return None if asked is None else min(asked, LONGEST_RETRY_AFTER_MS)
-
-
-def _is_about_batch(reply: Reply) -> bool:
-    """Whether one reply says that the batch as a whole was too much (geth's limits of items and bytes)."""
-    message = "" if reply.failure is None else reply.failure.message.lower()
-    return "batch" in message or message == "response too large"
+def checked(endpoint: Endpoint, answer: Answer, is_batch: bool) -> Answer:
+    """The answer, unless its status says enough whatever the body is."""
+    status, seen = answer.status, f"HTTP {answer.status}"
+    if status == TOO_MANY_REQUESTS:
+        raise Again(RateLimited(endpoint.label, 1), retry_after_ms(answer.headers.get("Retry-After")))
+    if status in TIMED_OUT:
+        raise NodeTimeout(endpoint.label, seen)
+    if status in PASSING:
+        raise NodeUnreachable(endpoint.label, seen)
+    if 300 <= status < 400:
+        target = endpoint.scrub(masked_target(answer.headers.get("Location", "")))
+        raise BadResponse(endpoint.label, f"a redirect to {target}, which is not followed")
+    if status >= 400 and not _is_rpc(answer.body):
+        if is_batch and status not in NOT_ALLOWED:
+            raise BatchRefused
+        if status == CONTENT_TOO_LARGE:
+            raise TooLarge(endpoint.label, f"{seen}: the request is too large for it")
+        if status >= 500:
+            raise NodeUnreachable(endpoint.label, seen)
+        why = " (is the key valid?)" if status in NOT_ALLOWED else ""
+        raise BadResponse(endpoint.label, f"{seen}{why}")
+    return answer
 
 
 def _is_rpc(body: bytes) -> bool:

@@ -63,7 +63,7 @@ class Poster:
         except (requests.exceptions.Timeout, urllib3.exceptions.TimeoutError):
             raise NodeTimeout(label, f"no answer within {self._timeout_s} s") from None
         except (requests.exceptions.ConnectionError, urllib3.exceptions.NewConnectionError) as error:
-            raise NodeUnreachable(label, _reason(error)) from None
+            raise NodeUnreachable(label, reason_of(error)) from None
         except (requests.exceptions.ChunkedEncodingError, urllib3.exceptions.HTTPError):
             raise BadResponse(label, "a body that was cut short") from None
         except (requests.exceptions.RequestException, ValueError) as error:
@@ -107,7 +107,7 @@ class Poster:
         return TooLarge(self._endpoint.label, f"more than the {self._max_bytes} bytes that are read at most")
 
 
-def _reason(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
     """Why no connection came about, in words that hold no URL (the library's own message does)."""
     seen: BaseException | None = error
     names: list[str] = []

@@ -102,9 +102,10 @@ def record(
     max_response_bytes: int = MAX_RESPONSE_BYTES,
 ) -> EvmNode:
     """A node at `url` whose answers are written to `path` when it is closed."""
-    from defiliq.chain.http import Patience, http_transport  # here: replaying needs no HTTP
+    from defiliq.chain.connecting import open_transport  # here: replaying needs no network
+    from defiliq.chain.rpc import Patience
 
-    inner = http_transport(
+    inner = open_transport(
         url,
         timeout_s=timeout_s,
         max_response_bytes=max_response_bytes,

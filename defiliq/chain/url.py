@@ -13,6 +13,7 @@ from defiliq.errors import BadUrl
 HIDDEN = "***"
 LONGEST_SHOWN = 300
 WEB = ("http", "https")
+SOCKETS = ("ws", "wss")
 
 # Path segments that only say what is served. Everything else may be a key, however short, and is hidden.
 PLAIN_SEGMENT = re.compile(

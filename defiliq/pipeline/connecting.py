@@ -17,7 +17,8 @@ def connect(
     """A node at a URL. Nothing is asked of it yet: a dead one is noticed at the first read.
 
     http:// and https:// are an EVM chain's JSON-RPC, unless `market` is of a Cosmos chain: then CometBFT's.
-    grpc:// and grpcs:// are always a Cosmos chain's. BadUrl for anything else.
+    grpc:// and grpcs:// are always a Cosmos chain's, ws:// and wss:// an EVM chain's. BadUrl for anything
+    else.
     """
     is_cosmos = market is not None and PROTOCOLS[market.protocol].node_kind == "cosmos"
     if is_cosmos or url.strip().casefold().startswith(COSMOS_SCHEMES):

@@ -12,7 +12,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from defiliq.chain.evm import EvmNode
-from defiliq.chain.http import HttpTransport, Patience, http_transport
+from defiliq.chain.http import http_transport
+from defiliq.chain.rpc import Patience, RpcTransport
 
 Answer = Callable[[str, list[Any]], Any]
 """Method and params to a result, or to an `RpcFailure`."""
@@ -152,7 +153,7 @@ def transport_to(
     slept: Slept | None = None,
     timeout_s: int = 5,
     max_response_bytes: int = 1 << 24,
-) -> Iterator[HttpTransport]:
+) -> Iterator[RpcTransport]:
     """A transport that does not really wait between attempts."""
     patience = Patience(
         retries, sleep_ms=slept if slept is not None else Slept(), jitter_ms=lambda longest: longest

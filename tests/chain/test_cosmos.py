@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from defiliq.chain.cosmos import CosmosNode, connect_cosmos
-from defiliq.chain.http import Patience
+from defiliq.chain.rpc import Patience
 from defiliq.errors import (
     BadResponse,
     BadUrl,

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from defiliq.chain.cosmos import CosmosNode, connect_cosmos
-from defiliq.chain.http import Patience
+from defiliq.chain.rpc import Patience
 from defiliq.errors import BadResponse, BlockNotFound, HistoryUnavailable, InputError
 from tests.chain.cosmos_standin import StandIn, blocks_at, serving_comet, serving_grpc
 from tests.chain.rpc_server import Slept

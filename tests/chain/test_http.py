@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from defiliq.chain.http import Patience, http_transport, jitter_ms, retry_after_ms
+from defiliq.chain.http import http_transport, retry_after_ms
+from defiliq.chain.rpc import Patience, jitter_ms
 from defiliq.chain.transport import Request
 from defiliq.errors import (
     BadResponse,
