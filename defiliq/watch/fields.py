@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, Literal, NamedTuple, TypeAlias
 
+from defiliq.mev.fields import ECONOMICS
+from defiliq.mev.triggers import TRIGGER_FIELDS
+
 EventKind: TypeAlias = Literal[
     "gap",
     "reorg",
@@ -30,9 +33,7 @@ MissReason: TypeAlias = Literal[
 ]
 """Why a liquidation was not announced. See `liquidated`."""
 
-Cause: TypeAlias = Literal[
-    "price", "interest", "parameters", "account", "liquidated", "filters", "could not be read", "gap"
-]
+Cause: TypeAlias = Literal["price", "interest", "parameters", "account", "liquidated", "filters", "gap"]
 """Why an account is less urgent than was told. See `recovered`."""
 
 
@@ -44,6 +45,11 @@ class Field(NamedTuple):
     """What JSON it is: `string`, `integer string`, `number`, `integer`, `boolean`, `[string]`, or one ` or `
     another; `?` after it where it may be null."""
     meaning: str
+
+
+def _optional(form: str) -> str:
+    """A form that may be null, too."""
+    return form if form.endswith("?") else f"{form}?"
 
 
 COMMON: Final = (
@@ -64,32 +70,15 @@ _ACCOUNT = (
     Field("debt_usd", "number", "Debt after the block."),
     Field("base_symbol", "string", "What fields ending in `_usd` count."),
 )
-_TRIGGER = (
-    Field("driver", "string?", "The price whose move breaks the account; null where no price does."),
-    Field("side", "string?", "`long`: it breaks as the driver falls; `short`: as it rises."),
-    Field("price_raw", "integer string?", "The level: the oracle integer at which it breaks."),
-    Field("spot_raw", "integer string?", "The driver's integer after the block."),
-    Field("distance_units", "integer string?", "Level minus spot, in oracle integers."),
-    Field("distance_pct", "number?", "The same in percent of spot."),
-    Field("feed", "string?", "The contract that answers for the driver."),
-    Field("feed_updated_at", "integer?", "When its last answer was written."),
-    Field("feed_heartbeat_s", "integer?", "The longest time between two answers that is promised."),
-    Field("feed_deviation_bps", "integer?", "The move that makes it answer sooner."),
-    Field("oev", "string?", "How the right to liquidate after its updates is sold; null where it is not."),
-)
+_TRIGGER = tuple(Field(name, _optional(form), meaning) for name, form, meaning in TRIGGER_FIELDS)
 _ECONOMICS = (
     Field("callable", "boolean", "Whether the protocol would let a liquidation through."),
     Field("reason", "string", "Why not, or what a liquidator should know besides."),
-    Field("seize_asset", "string", "Symbols of what is seized, joined by '+'; '' where nothing is known."),
-    Field("repay_asset", "string", "Symbol of what is repaid."),
-    Field("seized_usd", "number?", "What the first call takes, at oracle prices."),
-    Field("repaid_usd", "number?", "What it costs."),
-    Field("bonus_usd", "number?", "What the liquidator gains before all costs."),
     Field("bad_debt_usd", "number?", "Debt that the call leaves without backing."),
-    Field("gas_usd", "number?", "Gas at the block's base fee and a priority fee."),
-    Field("flash_fee_usd", "number?", "What borrowing the repayment for one transaction costs."),
-    Field("slippage_usd", "number?", "What selling the seized collateral loses; null without pools."),
-    Field("net_usd", "number?", "The bonus less these; null where one of them is not known."),
+    *(
+        Field(name, _optional(form), f"{meaning[:1].upper()}{meaning[1:]}.")
+        for name, form, meaning in ECONOMICS
+    ),
 )
 _WAS = Field("was", "string", "What was told before: `quiet`, `approaching` or `liquidatable`.")
 
@@ -201,11 +190,11 @@ KINDS: Final[Mapping[EventKind, tuple[str, tuple[Field, ...]]]] = {
         ),
     ),
     "recovered": (
-        "An account is neither liquidatable nor near it any more. `cause` was decided when that came about: "
-        "`price`, `interest`, `parameters` or `account` (its own transactions) is what alone keeps the "
-        "account as urgent as before when it is taken back; `liquidated`; `filters`: it may be as near as "
-        "before, but is not asked for any more; `could not be read`; `gap`: in blocks that were not "
-        "evaluated.",
+        "An account is neither liquidatable nor near it any more. `cause` was decided at the block that made "
+        "it less urgent than was told: `liquidated`; `filters`: it is as near as before, but not asked for "
+        "any more; `account`: as it was before it would be as urgent still, so its own transactions did it; "
+        "`price`, `interest` or `parameters`: the first of these that does it alone to the account as it "
+        "was before; `gap`: blocks between were not evaluated.",
         (*_ACCOUNT, _WAS, Field("cause", "string", "One of those above."), *_TRIGGER),
     ),
     "approaching": (

@@ -30,3 +30,5 @@ class Glance:
     """What each was worth after the block."""
     receipts: Mapping[str, Receipt] = field(default_factory=dict)
     """Of their transactions, by hash; empty where nobody can be asked."""
+    missing: Mapping[str, str] = field(default_factory=dict)
+    """Assets of reserves that the market is read without, and what was answered in place of a price."""

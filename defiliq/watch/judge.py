@@ -22,6 +22,8 @@ class Judge(NamedTuple):
     """(N,) the exact verdict on every account of a book."""
     near: Callable[[Book[Any], float, Sequence[str] | None], Sequence[Level]]
     """The exact levels within so many percent of spot of accounts that are not liquidatable, along the named
-    drivers or all: `outcome` is `price` in each."""
+    drivers or all oracle inputs: `outcome` is `price` in each. Names that the market lacks have none."""
     valuer: Callable[[Head], Valuer]
     """The valuer of one block; it may ask a node for the pools of that block, once something is valued."""
+    gas_usd: Callable[[int, Market], float | None] = lambda wei, market: None
+    """So many wei of the chain's coin in the market's base currency; None where no price is known."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal, TypeAlias, TypeVar
+from typing import Any, Final, Literal, NamedTuple, TypeAlias, TypeVar
 
 import orjson
 
@@ -14,6 +14,22 @@ Status: TypeAlias = Literal["approaching", "liquidatable"]
 FORM: Final = 1
 """Of what `memory_json` writes; another number is another form."""
 V = TypeVar("V")
+
+
+class Crossing(NamedTuple):
+    """How a price broke an account: its level, as it was known before and as it turned out."""
+
+    driver: str
+    side: str
+    announced: int
+    """The level after the block evaluated before."""
+    exact: int | None
+    """The level of the account as it was then, in the market after the block that broke it; None where it
+    breaks there with the driver where it stood before."""
+    before: int
+    """The driver after the block evaluated before."""
+    after: int
+    """The driver after the block that broke it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +50,8 @@ class Told:
     """What it really was after the last block: less than was told while that is held back."""
     cause: str = ""
     """Why it became less than was told, decided at the block at which it did; '' while that holds."""
+    crossing: Crossing | None = None
+    """How it became liquidatable; None where it is not, or was not seen to become so by a price."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +75,10 @@ def memory_json(memory: Memory) -> bytes:
     told = {
         account: [
             *(it.status, it.event_id, it.block, it.at, it.driver, it.side),
-            *(None if it.price is None else str(it.price), it.now, it.cause),
+            *(_text_of(it.price), it.now, it.cause),
+            None
+            if it.crossing is None
+            else [it.crossing.driver, it.crossing.side, *map(_text_of, it.crossing[2:])],
         ]
         for account, it in memory.told.items()
     }
@@ -96,7 +117,7 @@ def _mapping(said: Any, read: Callable[[Any], V]) -> dict[str, V]:
 
 
 def _told(said: Any) -> Told:
-    status, event_id, block, at, driver, side, price, now, cause = _list(said, 9)
+    status, event_id, block, at, driver, side, price, now, cause, crossing = _list(said, 10)
     if status not in ("approaching", "liquidatable") or now not in (None, "approaching", "liquidatable"):
         raise ValueError(f"no status: {status!r}, {now!r}")
     if side not in ("", "long", "short"):
@@ -111,7 +132,20 @@ def _told(said: Any) -> Told:
         None if price is None else _digits(price),
         now,
         _text(cause),
+        None if crossing is None else _crossing(crossing),
     )
+
+
+def _crossing(said: Any) -> Crossing:
+    driver, side, announced, exact, before, after = _list(said, 6)
+    if side not in ("long", "short"):
+        raise ValueError(f"no side: {side!r}")
+    there = None if exact is None else _digits(exact)
+    return Crossing(_text(driver), side, _digits(announced), there, _digits(before), _digits(after))
+
+
+def _text_of(number: int | None) -> str | None:
+    return None if number is None else str(number)
 
 
 def _answer(said: Any) -> tuple[int, int | None]:

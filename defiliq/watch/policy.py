@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Final
 
 DEFAULT_WITHIN_PCT: Final = 2.0
@@ -27,3 +28,13 @@ class Policy:
     """Names of drivers, of which only levels count for `approaching`; None is all."""
     owners: frozenset[str] | None = None
     """Accounts as the market spells them; None is all."""
+
+    @property
+    def within(self) -> Fraction:
+        """`within_pct` as the decimal that was written."""
+        return Fraction(str(self.within_pct))
+
+    @property
+    def leave(self) -> Fraction:
+        """`leave_pct` as the decimal that was written."""
+        return Fraction(str(self.leave_pct))
