@@ -15,7 +15,12 @@ T = TypeVar("T")
 
 _KIND = "is"
 _KNOWN: dict[type, dict[str, Any]] = {}
-_LATER = {"DydxMarket": {"insurance_funds"}, "AaveReserve": {"supply_cap", "borrow_cap"}}
+_LATER = {
+    "DydxMarket": {"insurance_funds"},
+    "AaveReserve": {"supply_cap", "borrow_cap"},
+    "CompoundMarket": {"vai_controller"},
+    "CometReserve": {"supply_cap"},
+}
 """Class to fields that files of this format need not have: left out, they are None, which is not known."""
 _MAX_DIGITS = 80
 """More than 2**256 has: a longer one is no integer of a contract."""

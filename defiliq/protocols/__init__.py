@@ -15,6 +15,7 @@ from defiliq.errors import CallReverted, MissingPrice
 from defiliq.protocols import aave_v3, compound_v2, compound_v3, dydx_solo, dydx_v4
 from defiliq.protocols.explained import LegValue
 from defiliq.protocols.happened import OnEvents
+from defiliq.protocols.touching import Touching
 from defiliq.types import (
     Account,
     Backing,
@@ -164,6 +165,28 @@ class LendingProtocol(Protocol):
         """The account right after `taken`, which `take` said of it in this market, has gone through.
 
         In the units that books keep, as `read` with `uncounted` would give it back.
+        """
+        ...
+
+    def touching(self, market: Any) -> Touching | None:
+        """The logs that change what `read` reads of accounts; None where no logs tell.
+
+        Its addresses are the market's: where a later one has other reserves, all accounts are read anew.
+        """
+        ...
+
+    def unaccounted(self, node: Any, book: Book[Any], since: Block | None = None) -> tuple[int, ...]:
+        """What the contracts' own totals at the book's block hold beyond its accounts; empty where none tell.
+
+        A book that is carried on by logs alone lacks something where this changes from block to block. Where
+        the book before was of block `since`, what can't have moved after that need not be asked.
+        """
+        ...
+
+    def parameters(self, market: Any) -> Mapping[str, str]:
+        """What governs who is liquidatable, how much is taken and whether it goes through, by dotted names.
+
+        Nothing that moves by itself: no price, index, rate or balance. The order is fixed.
         """
         ...
 

@@ -24,14 +24,24 @@ def fields_of(of: object, names: Iterable[str], path: str = "") -> Text:
 
 
 def reserve_names(reserves: Sequence[Reserve]) -> tuple[str, ...]:
-    """One name per reserve: its symbol, with both ends of the asset's address where several share it."""
-    times = Counter(reserve.symbol for reserve in reserves)
-    return tuple(
-        reserve.symbol
-        if times[reserve.symbol] == 1
-        else f"{reserve.symbol} {reserve.asset[:6]}..{reserve.asset[-4:]}"
-        for reserve in reserves
-    )
+    """One name per reserve: its symbol, with both ends of an address where several share it.
+
+    The address is the asset's, or that of the token that suppliers hold instead; where even these look
+    alike, the reserve's own number decides.
+    """
+    names = [reserve.symbol for reserve in reserves]
+    for more in (_ends, lambda reserve: f"#{reserve.id}"):
+        times = Counter(names)
+        names = [
+            name if times[name] == 1 else f"{name} {more(reserve)}"
+            for name, reserve in zip(names, reserves, strict=True)
+        ]
+    return tuple(names)
+
+
+def _ends(reserve: Reserve) -> str:
+    address = reserve.asset if reserve.receipt is None else reserve.receipt[0]
+    return f"{address[:6]}..{address[-4:]}"
 
 
 def named_bits(bitmap: int, names: Mapping[int, str]) -> str:

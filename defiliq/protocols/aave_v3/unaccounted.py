@@ -7,9 +7,10 @@ from defiliq.chain.node import Call, Node, answered
 from defiliq.errors import DecodeError
 from defiliq.protocols.aave_v3 import abi
 from defiliq.protocols.aave_v3.market import AaveMarket
+from defiliq.types import Block
 
 
-def unaccounted(node: Node, book: Book[AaveMarket]) -> tuple[int, ...]:
+def unaccounted(node: Node, book: Book[AaveMarket], since: Block | None = None) -> tuple[int, ...]:
     """Per reserve the scaled variable debt that is not in the book (VariableDebtToken.scaledTotalSupply).
 
     What accounts in `failed` owe is among it. Stable debt is not: its token keeps no sum of principals.

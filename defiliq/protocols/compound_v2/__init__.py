@@ -14,10 +14,12 @@ from defiliq.protocols.compound_v2.margin import margin, values
 from defiliq.protocols.compound_v2.market import CompoundMarket, CTokenReserve
 from defiliq.protocols.compound_v2.markets import load_listings
 from defiliq.protocols.compound_v2.over_time import rule_over_time
+from defiliq.protocols.compound_v2.parameters import parameters
 from defiliq.protocols.compound_v2.read import read, read_market
 from defiliq.protocols.compound_v2.rules import health, rule
 from defiliq.protocols.compound_v2.soundness import unsound
 from defiliq.protocols.compound_v2.take import take
+from defiliq.protocols.compound_v2.touching import touching, unaccounted
 from defiliq.types import Backing
 
 name: Final[str] = "compound-v2"
@@ -44,6 +46,7 @@ __all__ = [
     "market_type",
     "name",
     "node_kind",
+    "parameters",
     "read",
     "read_market",
     "remarks",
@@ -52,6 +55,8 @@ __all__ = [
     "rule_over_time",
     "search_events",
     "take",
+    "touching",
+    "unaccounted",
     "unsound",
     "values",
     "verdicts_of",

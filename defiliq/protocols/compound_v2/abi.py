@@ -24,6 +24,8 @@ IS_DEPRECATED = "isDeprecated(address)"
 GET_ASSETS_IN = "getAssetsIn(address)"
 GET_ACCOUNT_LIQUIDITY = "getAccountLiquidity(address)"
 SEIZE_TOKENS = "liquidateCalculateSeizeTokens(address,address,uint256)"
+MARKET_ENTERED_EVENT = "MarketEntered(address,address)"
+MARKET_EXITED_EVENT = "MarketExited(address,address)"
 COMPTROLLER = (
     IS_COMPTROLLER,
     GET_ALL_MARKETS,
@@ -36,21 +38,29 @@ COMPTROLLER = (
     GET_ASSETS_IN,
     GET_ACCOUNT_LIQUIDITY,
     SEIZE_TOKENS,
+    MARKET_ENTERED_EVENT,
+    MARKET_EXITED_EVENT,
 )
 
 PROTOCOL_PAUSED = "protocolPaused()"
 MINTED_VAIS = "mintedVAIs(address)"
 GET_LIQUIDATION_THRESHOLD = "getLiquidationThreshold(address)"
+VAI_CONTROLLER = "vaiController()"
 LAST_POOL_ID = "lastPoolId()"
 IS_FORCED_LIQUIDATION_ENABLED = "isForcedLiquidationEnabled(address)"
 VENUS = (
     PROTOCOL_PAUSED,
     MINTED_VAIS,
+    VAI_CONTROLLER,
     GET_LIQUIDATION_THRESHOLD,
     LAST_POOL_ID,
     IS_FORCED_LIQUIDATION_ENABLED,
 )
 """What only Venus' Comptroller has: most of it makes another law."""
+MINT_VAI_EVENT = "MintVAI(address,uint256)"
+REPAY_VAI_EVENT = "RepayVAI(address,address,uint256)"
+VENUS_DEBTS = (MINT_VAI_EVENT, REPAY_VAI_EVENT)
+"""How Venus' VAIController tells of debts in VAI."""
 
 UNDERLYING = "underlying()"
 SYMBOL = "symbol()"
@@ -74,6 +84,8 @@ GET_ACCOUNT_SNAPSHOT = "getAccountSnapshot(address)"
 BORROW_BALANCE_STORED = "borrowBalanceStored(address)"
 BALANCE_OF = "balanceOf(address)"
 BORROW_EVENT = "Borrow(address,uint256,uint256,uint256)"
+REPAY_EVENT = "RepayBorrow(address,address,uint256,uint256,uint256)"
+TRANSFER_EVENT = "Transfer(address,address,uint256)"
 LIQUIDATE_EVENT = "LiquidateBorrow(address,address,uint256,address,uint256)"
 STATE = (
     GET_CASH,
@@ -99,6 +111,8 @@ CTOKEN = (
     BORROW_BALANCE_STORED,
     BALANCE_OF,
     BORROW_EVENT,
+    REPAY_EVENT,
+    TRANSFER_EVENT,
     LIQUIDATE_EVENT,
 )
 TIMED_CTOKEN = (RATE_PER_TIMESTAMP, ACCRUAL_TIMESTAMP)

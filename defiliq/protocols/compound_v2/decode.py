@@ -88,6 +88,7 @@ def decode_market(
         close_factor_wad=raw.comptroller.close_factor_wad,
         liquidation_incentive_wad=raw.comptroller.liquidation_incentive_wad,
         seize_paused=raw.comptroller.seize_paused,
+        vai_controller=raw.comptroller.vai_controller,
         clock=clock,
         pace_blocks=1,
         pace_seconds=1,

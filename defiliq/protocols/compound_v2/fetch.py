@@ -40,6 +40,8 @@ class Comptroller:
     """getAllMarkets, in order."""
     lends_vai: bool
     """Whether accounts can owe it VAI beside what they owe cTokens (Venus)."""
+    vai_controller: str | None = None
+    """Who tells of debts in VAI; None where nobody does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +87,12 @@ def fetch_comptroller(node: Node, listing: Listing, at: Block) -> Comptroller:
     c_tokens = decode_addresses(listed, address, abi.GET_ALL_MARKETS)
     _refuse_another_law(node, address, c_tokens[0], at)
     asked = (abi.ORACLE, abi.CLOSE_FACTOR, abi.LIQUIDATION_INCENTIVE, abi.SEIZE_PAUSED, abi.PROTOCOL_PAUSED)
-    calls = [Call(address, abi.calldata(signature)) for signature in asked]
+    calls = [Call(address, abi.calldata(signature)) for signature in (*asked, abi.VAI_CONTROLLER)]
     calls.append(Call(address, abi.calldata(abi.MINTED_VAIS, address)))
     found = probe(node, calls, at, is_known=False)
-    oracle, close, incentive, seizing, paused, vai = (None if words is None else words[0] for words in found)
+    oracle, close, incentive, seizing, paused, tells_vai, vai = (
+        None if words is None else words[0] for words in found
+    )
     if oracle is None or close is None or incentive is None:
         raise NotAMarket(address, "a Comptroller", "it names no oracle, close factor or incentive")
     if close > WAD or incentive == 0:
@@ -104,6 +108,7 @@ def fetch_comptroller(node: Node, listing: Listing, at: Block) -> Comptroller:
         seize_paused=bool(seizing) or bool(paused),
         c_tokens=c_tokens,
         lends_vai=vai is not None,
+        vai_controller=None if not tells_vai else abi.address_of(tells_vai.to_bytes(32, "big")),
     )
 
 

@@ -85,6 +85,8 @@ class CompoundMarket(Market):
     pace_seconds: int
     """... took so many seconds before the block: how a clock of blocks is set to a later time."""
     product_rounding: ProductRounding = "down"
+    vai_controller: str | None = None
+    """Venus' contract of debts in VAI, whose debtors are refused; None where there is none."""
 
     def tick_at(self, timestamp: int) -> int:
         """What the market's clock shows at a time, at or after the block's own."""

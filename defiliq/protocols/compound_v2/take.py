@@ -144,6 +144,12 @@ def take(account: Account, market: CompoundMarket) -> Liquidation | Refusal:
     small to seize a single cToken still goes through, so it is what an account is left with whose debts are
     dust. liquidateBorrow accrues before it judges, so accrued indices count even in a market as stored.
     """
+    found = offers(account, market)
+    return found if isinstance(found, Refusal) else max(found, key=_pays)
+
+
+def offers(account: Account, market: CompoundMarket) -> Sequence[Liquidation] | Refusal:
+    """The largest call on every pair of legs that goes through, or why none does."""
     market = market.as_accrued() if market.stored else market
     law = rule(account, market)
     if not law.liquidatable(market.prices):
@@ -170,7 +176,7 @@ def take(account: Account, market: CompoundMarket) -> Liquidation | Refusal:
                 options.append(_liquidation(market, holdings, debt, collateral, call))
     if not options:
         return Refusal("; ".join(dict.fromkeys(reasons)) or "no collateral to seize")
-    return max(options, key=_pays)
+    return options
 
 
 def _pays(option: Liquidation) -> tuple[int, ...]:

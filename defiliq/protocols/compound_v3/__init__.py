@@ -14,10 +14,12 @@ from defiliq.protocols.compound_v3.margin import margin
 from defiliq.protocols.compound_v3.market import CometMarket, CometReserve, RateCurve
 from defiliq.protocols.compound_v3.markets import load_listings
 from defiliq.protocols.compound_v3.over_time import rule_over_time
+from defiliq.protocols.compound_v3.parameters import parameters
 from defiliq.protocols.compound_v3.read import read, read_market
 from defiliq.protocols.compound_v3.rules import health, is_borrow_collateralized, rule
 from defiliq.protocols.compound_v3.soundness import unsound
 from defiliq.protocols.compound_v3.take import take
+from defiliq.protocols.compound_v3.touching import touching, unaccounted
 from defiliq.protocols.compound_v3.values import values
 from defiliq.types import Backing
 
@@ -47,6 +49,7 @@ __all__ = [
     "market_type",
     "name",
     "node_kind",
+    "parameters",
     "read",
     "read_market",
     "remarks",
@@ -55,6 +58,8 @@ __all__ = [
     "rule_over_time",
     "search_events",
     "take",
+    "touching",
+    "unaccounted",
     "unsound",
     "values",
     "verdicts_of",

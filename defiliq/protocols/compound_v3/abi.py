@@ -91,3 +91,9 @@ EVENTS: Final = (SUPPLY_COLLATERAL_EVENT, TRANSFER_COLLATERAL_EVENT)
 ABSORB_COLLATERAL_EVENT = "AbsorbCollateral(address,address,address,uint256,uint256)"
 ABSORB_DEBT_EVENT = "AbsorbDebt(address,address,uint256,uint256)"
 ABSORB_EVENTS: Final = (ABSORB_COLLATERAL_EVENT, ABSORB_DEBT_EVENT)
+SUPPLY_EVENT = "Supply(address,address,uint256)"
+WITHDRAW_EVENT = "Withdraw(address,address,uint256)"
+WITHDRAW_COLLATERAL_EVENT = "WithdrawCollateral(address,address,address,uint256)"
+TRANSFER_EVENT = "Transfer(address,address,uint256)"
+OTHER_EVENTS: Final = (SUPPLY_EVENT, WITHDRAW_EVENT, WITHDRAW_COLLATERAL_EVENT, TRANSFER_EVENT)
+"""What else changes an account."""

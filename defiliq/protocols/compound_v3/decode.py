@@ -206,6 +206,7 @@ def _collateral(raw: RawMarket, offset: int, symbol: str, feed: int) -> CometRes
         liquidation_factor_wad=words[6],
         held=_held(raw, offset + 1, symbol),
         supplied=supplied,
+        supply_cap=words[7],
     )
 
 

@@ -78,9 +78,7 @@ def fetch_market(node: Node, listing: Listing, at: Block) -> RawMarket:
         *(address_in(words[2], f"the price feed of {abi.GET_ASSET_INFO}") for words in assets),
     ]
     tokens = [base, *listed]
-    (totals,) = probe(node, [Call(comet, calldata(abi.TOTALS_BASIC))], at, words=abi.TOTALS_BASIC_WORDS)
-    if totals is None:
-        raise NotAMarket(comet, "a Comet", f"it does not answer {abi.TOTALS_BASIC}")
+    totals = fetch_totals(node, comet, at)
     *prices, description = node.call(
         [
             *(Call(comet, calldata(abi.GET_PRICE, feed)) for feed in feeds),
@@ -107,6 +105,14 @@ def fetch_market(node: Node, listing: Listing, at: Block) -> RawMarket:
         max_assets=None if most is None or most[0] > MAX_UINT8 else most[0],
         target_health_factor=_fetch_target(node, comet, plain[abi.EXTENSION_DELEGATE], at),
     )
+
+
+def fetch_totals(node: Node, comet: str, at: Block) -> tuple[int, ...]:
+    """The words of totalsBasic."""
+    (totals,) = probe(node, [Call(comet, calldata(abi.TOTALS_BASIC))], at, words=abi.TOTALS_BASIC_WORDS)
+    if totals is None:
+        raise NotAMarket(comet, "a Comet", f"it does not answer {abi.TOTALS_BASIC}")
+    return totals
 
 
 def _fetch_plain(node: Node, comet: str, at: Block) -> dict[str, int]:

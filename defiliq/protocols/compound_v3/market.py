@@ -28,6 +28,9 @@ class CometReserve(Reserve):
     """What the Comet holds of the token, in token base units."""
     supplied: int = 0
     """What accounts supplied of it (totalsCollateral), in token base units."""
+    supply_cap: int | None = None
+    """The most that may be supplied of it, in token base units; None of the base asset, and where a file is
+    older than this field."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

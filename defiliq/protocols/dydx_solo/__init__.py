@@ -14,10 +14,12 @@ from defiliq.protocols.dydx_solo.margin import margin, values
 from defiliq.protocols.dydx_solo.market import LIQUID, NORMAL, VAPOR, SoloMarket, SoloReserve
 from defiliq.protocols.dydx_solo.markets import load_listings
 from defiliq.protocols.dydx_solo.over_time import rule_over_time
+from defiliq.protocols.dydx_solo.parameters import parameters
 from defiliq.protocols.dydx_solo.read import read, read_market
 from defiliq.protocols.dydx_solo.rules import health, rule
 from defiliq.protocols.dydx_solo.soundness import unsound
 from defiliq.protocols.dydx_solo.take import take
+from defiliq.protocols.dydx_solo.touching import touching, unaccounted
 from defiliq.types import Backing
 
 name: Final[str] = "dydx-solo"
@@ -47,6 +49,7 @@ __all__ = [
     "market_type",
     "name",
     "node_kind",
+    "parameters",
     "read",
     "read_market",
     "remarks",
@@ -55,6 +58,8 @@ __all__ = [
     "rule_over_time",
     "search_events",
     "take",
+    "touching",
+    "unaccounted",
     "unsound",
     "values",
     "verdicts_of",

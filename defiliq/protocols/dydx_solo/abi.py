@@ -78,3 +78,8 @@ TWO_ACCOUNT_EVENTS: Final = (
 )
 """The owners are the two indexed arguments, the numbers the first two words of data."""
 EVENTS: Final = (*ONE_ACCOUNT_EVENTS, *TWO_ACCOUNT_EVENTS)
+OTHER_EVENTS: Final = (
+    f"LogDeposit(address,uint256,uint256,{_UPDATE},address)",
+    "LogCall(address,uint256,address)",
+)
+"""The two that open no debt; they name one account."""

@@ -125,6 +125,12 @@ def take(account: Account, market: SoloMarket) -> Taking:
     unit, so where that is worth much a smaller repayment can pay a little better. `operate` accrues before it
     judges, so accrued indices count even in a market as stored.
     """
+    found = offers(account, market)
+    return max(found, key=_pays) if isinstance(found, list) else found
+
+
+def offers(account: Account, market: SoloMarket) -> list[Liquidation] | Taking:
+    """The largest action of every pair of markets; else the one thing that can be said of the account."""
     market = market.at_time(market.timestamp) if market.stored else market
     if not rule(account, market).liquidatable(market.prices):
         return Refusal("Unliquidatable account: it is collateralized")
@@ -144,7 +150,7 @@ def take(account: Account, market: SoloMarket) -> Taking:
             "Borrow value too low: every single liquidation leaves less debt than minBorrowedValue, so only "
             "several actions in one operation can clear the account"
         )
-    return max(options, key=_pays)
+    return options
 
 
 def _pays(option: Liquidation) -> tuple[int, ...]:

@@ -14,10 +14,12 @@ from defiliq.protocols.dydx_v4.margin import margin
 from defiliq.protocols.dydx_v4.market import DydxMarket, LiquidationsConfig, Perpetual
 from defiliq.protocols.dydx_v4.markets import discovery, load_listings
 from defiliq.protocols.dydx_v4.over_time import rule_over_time
+from defiliq.protocols.dydx_v4.parameters import parameters
 from defiliq.protocols.dydx_v4.read import read, read_market
 from defiliq.protocols.dydx_v4.rules import health, rule
 from defiliq.protocols.dydx_v4.soundness import unsound
 from defiliq.protocols.dydx_v4.take import take
+from defiliq.protocols.dydx_v4.touching import touching, unaccounted
 from defiliq.protocols.dydx_v4.values import values
 from defiliq.types import Backing
 
@@ -46,6 +48,7 @@ __all__ = [
     "market_type",
     "name",
     "node_kind",
+    "parameters",
     "read",
     "read_market",
     "remarks",
@@ -54,6 +57,8 @@ __all__ = [
     "rule_over_time",
     "search_events",
     "take",
+    "touching",
+    "unaccounted",
     "unsound",
     "values",
     "verdicts_of",

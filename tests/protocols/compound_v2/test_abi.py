@@ -15,6 +15,7 @@ ABIS = AbiFolder("compound_v2")
 USED = {
     "Comptroller": abi.COMPTROLLER,
     "VenusComptroller": abi.VENUS,
+    "VAIController": abi.VENUS_DEBTS,
     "CToken": abi.CTOKEN,
     "TimedCToken": abi.TIMED_CTOKEN,
     "ERC20": abi.ERC20,

@@ -13,7 +13,7 @@ from tests.abis import AbiFolder
 
 ABIS = AbiFolder("compound_v3")
 USED = {
-    "Comet": (*abi.COMET, *abi.EVENTS, *abi.ABSORB_EVENTS, abi.BAD_PRICE),
+    "Comet": (*abi.COMET, *abi.EVENTS, *abi.ABSORB_EVENTS, *abi.OTHER_EVENTS, abi.BAD_PRICE),
     "PriceFeed": abi.FEED,
     "ERC20": abi.ERC20,
 }

@@ -18,7 +18,7 @@ from tests.builders import address
 
 ABIS = AbiFolder("dydx_solo")
 USED = {
-    "SoloMargin": (*abi.SOLO_MARGIN, *abi.EVENTS),
+    "SoloMargin": (*abi.SOLO_MARGIN, *abi.EVENTS, *abi.OTHER_EVENTS),
     "ChainlinkPriceOracleV1": abi.CHAINLINK_ORACLE,
     "WethPriceOracle": abi.WETH_ORACLE,
     "MakerOracle": abi.MAKER_ORACLE,
