@@ -36,6 +36,7 @@ DefiliqError                       exit code 1
 │   ├── NoVenueAnswers             none of several exchanges gives anything
 │   ├── NoSuchContract             exit code 2: the venue lists no futures of that asset
 │   └── NoKey                      exit code 2: a provider's key is not in the environment
+├── WebhookFailed                  a webhook did not take some events of a watch
 ├── UnresolvedLevel                rounding alone decides an account's level; counted, never guessed
 ├── UnresolvedEta                  the same of the instant at which it breaks
 ├── ConservationBroken             a simulated liquidation does not add up: a bug here
@@ -109,7 +110,7 @@ from defiliq.errors.venue import (
     VenueRefused,
     VenueUnreachable,
 )
-from defiliq.errors.watch import JournalFull, JournalInUse, PrivateAddress, SinkFull
+from defiliq.errors.watch import JournalFull, JournalInUse, PrivateAddress, SinkFull, WebhookFailed
 
 __all__ = [
     "BadFile",
@@ -164,5 +165,6 @@ __all__ = [
     "VenueRateLimited",
     "VenueRefused",
     "VenueUnreachable",
+    "WebhookFailed",
     "WrongChain",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from defiliq.errors.base import DefiliqError
 from defiliq.errors.given import BadFile, InputError
 
 
@@ -24,5 +25,27 @@ class PrivateAddress(InputError):
         self.label, self.address = label, address
         super().__init__(
             f"the webhook {label} leads to {address}, which is not a public address. "
-            "If it is meant, allow it: --allow-private-webhook."
+            "If that is meant, allow it: --webhook-private."
         )
+
+
+class WebhookFailed(DefiliqError):
+    """A webhook did not take some events."""
+
+    def __init__(
+        self,
+        label: str,
+        seen: str,
+        *,
+        wait_s: int | None = None,
+        is_slow: bool = False,
+        is_gone: bool = False,
+    ) -> None:
+        self.label, self.seen = label, seen
+        self.wait_s = wait_s
+        """How long it asked to be left alone, in seconds; None where it did not say."""
+        self.is_slow = is_slow
+        """Whether trying again soon makes no sense: somebody has to change something."""
+        self.is_gone = is_gone
+        """Whether it wants no more events, ever."""
+        super().__init__(f"the webhook {label} takes no events: {seen}.")

@@ -133,15 +133,15 @@ class Journal:
                     self._take_back(number, told)
             return self._recall()
 
-    def register(self, sink: str, *, from_start: bool = False) -> None:
+    def register(self, sink: str, *, from_start: bool = False, position: int = 0) -> None:
         """Make a sink known that may be known already.
 
-        A new one gets what is told from now on, or everything that is still kept.
+        A new one, which stands at `position`, gets what is told from now on, or everything still kept.
         """
+        # The sequence outlives the events that were pruned.
         start = "0" if from_start else "(SELECT ifnull(max(seq), 0) FROM sqlite_sequence)"
         with self._changing():
-            # The sequence outlives the events that were pruned.
-            self._db.execute(f"INSERT OR IGNORE INTO sinks SELECT ?, {start}", (sink,))
+            self._db.execute(f"INSERT OR IGNORE INTO sinks SELECT ?, {start}, ?", (sink, position))
 
     def forget(self, sink: str) -> None:
         """Let go of a sink: events are not kept for it any longer."""
@@ -163,12 +163,19 @@ class Journal:
             ).fetchall()
         return [Line(*row) for row in rows]
 
-    def delivered(self, sink: str, seq: int) -> None:
-        """A sink has everything up to `seq`, surely."""
+    def delivered(self, sink: str, seq: int, position: int = 0) -> None:
+        """A sink has everything up to `seq`, surely, and stands at `position`, whatever that means to it."""
         with self._changing():
             self._db.execute(
-                "UPDATE sinks SET delivered = ? WHERE name = ? AND delivered < ?", (seq, sink, seq)
+                "UPDATE sinks SET delivered = ?, position = ? WHERE name = ? AND delivered < ?",
+                (seq, position, sink, seq),
             )
+
+    def position(self, sink: str) -> int:
+        """Where a sink stood when it last had everything; 0 for one that is not known."""
+        with self._reading():
+            row = self._db.execute("SELECT position FROM sinks WHERE name = ?", (sink,)).fetchone()
+        return 0 if row is None else int(row[0])
 
     def backlog(self, sink: str) -> int:
         """How many events a sink has not got."""

@@ -37,7 +37,8 @@ CREATE TABLE events (
     line TEXT NOT NULL, is_void INTEGER NOT NULL DEFAULT 0, seal INTEGER NOT NULL);
 CREATE INDEX events_by_number ON events (number);
 CREATE UNIQUE INDEX standing_events ON events (id) WHERE is_void = 0 AND kind != 'reorg';
-CREATE TABLE sinks (name TEXT PRIMARY KEY, delivered INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE sinks (
+    name TEXT PRIMARY KEY, delivered INTEGER NOT NULL, position INTEGER NOT NULL) WITHOUT ROWID;
 """
 """`state` holds of each key only its changes: its value after a block is that of its newest row up to there,
 and NULL says that the key went. `is_void` marks events of blocks that the chain has replaced."""
@@ -61,17 +62,15 @@ def seal(*values: str | int | None) -> int:
 class Lock:
     """Held as long as the process lives, or until it is closed. Children of the process do not inherit it."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, advice: str = "or use another --state-dir") -> None:
         place = f"{path}.lock"
         try:
             self._db = sqlite3.connect(place, timeout=0, isolation_level=None, check_same_thread=False)
             self._db.execute("BEGIN EXCLUSIVE")
         except sqlite3.Error as error:
             if _code(error) == sqlite3.SQLITE_BUSY:
-                raise JournalInUse(
-                    path, "another watch is using it; end that one, or use another --state-dir"
-                ) from None
-            raise BadFile(place, f"{error} (it only marks a journal in use; delete it)") from None
+                raise JournalInUse(path, f"another watch is using it; end that one, {advice}") from None
+            raise BadFile(place, f"{error} (it only says that {path} is in use)") from None
 
     def close(self) -> None:
         """Let others have it."""
