@@ -19,6 +19,7 @@ from defiliq.cli.feeds import feeds
 from defiliq.cli.heatmap import heatmap
 from defiliq.cli.ladder import ladder
 from defiliq.cli.markets import markets
+from defiliq.cli.opportunities import opportunities
 from defiliq.cli.position import position
 from defiliq.cli.positions import positions
 from defiliq.cli.report import report
@@ -45,6 +46,7 @@ def defiliq() -> None:
 _COMMANDS = (
     *(markets, scan, snapshot, position, positions, ladder, feeds, triggers, stress, verify),
     *(clusters, magnet, heatmap, cascade, depth, events, report, cex, compare),
+    opportunities,
 )
 for _command in _COMMANDS:
     defiliq.add_command(_command)

@@ -118,7 +118,7 @@ _INTEGERS = (
     *("rungs", "already", "never", "untold", "liquidations", "first_at", "last_at"),
 )
 
-_SOMETIMES = ("eta_at", "eta_s", "failed")
+_SOMETIMES = ("eta_at", "eta_s", "failed", "gas_units")
 """Integers that some rows do not have."""
 
 

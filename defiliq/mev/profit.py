@@ -1,0 +1,168 @@
+"""What a liquidation leaves to whoever does it: bonus less gas, flash loan and what the exit costs.
+
+Exact in the token that is repaid: every amount is what the contracts would move. Nothing that is not known is
+taken as 0: without an exit, a gas price or a price of the native coin there is no net, and `lacks` says why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from math import ceil
+
+from defiliq.mev.costs import Costs
+from defiliq.mev.deal import Deal, deal_of, worth_base
+from defiliq.mev.exits import Sale
+from defiliq.types import Liquidation, Market
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Collateral that finds no buyer in the exit: it counts for nothing in the net."""
+
+    reserve: int
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class Profit:
+    """One liquidation with its costs. Amounts are base units of the repaid token, or say otherwise."""
+
+    deal: Deal
+    sales: tuple[Sale, ...]
+    exit_out: int | None
+    """What all that is got comes to; None where some of it has no exit."""
+    kept: tuple[Kept, ...]
+    slippage_base: int | None
+    """What is sold at oracle prices less what the sales brought at oracle prices, in base currency integers:
+    fees of pools and their distance from the oracle are in it."""
+    flash_fee: int
+    gas_units: int | None
+    gas_price_wei: int | None
+    gas_base: int | None
+    """In base currency integers, rounded up."""
+    gas: int | None
+    """In base units of the repaid token, rounded up."""
+    net: int | None
+    net_base: int | None
+    """The same in base currency integers, rounded down."""
+    lacks: str
+    """Why the net is not known; '' where it is."""
+    remark: str
+
+    @property
+    def is_known(self) -> bool:
+        """Whether there is a net."""
+        return self.net_base is not None
+
+
+def profit(taken: Liquidation, market: Market, costs: Costs, deal: Deal | None = None) -> Profit:
+    """What a liquidation leaves at a market's prices.
+
+    `deal` says what it is to its earner where that is not plainly a liquidator who repays and is handed
+    collateral: Comet's storefront, dYdX's insurance fund; it also knows how many legs the account has.
+    """
+    deal = deal_of(taken, market) if deal is None else deal
+    return _of_fund(deal) if deal.fund_gains is not None else _of_trade(deal, market, costs)
+
+
+def _of_fund(deal: Deal) -> Profit:
+    """The chain liquidates by itself: nobody pays gas, and no collateral is sold by whoever earns."""
+    gains = deal.fund_gains
+    return Profit(deal, (), None, (), None, 0, 0, None, 0, 0, gains, gains, "", deal.remark)
+
+
+def _of_trade(deal: Deal, market: Market, costs: Costs) -> Profit:
+    lacks: list[str] = [costs.lacks] if costs.lacks else []
+    no_exits: list[str] = []
+    swap_cost = _swap_cost(deal, market, costs)
+    sales, kept, exit_out, slippage = [], [], 0, Fraction(0)
+    for got in deal.got:
+        if got.amount == 0:
+            continue
+        if _is_same(market, got.reserve, deal.paid_reserve):
+            exit_out += got.amount
+            continue
+        pair = got.reserve, deal.paid_reserve
+        way_out = costs.exits.get(pair)
+        if way_out is None:
+            no_exits.append(costs.no_exit.get(pair, f"no exit is known for {_pair(market, *pair)}"))
+            continue
+        sale = way_out.sell(got.amount, costs.moved(*pair, market), swap_cost)
+        sales.append(sale)
+        exit_out += sale.got
+        slippage += _worth(market, got.reserve, sale.sold) - _worth(market, deal.paid_reserve, sale.got)
+        kept += [Kept(got.reserve, sale.left)] if sale.left else []
+    has_exits = not no_exits
+    units = costs.units(deal, sum(sale.swaps for sale in sales), market)
+    gas_base, gas = _gas(units, deal, market, costs)
+    lacks += [*no_exits, *_unpaid(units, gas, costs, market)]
+    fee = 0 if costs.flash is None else costs.flash.fee(deal.paid)
+    net = exit_out - deal.paid - fee - gas if not lacks and gas is not None else None
+    return Profit(
+        deal=deal,
+        sales=tuple(sales),
+        exit_out=exit_out if has_exits else None,
+        kept=tuple(kept),
+        slippage_base=ceil(slippage) if has_exits else None,
+        flash_fee=fee,
+        gas_units=units,
+        gas_price_wei=costs.gas_price_wei,
+        gas_base=gas_base,
+        gas=gas,
+        net=net,
+        net_base=None if net is None else worth_base(market, deal.paid_reserve, net),
+        lacks="; ".join(lacks),
+        remark="; ".join(said for said in (deal.remark, *_left_over(kept, market)) if said),
+    )
+
+
+def _gas(units: int | None, deal: Deal, market: Market, costs: Costs) -> tuple[int | None, int | None]:
+    """Gas in base currency integers and in the repaid token, both rounded up."""
+    if units is None or costs.gas_price_wei is None:
+        return None, None
+    wei = units * costs.gas_price_wei
+    if wei == 0:
+        return 0, 0
+    base, token = costs.native.worth_base(wei, market), costs.in_debt_token(wei, deal, market)
+    return (None, None) if base is None or token is None else (ceil(base), ceil(token))
+
+
+def _swap_cost(deal: Deal, market: Market, costs: Costs) -> Fraction:
+    """The gas of one swap in the repaid token, by which ways out are chosen; 0 where it is not known."""
+    one, none = costs.units(deal, 1, market), costs.units(deal, 0, market)
+    if one is None or none is None or costs.gas_price_wei is None:
+        return Fraction(0)
+    worth = costs.in_debt_token((one - none) * costs.gas_price_wei, deal, market)
+    return Fraction(0) if worth is None else worth
+
+
+def _unpaid(units: int | None, gas: int | None, costs: Costs, market: Market) -> Iterator[str]:
+    """Why the cost of gas is not known."""
+    if units is None:
+        yield f"the gas of a liquidation in {market.protocol} was not measured: give --gas-units"
+    elif costs.gas_price_wei is None:
+        yield "no gas price is known: give --gas-gwei"
+    elif gas is None:
+        yield f"no price of {costs.native.symbol} is known here: give --native-usd"
+
+
+def _left_over(kept: list[Kept], market: Market) -> Iterator[str]:
+    for one in kept:
+        symbol = market.reserves[one.reserve].symbol
+        yield f"the exit runs dry: {one.amount} base units of {symbol} are kept and count for nothing"
+
+
+def _is_same(market: Market, one: int, other: int) -> bool:
+    return market.reserves[one].asset == market.reserves[other].asset
+
+
+def _pair(market: Market, sold: int, bought: int) -> str:
+    return f"{market.reserves[sold].symbol}/{market.reserves[bought].symbol}"
+
+
+def _worth(market: Market, reserve: int, amount: int) -> Fraction:
+    held = market.reserves[reserve]
+    unit = held.unit * market.price_unit(held.feed)
+    return Fraction(amount * market.price_of(reserve) * market.base_unit, unit)
