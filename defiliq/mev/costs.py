@@ -24,6 +24,8 @@ class Flash:
     """The premium, in basis points of the loan."""
     rounding: Rounding = "up"
     """Aave v3 rounds half up before revision 9 (v3.5), and up since: FlashLoanLogic, percentMul(Ceil)."""
+    refused: frozenset[int] = frozenset()
+    """Reserves that the lender gives none of."""
 
     def fee(self, amount: int) -> int:
         """The premium on a loan, in the same token's base units."""

@@ -97,6 +97,9 @@ def _of_trade(deal: Deal, market: Market, costs: Costs) -> Profit:
     has_exits = not no_exits
     units = costs.units(deal, sum(sale.swaps for sale in sales), market)
     gas_base, gas = _gas(units, deal, market, costs)
+    if costs.flash is not None and deal.paid and deal.paid_reserve in costs.flash.refused:
+        symbol = market.reserves[deal.paid_reserve].symbol
+        lacks.append(f"the pool lends no flash loans of {symbol}: give --flash none, or basis points")
     lacks += [*no_exits, *_unpaid(units, gas, costs, market)]
     fee = 0 if costs.flash is None else costs.flash.fee(deal.paid)
     net = exit_out - deal.paid - fee - gas if not lacks and gas is not None else None

@@ -10,7 +10,7 @@ from typing import Any, Final
 from defiliq.chain.evm import EvmNode
 from defiliq.chain.node import AnyNode
 from defiliq.errors import InputError
-from defiliq.mev.costs import Costs, Flash, Native
+from defiliq.mev.costs import Costs, Flash, Native, Rounding
 from defiliq.mev.fields import economics
 from defiliq.mev.gas import chain_gas, next_base_fee_wei, predicts_base_fee
 from defiliq.mev.profit import Profit, profit
@@ -19,7 +19,7 @@ from defiliq.pipeline.cost_terms import CostTerms
 from defiliq.pipeline.deals import deals
 from defiliq.pipeline.exits import Exits, Found, is_coin
 from defiliq.protocols import aave_v3
-from defiliq.protocols.aave_v3.flash import read_premium_bps, rounds_premium_up
+from defiliq.protocols.aave_v3.flash import read_flash_loans, rounds_premium_up
 from defiliq.types import Account, Block, Head, Liquidation, Listing, Market
 from defiliq.watch.judge import Valuer
 
@@ -107,8 +107,10 @@ class BlockCosts:
             return None, "", ("no flash loan: what is repaid is at hand",)
         if self._node is None:
             return None, "a snapshot has no flash premium: give --flash none, or basis points", ()
-        premium_bps = read_premium_bps(self._node, market, self._at)
-        return Flash(premium_bps, "up" if rounds_premium_up(market) else "half up"), "", ()
+        loans = read_flash_loans(self._node, market, self._at)
+        rounding: Rounding = "up" if rounds_premium_up(market) else "half up"
+        said = ("flash loans are taken to have the liquidity they need",)
+        return Flash(loans.premium_bps, rounding, loans.refused), "", said
 
     def _remarks(self) -> tuple[str, ...]:
         chain_id, said = self._at.chain_id, []
