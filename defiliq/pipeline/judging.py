@@ -27,7 +27,7 @@ _WIDENED = 2.0
 
 
 def judge_of(
-    valuer: Callable[[Head], Valuer],
+    valuer: Callable[[Head, Market], Valuer],
     gas_usd: Callable[[int, Market], float | None] = lambda wei, market: None,
 ) -> Judge:
     """Verdicts and levels by the protocols' own law, and values by whoever knows costs."""

@@ -136,11 +136,11 @@ class Valuing:
         self._found = Found()
         self._blocks: OrderedDict[str, BlockCosts] = OrderedDict()
 
-    def __call__(self, head: Head, spot: Market | None = None) -> Valuer:
-        """The valuer of one block.
+    def __call__(self, head: Head, spot: Market) -> Valuer:
+        """The valuer of one block, with the market as it is after it.
 
-        With the market as it is there, `spot`, liquidations at other prices may be valued, too: pools move by
-        the ratio of the oracle prices then. Without it they stay as they are.
+        Liquidations at other prices than its may be valued, too: pools move by the ratio of the oracle
+        prices then.
         """
         block = self._blocks.get(head.block.hash)
         if block is None:
@@ -162,7 +162,7 @@ class Valuing:
 
 def valuer(
     node: AnyNode | None, listing: Listing, terms: CostTerms | None = None
-) -> Callable[[Head], Valuer]:
+) -> Callable[[Head, Market], Valuer]:
     """The valuer of each block of a market, for a watch; without a node, by what `terms` say alone."""
     return Valuing(node, listing, CostTerms() if terms is None else terms)
 

@@ -23,7 +23,9 @@ class Judge(NamedTuple):
     near: Callable[[Book[Any], float, Sequence[str] | None], Sequence[Level]]
     """The exact levels within so many percent of spot of accounts that are not liquidatable, along the named
     drivers or all oracle inputs: `outcome` is `price` in each. Names that the market lacks have none."""
-    valuer: Callable[[Head], Valuer]
-    """The valuer of one block; it may ask a node for the pools of that block, once something is valued."""
+    valuer: Callable[[Head, Market], Valuer]
+    """The valuer of one block, with the market after it: where a liquidation is valued at other prices, pools
+    move as far from what they were as the oracle does. It may ask a node for the pools of that block, once
+    something is valued."""
     gas_usd: Callable[[int, Market], float | None] = lambda wei, market: None
     """So many wei of the chain's coin in the market's base currency; None where no price is known."""

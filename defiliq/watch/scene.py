@@ -83,7 +83,7 @@ class Scene:
     @cached_property
     def valuer(self) -> Valuer:
         """What a liquidation is worth in the block."""
-        return self.judge.valuer(self.head)
+        return self.judge.valuer(self.head, self.book.market)
 
     @cached_property
     def has_new_parameters(self) -> bool:
