@@ -1,0 +1,158 @@
+"""Books carried on by logs alone are those read anew, after every block of what people do."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from defiliq.book import Book
+from defiliq.chain.evm import EvmNode, connect
+from defiliq.protocols import PROTOCOLS
+from defiliq.protocols.aave_v3 import AaveMarket
+from defiliq.protocols.compound_v2 import CompoundMarket
+from defiliq.protocols.compound_v3 import CometMarket
+from defiliq.types import Account, Block, Listing
+from tests.aftermath import keys
+from tests.lab import CometLab, CompoundV2Lab, Lab, SoloLab, acting
+from tests.lab.acting import Acting
+from tests.protocols.compound_v2.stage import listing_of
+from tests.protocols.compound_v3 import stage as comet_stage
+from tests.solo_stage import keys_of
+from tests.solo_stage import listing_of as solo_listing
+
+pytestmark = pytest.mark.lab
+BLOCKS, MOST_AT_ONCE = 60, 4
+PEOPLE = 10
+
+
+@dataclass
+class Followed:
+    """A market that is followed by its logs, and read anew whenever one likes."""
+
+    node: EvmNode
+    listing: Listing
+    everybody: NDArray[np.uint8]
+    actors: Acting
+    lab: Any
+    falling: tuple[str, ...]
+    """Drivers that somebody breaks by."""
+
+    def __post_init__(self) -> None:
+        self.book = self.fresh(self.node.block("latest"))
+
+    @property
+    def protocol(self) -> Any:
+        return PROTOCOLS[self.listing.protocol]
+
+    def fresh(self, at: Block) -> Book[Any]:
+        book: Book[Any] = self.protocol.read(self.node, self.listing, self.everybody, at)
+        return book
+
+    def step(self, before: Book[Any]) -> Book[Any]:
+        """The book after the blocks since the last one, of what was touched alone."""
+        at = self.node.block("latest")
+        touching = self.protocol.touching(before.market)
+        touched = touching.accounts_of(
+            self.node.logs(touching.wanted, before.market.block.number + 1, at.number)
+        )
+        self.everybody = np.unique(np.concatenate([self.everybody, touched]), axis=0)
+        updated: Book[Any] = before.updated(self.protocol.read(self.node, self.listing, touched, at))
+        return updated
+
+
+@contextmanager
+def aave(lab: Lab) -> Iterator[Followed]:
+    listing = Listing("aave-v3", "Local", lab.chain_id, 0, {"pool_addresses_provider": lab.provider})
+    people = lab.borrowers[:: len(lab.borrowers) // PEOPLE]
+    with lab.rewinding(), connect(lab.url, retries=0) as node:
+        actors = acting.aave(lab, people)
+        yield Followed(node, listing, keys(AaveMarket, lab.owners), actors, lab, ("ETH/USD", "BTC/USD"))
+
+
+@contextmanager
+def compound_v2(lab: CompoundV2Lab) -> Iterator[Followed]:
+    people = lab.borrowers[:: len(lab.borrowers) // PEOPLE]
+    with lab.rewinding(), connect(lab.url, retries=0) as node:
+        actors = acting.compound_v2(lab, people)
+        owners = keys(CompoundMarket, lab.owners)
+        yield Followed(node, listing_of(lab), owners, actors, lab, tuple(lab.drivers)[:2])
+
+
+@contextmanager
+def comet(lab: CometLab, name: str) -> Iterator[Followed]:
+    people = lab.borrowers(name)[:: len(lab.borrowers(name)) // PEOPLE]
+    with lab.rewinding(), connect(lab.url, retries=0) as node:
+        actors = acting.comet(lab, name, people)
+        owners = keys(CometMarket, lab.owners(name))
+        listing = comet_stage.listing_of(lab, name)
+        yield Followed(node, listing, owners, actors, lab, ("ETH/USD", "BTC/USD"))
+
+
+@contextmanager
+def solo(lab: SoloLab) -> Iterator[Followed]:
+    accounts = [user.info for user in lab.users if user.borrowed]
+    with lab.rewinding(), connect(lab.url, retries=0) as node:
+        actors = acting.solo(lab, accounts[:: len(accounts) // PEOPLE])
+        yield Followed(node, solo_listing(lab), keys_of(lab), actors, lab, ("WETH",))
+
+
+OPENED: dict[str, tuple[str, Callable[[Any], AbstractContextManager[Followed]]]] = {
+    "Aave v3.6": ("lab_v36", aave),
+    "Aave v3.0": ("lab_v30", aave),
+    "Compound v2": ("lab_compound_v2", compound_v2),
+    "Comet of USDC": ("lab_compound_v3", partial(comet, name="usdc")),
+    "Comet of WETH": ("lab_compound_v3", partial(comet, name="weth")),
+    "Solo": ("lab_dydx_solo", solo),
+}
+
+
+def accounts_of(book: Book[Any]) -> dict[str, Account | str]:
+    """Everybody by name, and why where there is no account."""
+    found: dict[str, Account | str] = {account.owner: account for account in book.accounts()}
+    assert len(found) == len(book)
+    return {**found, **book.failed}
+
+
+def act(followed: Followed, draw: random.Random, number: int) -> list[str]:
+    """One block: prices fall in some, so that somebody can be liquidated."""
+    if number % 8 == 4:
+        for name in followed.falling:
+            spot = int(followed.lab.rpc("eth_getStorageAt", followed.lab.drivers[name], "0x0", "latest"), 16)
+            followed.lab.set_driver(name, spot * draw.choice((88, 95, 106)) // 100)
+    liquidations = [kind for kind in ("liquidate", "absorb") if kind in followed.actors.kinds]
+    only = liquidations if number % 8 in (5, 6) else ()
+    return followed.actors.block(draw, draw.randrange(1, MOST_AT_ONCE + 1), only)
+
+
+@pytest.mark.parametrize("name", OPENED)
+def test_what_logs_touch_is_all_that_changes(request: pytest.FixtureRequest, name: str) -> None:
+    """Only Comet leaves something out, and says so: in just the blocks after which the book is another."""
+    fixture, opened = OPENED[name]
+    draw, seen = random.Random(11), Counter[str]()
+    with opened(request.getfixturevalue(fixture)) as followed:
+        before = followed.book
+        lacks = followed.protocol.unaccounted(followed.node, before)
+        for number in range(BLOCKS):
+            through = act(followed, draw, number)
+            followed.book = followed.step(before)
+            fresh = followed.fresh(followed.book.market.block)
+            is_same = accounts_of(followed.book) == accounts_of(fresh)
+            now = followed.protocol.unaccounted(followed.node, followed.book, before.market.block)
+            assert is_same or name.startswith("Comet"), (number, through)
+            assert (now == lacks) == is_same, (number, through, lacks, now)
+            assert replace(followed.book.market, graph=fresh.market.graph) == fresh.market
+            seen["untold"] += not is_same
+            before = fresh
+    print(name, dict(followed.actors.done), dict(seen))
+    missing = {kind for kind in followed.actors.kinds if not followed.actors.done[kind]}
+    assert not missing
+    assert (seen["untold"] > 0) == name.startswith("Comet")
