@@ -10,7 +10,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Final, NamedTuple, Self
@@ -114,6 +114,8 @@ class Journal:
             if self._commits % TIDY_EVERY == 0:
                 self._tidy()
         self._memory = own(memory)
+        if self._commits % TIDY_EVERY == 0:
+            self._shrink()
         self._commits += 1
 
     def rollback(self, number: int, told: Callable[[list[str]], Sequence[Event]]) -> Kept | None:
@@ -239,14 +241,20 @@ class Journal:
             )
 
     def _tidy(self) -> None:
-        """Drop events that every sink has got and that cannot be taken back any more; give pages back."""
+        """Drop events that every sink has got and that cannot be taken back any more."""
         # The plus keeps SQLite from looking at all events of old blocks, which may wait for a sink.
         everywhere = "ifnull((SELECT min(delivered) FROM sinks), (SELECT max(seq) FROM events))"
         settled = "(+number < (SELECT min(number) FROM heads) OR is_void = 1)"
         self._db.execute(f"DELETE FROM events WHERE seq <= {everywhere} AND {settled}")  # noqa: S608
-        free = int(self._db.execute("PRAGMA freelist_count").fetchone()[0])
-        if free > FREE_PAGES:
-            self._db.execute(f"PRAGMA incremental_vacuum({free - FREE_PAGES})").fetchall()
+
+    def _shrink(self) -> None:
+        """Give pages that nobody needs back to the disk."""
+        # The block is kept already, so a failure here must not look like one of its commit.
+        with self._mutex, suppress(sqlite3.Error):
+            free = int(self._db.execute("PRAGMA freelist_count").fetchone()[0])
+            if free > FREE_PAGES:
+                # A step per page, which only a script goes through to the end.
+                self._db.executescript(f"PRAGMA incremental_vacuum({free - FREE_PAGES})")
 
     @contextmanager
     def _reading(self) -> Iterator[None]:
