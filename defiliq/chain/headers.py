@@ -23,10 +23,7 @@ STATUSES: Final = {0: False, 1: True}
 
 def decode_block(header: Json, tag: int | str, chain_id: int) -> Block:
     """The block of eth_getBlockByNumber or ...ByHash; Malformed if it is none, or not the one asked for."""
-    if not isinstance(header, dict):
-        raise Malformed("a block that is no object")
-    number = _bounded(header.get("number"), "block number", LARGEST_NUMBER)
-    block_hash = _hash(header.get("hash"), "block hash")
+    number, block_hash = decode_name(header)
     is_other = (
         number != tag if isinstance(tag, int) else len(tag) == HASH_LENGTH and block_hash != tag.lower()
     )
@@ -34,6 +31,15 @@ def decode_block(header: Json, tag: int | str, chain_id: int) -> Block:
         raise Malformed(f"block {number} with hash {block_hash} when asked for {tag}")
     timestamp = _bounded(header.get("timestamp"), "block timestamp", LARGEST_NUMBER)
     return Block(chain_id, number, block_hash, timestamp)
+
+
+def decode_name(header: Json) -> tuple[int, str]:
+    """Number and hash of a block, of which nothing else is looked at; Malformed if it is none."""
+    if not isinstance(header, dict):
+        raise Malformed("a block that is no object")
+    return _bounded(header.get("number"), "block number", LARGEST_NUMBER), _hash(
+        header.get("hash"), "block hash"
+    )
 
 
 def decode_head(header: Json, tag: int | str, chain_id: int) -> Head:

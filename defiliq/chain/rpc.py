@@ -165,43 +165,46 @@ class RpcTransport:
             raise Again(error) from None
         if is_batch:
             return self._in_order(parsed, len(requests))
-        return [self._reply(parsed, 1)]
+        return [reply_of(parsed, 1, self._endpoint)]
 
     def _in_order(self, answer: Json, count: int) -> list[Reply]:
         """The replies of a batch, by id."""
         items = answer if isinstance(answer, list) else [answer]
         refusal = items[0] if len(items) == 1 and isinstance(items[0], dict) else None
         if refusal is not None and refusal.get("error") is not None:
-            failure = self._failure(refusal["error"])
+            failure = _failure(refusal["error"], self._endpoint)
             if means_rate_limit(failure):
                 raise Again(RateLimited(self.label, 1))
             raise BatchRefused
         ids = [item.get("id") if isinstance(item, dict) else None for item in items]
         if len(ids) != count or set(ids) != set(range(1, count + 1)):
             raise Again(BadResponse(self.label, f"a batch reply whose ids are not 1 to {count}"))
-        replies = {item["id"]: self._reply(item, item["id"]) for item in items}
+        replies = {item["id"]: reply_of(item, item["id"], self._endpoint) for item in items}
         if any(_is_about_batch(reply) for reply in replies.values()):
             raise BatchRefused
         return [replies[i] for i in range(1, count + 1)]
 
-    def _reply(self, answer: Json, expected_id: int) -> Reply:
-        if not isinstance(answer, dict) or ("result" not in answer and answer.get("error") is None):
-            raise BadResponse(self.label, "JSON, but no JSON-RPC reply")
-        if answer.get("error") is not None:
-            return Reply(failure=self._failure(answer["error"]))
-        if answer.get("id") != expected_id:
-            raise Again(BadResponse(self.label, "a reply to another request"))
-        return Reply(result=answer["result"])
 
-    def _failure(self, error: Json) -> Failure:
-        if not isinstance(error, dict):
-            return Failure(0, self._endpoint.scrub(str(error), LONGEST_REASON))
-        code, message = error.get("code"), error.get("message")
-        return Failure(
-            code if isinstance(code, int) else 0,
-            self._endpoint.scrub(message if isinstance(message, str) else "", LONGEST_REASON),
-            error.get("data"),
-        )
+def reply_of(answer: Json, expected_id: int, endpoint: Endpoint) -> Reply:
+    """One JSON-RPC reply; BadResponse if it is none, Again if it answers another request."""
+    if not isinstance(answer, dict) or ("result" not in answer and answer.get("error") is None):
+        raise BadResponse(endpoint.label, "JSON, but no JSON-RPC reply")
+    if answer.get("error") is not None:
+        return Reply(failure=_failure(answer["error"], endpoint))
+    if answer.get("id") != expected_id:
+        raise Again(BadResponse(endpoint.label, "a reply to another request"))
+    return Reply(result=answer["result"])
+
+
+def _failure(error: Json, endpoint: Endpoint) -> Failure:
+    if not isinstance(error, dict):
+        return Failure(0, endpoint.scrub(str(error), LONGEST_REASON))
+    code, message = error.get("code"), error.get("message")
+    return Failure(
+        code if isinstance(code, int) else 0,
+        endpoint.scrub(message if isinstance(message, str) else "", LONGEST_REASON),
+        error.get("data"),
+    )
 
 
 def _asked_ms(reply: Reply) -> int | None:

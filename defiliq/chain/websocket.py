@@ -87,7 +87,7 @@ class WebSocketWire:
         try:
             if is_closed:
                 raise NodeUnreachable(self._endpoint.label, "the connection is closed")
-            answer = self._exchange(line, requests)
+            answer = exchange(line, requests, label=self._endpoint.label, timeout_s=self._timeout_s)
             is_good = True
             return answer
         finally:
@@ -99,29 +99,36 @@ class WebSocketWire:
             if not is_kept:
                 line.abort()
 
-    def _exchange(self, line: Line, requests: Sequence[Request]) -> Json:
-        ids = line.new_ids(len(requests))
-        bodies = [
-            {"jsonrpc": "2.0", "id": i, "method": request.method, "params": request.params}
-            for i, request in zip(ids, requests, strict=True)
-        ]
-        line.say(orjson.dumps(bodies if len(bodies) > 1 else bodies[0]))
-        latest_s = time.monotonic() + self._timeout_s
-        pieces: dict[int, Json] = {}
-        while True:
-            message = self._parse(line.hear(max(latest_s - time.monotonic(), 0)))
-            answer = _take(message, ids, pieces)
-            if answer is not None:
-                return answer
 
-    def _parse(self, message: bytes) -> Json:
-        try:
-            parsed = orjson.loads(message)
-        except orjson.JSONDecodeError:
-            raise BadResponse(self._endpoint.label, f"{len(message)} bytes that are no JSON") from None
-        if not isinstance(parsed, dict | list):
-            raise BadResponse(self._endpoint.label, "JSON, but no JSON-RPC reply")
-        return parsed
+def exchange(line: Line, requests: Sequence[Request], *, label: str, timeout_s: int) -> Json:
+    """The JSON that answers requests on a line that nobody else uses, its ids counted from 1.
+
+    Whatever else comes meanwhile is passed over; NodeTimeout where the answer is not complete in time.
+    """
+    ids = line.new_ids(len(requests))
+    bodies = [
+        {"jsonrpc": "2.0", "id": i, "method": request.method, "params": request.params}
+        for i, request in zip(ids, requests, strict=True)
+    ]
+    line.say(orjson.dumps(bodies if len(bodies) > 1 else bodies[0]))
+    latest_s = time.monotonic() + timeout_s
+    pieces: dict[int, Json] = {}
+    while True:
+        message = parse_message(line.hear(max(latest_s - time.monotonic(), 0)), label)
+        answer = _take(message, ids, pieces)
+        if answer is not None:
+            return answer
+
+
+def parse_message(message: bytes, label: str) -> Json:
+    """The object or list that a message holds; BadResponse for anything else."""
+    try:
+        parsed = orjson.loads(message)
+    except orjson.JSONDecodeError:
+        raise BadResponse(label, f"{len(message)} bytes that are no JSON") from None
+    if not isinstance(parsed, dict | list):
+        raise BadResponse(label, "JSON, but no JSON-RPC reply")
+    return parsed
 
 
 def _take(message: Json, ids: range, pieces: dict[int, Json]) -> Json:
