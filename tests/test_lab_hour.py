@@ -46,8 +46,9 @@ def test_the_bot_keeps_what_is_left_after_the_loan(stage: Stage) -> None:
     amount = lab.chain.call(lab.market.debt_tokens["USDC"], "balanceOf", owner) // 3
     before = lab.chain.call(token, "balanceOf", bot.contract.address)
     at = lab.chain.now() + 12
-    expected = bot.ask(bot.job(owner, "WETH", "USDC", amount, pool), timestamp=at)
-    done = bot.liquidate(owner, "WETH", "USDC", amount, pool)
+    job = bot.job(owner, "WETH", "USDC", amount, pool, loan=amount)
+    expected = bot.ask(job, timestamp=at)
+    done = bot.liquidate(job)
     assert lab.chain.now() == at
     assert (done.repaid, done.received, done.proceeds) == (amount, expected.received, expected.proceeds)
     assert done.kept == expected.kept == done.proceeds - done.repaid - done.premium
@@ -61,12 +62,10 @@ def test_own_funds_cost_no_premium_and_collateral_may_stay(stage: Stage) -> None
     lab, bot, owner = stage.lab, stage.bot, stage.accounts[0]
     _break(lab, owner)
     pool = stage.pools["WETH", "USDC"].address
-    loaned, own = (
-        bot.ask(bot.job(owner, "WETH", "USDC", 10**9, pool, flash=flash)) for flash in (True, False)
-    )
+    loaned, own = (bot.ask(bot.job(owner, "WETH", "USDC", 10**9, pool, loan)) for loan in (10**9, 0))
     assert own.premium == 0
     assert own.kept == loaned.kept + loaned.premium
-    kept = bot.liquidate(owner, "WETH", "USDC", 10**9, "", flash=False)
+    kept = bot.liquidate(bot.job(owner, "WETH", "USDC", 10**9, ""))
     assert (kept.proceeds, kept.kept) == (0, -(10**9))
     assert lab.chain.call(lab.market.tokens["WETH"], "balanceOf", bot.contract.address) >= kept.received > 0
 
@@ -77,7 +76,16 @@ def test_a_healthy_account_is_refused_with_the_reason(stage: Stage) -> None:
     with pytest.raises(RpcError):
         bot.ask(bot.job(owner, "WETH", "USDC", 10**9, pool))
     with pytest.raises(LabError, match="0x930bb771"):  # HealthFactorNotBelowThreshold()
-        bot.liquidate(owner, "WETH", "USDC", 10**9, pool)
+        bot.liquidate(bot.job(owner, "WETH", "USDC", 10**9, pool))
+
+
+def test_the_seed_decides_all_of_it(lab_v36: Lab) -> None:
+    def hour() -> list[tuple[list[str], dict[str, tuple[int, int]]]]:
+        with lab_v36.rewinding():
+            truth = Hour(set_stage(lab_v36, SEED), 12, SEED).play()
+        return [([each.what for each in block.sent], block.answers) for block in truth.blocks]
+
+    assert hour() == hour()
 
 
 def test_the_truth_is_every_liquidation_of_the_chain(played: tuple[Lab, Truth]) -> None:
@@ -122,12 +130,3 @@ def test_the_truth_is_kept_line_by_line(played: tuple[Lab, Truth], tmp_path: Pat
     lines = [json.loads(line) for line in (tmp_path / "truth.jsonl").read_text().splitlines()]
     assert [line["number"] for line in lines] == [block.number for block in truth.blocks]
     assert sum(len(line["taken"]) for line in lines) == len(truth.taken)
-
-
-def test_the_seed_decides_all_of_it(lab_v36: Lab) -> None:
-    def hour() -> list[tuple[list[str], dict[str, tuple[int, int]]]]:
-        with lab_v36.rewinding():
-            truth = Hour(set_stage(lab_v36, SEED), 12, SEED).play()
-        return [([each.what for each in block.sent], block.answers) for block in truth.blocks]
-
-    assert hour() == hour()

@@ -31,7 +31,8 @@ class Job(NamedTuple):
     debt_to_cover: int
     exit: str
     """The Uniswap v3 pool of collateral and debt; the zero address leaves what is received unsold."""
-    flash: bool
+    loan: int
+    """How much of the debt asset is borrowed by flash loan; 0 takes the bot's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +68,11 @@ class Bot:
         return cls(chain, market, chain.deploy(solidity.own()["LiquidationBot"]))
 
     def job(
-        self, borrower: str, collateral: str, debt: str, debt_to_cover: int, pool: str, *, flash: bool = True
+        self, borrower: str, collateral: str, debt: str, debt_to_cover: int, pool: str, loan: int = 0
     ) -> Job:
         """A job in this market; tokens by symbol, `pool` '' to keep the collateral."""
         sold, owed = (self.market.tokens[symbol].address for symbol in (collateral, debt))
-        return Job(self.market.pool.address, borrower, sold, owed, debt_to_cover, pool or ZERO, flash)
+        return Job(self.market.pool.address, borrower, sold, owed, debt_to_cover, pool or ZERO, loan)
 
     def ask(
         self,
@@ -92,11 +93,8 @@ class Bot:
         """The job as a transaction."""
         return Tx(OPERATOR, self.contract, "run", (job,))
 
-    def liquidate(
-        self, borrower: str, collateral: str, debt: str, debt_to_cover: int, pool: str, *, flash: bool = True
-    ) -> Realised:
+    def liquidate(self, job: Job) -> Realised:
         """Do it for real, in a block of its own: LabError with the reason if it reverts."""
-        job = self.job(borrower, collateral, debt, debt_to_cover, pool, flash=flash)
         request = {**self.chain.request(self.transaction(job)), "gas": hex(GAS)}
         (receipt,) = self.chain.mine_all([request])
         found = realised(receipt)

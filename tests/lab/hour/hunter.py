@@ -69,10 +69,10 @@ def choose(stage: Stage, owner: str, at: int, overrides: Overrides, *, flash: bo
     pairs = [pair for pair in stage.pools if held.get(pair[0]) and owed.get(pair[1])]
     for collateral, debt in sorted(pairs, key=worth, reverse=True):
         exit_at = stage.pools[collateral, debt].address
-        own = bot.job(owner, collateral, debt, owed[debt] * 2, exit_at, flash=False)
+        own = bot.job(owner, collateral, debt, owed[debt] * 2, exit_at)
         try:
             repaid = bot.ask(own, timestamp=at, overrides=overrides).repaid
-            job = own._replace(debt_to_cover=repaid, flash=flash)
+            job = own._replace(debt_to_cover=repaid, loan=repaid if flash else 0)
             return Choice(job, collateral, debt, bot.ask(job, timestamp=at, overrides=overrides))
         except RpcError:
             continue

@@ -52,6 +52,7 @@ class Hour:
         answers = {name: self._answer(name) for name in (*QUOTED, STEADY)}
         self.path = Path(random.Random(f"path {seed}"), answers, blocks)
         self.accounts = [*self.lab.borrowers, *stage.accounts]
+        self.base_fee_wei = GWEI
         self.truth = Truth(self.lab.chain.height(), accounts=self.accounts)
 
     def play(self, between: Callable[[], None] = lambda: None) -> Truth:
@@ -86,7 +87,7 @@ class Hour:
         ]
         if self._is_at(number, NEW_SOURCE):
             self.path.paused.add(OUT_OF_ORDER)
-        mined = mine(lab.chain, plan, at, self.draw.randint(5, 30) * GWEI // 10)
+        mined = mine(lab.chain, plan, at, self._base_fee_wei())
         changes = [change for each in decisions for change in each.changes]
         return self._record(mined, plan, aimed, changes, answers)
 
@@ -202,6 +203,12 @@ class Hour:
             return int(self.lab.chain.call(market.ratio, "getRatio"))
         return int(self.lab.chain.call(market.aggregators[name], "latestAnswer"))
 
+    def _base_fee_wei(self) -> int:
+        """A walk in steps as large as a public chain's."""
+        self.base_fee_wei = self.base_fee_wei * (1_000 + self.draw.randint(-125, 125)) // 1_000
+        self.base_fee_wei = min(max(self.base_fee_wei, GWEI // 2), 3 * GWEI)
+        return self.base_fee_wei
+
     def _is_at(self, number: int, percent: int) -> bool:
         return number == self.blocks * percent // 100
 
@@ -238,7 +245,7 @@ class Hour:
             choice.debt,
             job.debt_to_cover,
             job.exit if one.by_bot else "",
-            job.flash and one.by_bot,
+            job.loan > 0 and one.by_bot,
             one.why,
             deficits,
             realised(receipt),

@@ -30,7 +30,8 @@ contract LiquidationBot {
         uint256 debtToCover;
         /// Sells collateral for debt; none where both are one token.
         IBotExit exit;
-        bool flash;
+        /// Borrowed of the debt asset by flash loan; 0 takes the bot's own funds.
+        uint256 loan;
     }
 
     /// What one job moved, in base units of the two tokens.
@@ -53,8 +54,8 @@ contract LiquidationBot {
     function run(Job calldata job) external returns (Realised memory) {
         delete done;
         uint256 before = IBotToken(job.debt).balanceOf(address(this));
-        if (job.flash) {
-            job.lender.flashLoanSimple(address(this), job.debt, job.debtToCover, abi.encode(job), 0);
+        if (job.loan > 0) {
+            job.lender.flashLoanSimple(address(this), job.debt, job.loan, abi.encode(job), 0);
         } else {
             work(job);
         }
