@@ -24,10 +24,12 @@ from defiliq.cli.position import position
 from defiliq.cli.positions import positions
 from defiliq.cli.report import report
 from defiliq.cli.scan import scan, snapshot
+from defiliq.cli.score import score
 from defiliq.cli.stress import stress
 from defiliq.cli.talk import printable
 from defiliq.cli.triggers import triggers
 from defiliq.cli.verify import verify
+from defiliq.cli.watch import watch
 from defiliq.errors import DefiliqError
 
 INTERRUPTED = 130
@@ -47,6 +49,8 @@ _COMMANDS = (
     *(markets, scan, snapshot, position, positions, ladder, feeds, triggers, stress, verify),
     *(clusters, magnet, heatmap, cascade, depth, events, report, cex, compare),
     opportunities,
+    watch,
+    score,
 )
 for _command in _COMMANDS:
     defiliq.add_command(_command)

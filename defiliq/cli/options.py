@@ -98,9 +98,13 @@ _QUIET = click.option("-q", "--quiet", is_flag=True, help="Say nothing on stderr
 
 _MARKET = (*_WHERE, *_WHEN, *_ASKING, _AT, _QUIET)
 
-_ACCOUNTS = (
+_INDEX = (
     click.option("--index", metavar="FILE", help="Where found accounts are kept between runs."),
     click.option("--no-index", is_flag=True, help="Search or read all anew, and keep nothing."),
+)
+
+_ACCOUNTS = (
+    *_INDEX,
     click.option("--min-debt-usd", metavar="X", help="Leave out accounts that owe less."),
     click.option(
         "--stored",
@@ -155,6 +159,11 @@ def node_options(command: F) -> F:
 def log_options(command: F) -> F:
     """PROTOCOL and everything that says which market's logs are searched, at no block of their own."""
     return collected(command, "source", Source, [_PROTOCOL, *_WHERE, *_ASKING, _QUIET])
+
+
+def followed_options(command: F) -> F:
+    """PROTOCOL and everything that says which markets are followed, at whatever block; as `source`."""
+    return collected(command, "source", Source, [_PROTOCOL, *_WHERE, *_ASKING, *_INDEX, _QUIET])
 
 
 def axes_options(command: F) -> F:

@@ -135,7 +135,7 @@ def _read(listing: Listing, source: Source, talk: Talk, stack: ExitStack, accoun
     from defiliq.pipeline.reading import read
 
     node = node_for(listing.protocol, listing.chain_id, listing.endpoint, source, stack)
-    index = stack.enter_context(_index(source))
+    index = stack.enter_context(open_index(source))
     talk.say(f"Reading {listing.protocol} {listing.name} from {node.label}")
     with talk.progress("Reading") as tell:
 
@@ -187,11 +187,18 @@ def _read_market(listing: Listing, source: Source, talk: Talk, stack: ExitStack)
 
 def node_for(protocol: str, chain_id: ChainId, endpoint: str, source: Source, stack: ExitStack) -> AnyNode:
     """The node to ask: the one named by hand, the market file's own, or the one that is set for the chain."""
+    node: EvmNode | CosmosNode = open_node(protocol, chain_id, endpoint, source)
+    stack.callback(node.close)
+    return node
+
+
+def open_node(protocol: str, chain_id: ChainId, endpoint: str, source: Source) -> EvmNode | CosmosNode:
+    """The same, to be closed by whoever asks for it."""
     from defiliq.protocols import PROTOCOLS
 
     if PROTOCOLS[protocol].node_kind == "cosmos":
-        return stack.enter_context(_cosmos_node(chain_id, endpoint, source))
-    return stack.enter_context(evm_node(chain_id, endpoint, source))
+        return _cosmos_node(chain_id, endpoint, source)
+    return evm_node(chain_id, endpoint, source)
 
 
 def evm_node(chain_id: ChainId, endpoint: str, source: Source) -> EvmNode:
@@ -225,7 +232,7 @@ def _cosmos_node(chain_id: ChainId, endpoint: str, source: Source) -> CosmosNode
     return connect_cosmos(node_url(chain_id, source.rpc_url or endpoint), store=store)
 
 
-def _index(source: Source) -> Index:
+def open_index(source: Source) -> Index:
     """The account index; in memory for --no-index and for recordings, which must hold every request."""
     from platformdirs import user_data_dir
 

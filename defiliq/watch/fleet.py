@@ -1,0 +1,99 @@
+"""Several markets followed at once, each in a thread of its own: one that fails does not stop the others."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from defiliq.errors import DefiliqError, NodeError
+
+FIRST_BACKOFF_S = 2.0
+LONGEST_BACKOFF_S = 60.0
+LOOK_S = 0.2
+"""How often the main thread looks up, so that it hears signals."""
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One market to follow."""
+
+    name: str
+    run: Callable[[], bool]
+    """Follows it until all is to stop; whether everything could be read. It goes on where it was when it is
+    called again after an error."""
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of a member."""
+
+    name: str
+    is_complete: bool = False
+    error: BaseException | None = None
+    """Why it ended before all was to stop; None where it did not."""
+    failures: int = 0
+    """Times it failed and was begun again."""
+
+
+def run_all(
+    members: Sequence[Member], stopping: threading.Event, notice: Callable[[str], None]
+) -> list[Outcome]:
+    """Follow every member until `stopping` is set or each has ended by itself.
+
+    A single member's error ends it. Of several, one whose node fails is begun again, later and later;
+    what can never work ends that member alone. An error that nobody foresaw stops all and is raised.
+    """
+    outcomes = [Outcome(member.name) for member in members]
+    threads = [
+        threading.Thread(
+            target=_run,
+            args=(member, outcome, stopping, notice, len(members) == 1),
+            name=member.name,
+            daemon=True,
+        )
+        for member, outcome in zip(members, outcomes, strict=True)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        while thread.is_alive():
+            thread.join(LOOK_S)
+    for outcome in outcomes:
+        if outcome.error is not None and not isinstance(outcome.error, DefiliqError):
+            raise outcome.error
+    return outcomes
+
+
+def _run(
+    member: Member,
+    outcome: Outcome,
+    stopping: threading.Event,
+    notice: Callable[[str], None],
+    is_alone: bool,
+) -> None:
+    wait_s = FIRST_BACKOFF_S
+    while not stopping.is_set():
+        try:
+            is_complete = member.run()
+        except NodeError as error:
+            outcome.error = error
+            if is_alone:
+                return
+            outcome.failures += 1
+            notice(f"{member.name}: {error} Trying again in {wait_s:.0f} s; the others go on.")
+            stopping.wait(wait_s)
+            wait_s = min(LONGEST_BACKOFF_S, 2 * wait_s)
+        except DefiliqError as error:
+            outcome.error = error
+            if not is_alone:
+                notice(f"{member.name}: {error} It is no longer followed; the others go on.")
+            return
+        except BaseException as error:  # noqa: BLE001 raised again by the main thread
+            outcome.error = error
+            stopping.set()
+            return
+        else:
+            outcome.is_complete = is_complete and not outcome.failures
+            outcome.error = None
+            return
