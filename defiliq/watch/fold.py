@@ -28,7 +28,8 @@ from defiliq.watch.judge import Judge
 from defiliq.watch.liquidated import liquidated_events
 from defiliq.watch.memory import Memory
 from defiliq.watch.policy import Policy
-from defiliq.watch.scene import Scene, State
+from defiliq.watch.scene import Scene
+from defiliq.watch.scene import State as State
 from defiliq.watch.schema import Event, in_order
 from defiliq.watch.standing import nearest_levels, standings
 
