@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from defiliq.pipeline.cex_files import load_venues as load_venues
     from defiliq.pipeline.cex_files import save_venues as save_venues
     from defiliq.pipeline.connecting import connect as connect
+    from defiliq.pipeline.cost_terms import read_terms as read_terms
     from defiliq.pipeline.eta import eta as eta
     from defiliq.pipeline.events import events as events
     from defiliq.pipeline.exchanges import estimates as estimates
@@ -60,6 +61,7 @@ if TYPE_CHECKING:
     from defiliq.pipeline.listings import market as market
     from defiliq.pipeline.listings import market_from_file as market_from_file
     from defiliq.pipeline.listings import markets as markets
+    from defiliq.pipeline.opportunities import opportunities as opportunities
     from defiliq.pipeline.position import Position as Position
     from defiliq.pipeline.position import position as position
     from defiliq.pipeline.positions import leverage_distribution as leverage_distribution
@@ -131,6 +133,7 @@ _HOME = {
     "market_from_file": "pipeline.listings",
     "markets": "pipeline.listings",
     "open_interest": "pipeline.positions",
+    "opportunities": "pipeline.opportunities",
     "over_debt": "pipeline.reading",
     "position": "pipeline.position",
     "positions": "pipeline.positions",
@@ -139,6 +142,7 @@ _HOME = {
     "read": "pipeline.reading",
     "read_exchanges": "pipeline.exchanges",
     "read_market": "pipeline.reading",
+    "read_terms": "pipeline.cost_terms",
     "record": "chain.replay",
     "replay": "chain.replay",
     "save_snapshot": "pipeline.snapshot",
@@ -201,6 +205,7 @@ __all__ = [
     "market_from_file",
     "markets",
     "open_interest",
+    "opportunities",
     "over_debt",
     "position",
     "positions",
@@ -209,6 +214,7 @@ __all__ = [
     "read",
     "read_exchanges",
     "read_market",
+    "read_terms",
     "record",
     "replay",
     "save_snapshot",

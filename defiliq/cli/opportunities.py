@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from defiliq.pipeline.cost_terms import CostTerms
 
 
+SEARCHED = 10
+"""Rows whose break-even and peak are searched without --all-prices."""
+
+
 @click.command(short_help="What liquidations near spot leave, the best first.")
 @source_options
 @axes_options
@@ -71,7 +75,6 @@ def opportunities(
     require_format(output, TABLES)
     from defiliq.cli.ladder import parse_percent
     from defiliq.cli.sources import opened
-    from defiliq.ladder import joined
 
     within_pct, terms = parse_percent(within, "--within"), cost.terms()
     talk, top = Talk(quiet=source.quiet), None if all_prices else SEARCHED
@@ -79,13 +82,11 @@ def opportunities(
         tables = [_valued(m, axes, terms, within_pct, min_profit_usd, top, talk) for m in markets]
         incomplete = any(market.book.failed for market in markets)
     incomplete |= any(table.attrs[name] for table in tables for name in ("unresolved", "unread_pools"))
-    _show(joined(tables), output, shape, talk)
+    from defiliq.pipeline.opportunities import ranked
+
+    _show(ranked(tables), output, shape, talk)
     if incomplete:
         ctx.exit(INCOMPLETE)
-
-
-SEARCHED = 10
-"""Rows whose break-even and peak are searched without --all-prices."""
 
 
 def _valued(

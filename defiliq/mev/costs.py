@@ -73,7 +73,9 @@ class Costs:
     lacks: str = ""
     """What else is not known, so that there is no net; '' where nothing is lacking."""
     remarks: tuple[str, ...] = ()
-    """What is not in these costs, or is taken for granted."""
+    """What is taken for granted, of all liquidations alike."""
+    note: str = ""
+    """What is not in these costs: said with every one of them."""
 
     def units(self, deal: Deal, swaps: int, market: Market) -> int | None:
         """Gas of a deal with so many swaps behind it; None where some call of it was never measured."""

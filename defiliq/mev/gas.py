@@ -14,6 +14,8 @@ from typing import Any, Final
 
 from defiliq.types import ChainId, Head
 
+ESTIMATE: Final = "an estimate"
+"""How `how` ends where it was not the protocol's own code that ran."""
 ANY: Final = "any"
 """The protocol of rows that hold for all: a swap, a flash loan."""
 
@@ -81,6 +83,11 @@ def measured_units(protocol: str, version: str, step: str, legs: int) -> int | N
     chosen = max(older, key=_version) if older else min(rows, key=_version)
     same = sorted((row for row in rows if row.version == chosen.version), key=lambda row: row.legs)
     return next((row.median for row in same if row.legs >= legs), same[-1].median)
+
+
+def is_estimate(protocol: str) -> bool:
+    """Whether a protocol's gas was measured on other contracts than its own."""
+    return any(row.protocol == protocol and row.how.endswith(ESTIMATE) for row in gas_rows())
 
 
 def next_base_fee_wei(head: Head) -> int | None:

@@ -117,7 +117,7 @@ def _of_trade(deal: Deal, market: Market, costs: Costs) -> Profit:
         net=net,
         net_base=None if net is None else worth_base(market, deal.paid_reserve, net),
         lacks="; ".join(lacks),
-        remark="; ".join(said for said in (deal.remark, *_left_over(kept, market)) if said),
+        remark="; ".join(said for said in (deal.remark, *_left_over(kept, market), costs.note) if said),
     )
 
 

@@ -14,6 +14,7 @@ from defiliq.book import Book, MarginTerms
 from defiliq.oracle.drivers import drivers, input_drivers
 from defiliq.pipeline.judge import liquidatable
 from defiliq.pipeline.solving import solve_book
+from defiliq.pipeline.valuing import gas_usd
 from defiliq.pricing.driver import Driver, Stretch
 from defiliq.protocols import PROTOCOLS
 from defiliq.types import Head, Level, Market
@@ -28,7 +29,7 @@ _WIDENED = 2.0
 
 def judge_of(
     valuer: Callable[[Head, Market], Valuer],
-    gas_usd: Callable[[int, Market], float | None] = lambda wei, market: None,
+    gas_usd: Callable[[int, Market], float | None] = gas_usd,
 ) -> Judge:
     """Verdicts and levels by the protocols' own law, and values by whoever knows costs."""
     return Judge(liquidatable=liquidatable, near=near, valuer=valuer, gas_usd=gas_usd)

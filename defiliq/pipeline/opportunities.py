@@ -13,7 +13,7 @@ from defiliq.book import Book
 from defiliq.chain.evm import EvmNode
 from defiliq.chain.node import AnyNode
 from defiliq.errors import BlockChanged, InputError
-from defiliq.ladder import IDENTITY, as_table, identity
+from defiliq.ladder import IDENTITY, as_table, identity, joined
 from defiliq.mev.fields import ECONOMICS, economics
 from defiliq.mev.prices import find_break_even, find_peak
 from defiliq.pipeline.cost_terms import CostTerms
@@ -84,6 +84,15 @@ def opportunities(
     table.attrs["remarks"] = list(desk.costs.costs(book.market).remarks)
     table.attrs["beyond"] = len(solved.levels) - len(near)
     return table
+
+
+def ranked(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Tables of several markets as one, in the order of each. Money of different base currencies is compared
+    as it stands."""
+    table = joined(tables)
+    return table.sort_values(
+        ["net_usd", "bonus_usd"], ascending=False, kind="stable", na_position="last", ignore_index=True
+    )
 
 
 @dataclass(slots=True)

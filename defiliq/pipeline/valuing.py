@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any, Final
 
@@ -12,7 +13,7 @@ from defiliq.chain.node import AnyNode
 from defiliq.errors import InputError
 from defiliq.mev.costs import Costs, Flash, Native, Rounding
 from defiliq.mev.fields import economics
-from defiliq.mev.gas import chain_gas, next_base_fee_wei, predicts_base_fee
+from defiliq.mev.gas import chain_gas, is_estimate, next_base_fee_wei, predicts_base_fee
 from defiliq.mev.profit import Profit, profit
 from defiliq.pipeline.chains import chain_name
 from defiliq.pipeline.cost_terms import CostTerms
@@ -76,7 +77,8 @@ class BlockCosts:
                 spot=self._spot,
                 no_exit=self._exits.unknown,
                 lacks=lacks,
-                remarks=(*remarks, *self._remarks()),
+                remarks=(*remarks, *self._remarks(market.protocol)),
+                note=self._note(),
             )
         return self._costs
 
@@ -87,12 +89,9 @@ class BlockCosts:
         return None if base_fee is None else base_fee + self._terms.priority_wei
 
     def _native(self, market: Market) -> Native:
-        chain = chain_gas(self._at.chain_id)
-        symbol = "the native coin" if chain is None else chain.native
         if self._terms.native_usd is not None:
-            return Native(symbol, price_base=self._terms.native_usd * market.base_unit)
-        coins = [k for k, one in enumerate(market.reserves) if is_coin(one, self._at.chain_id)]
-        return Native(symbol, coins[0] if coins else None)
+            return replace(native_of(market), price_base=self._terms.native_usd * market.base_unit)
+        return native_of(market)
 
     def _flash(self, market: Any) -> tuple[Flash | None, str, tuple[str, ...]]:
         """The flash loan, why it is not known, and what should be said of it."""
@@ -112,17 +111,20 @@ class BlockCosts:
         said = ("flash loans are taken to have the liquidity they need",)
         return Flash(loans.premium_bps, rounding, loans.refused), "", said
 
-    def _remarks(self) -> tuple[str, ...]:
-        chain_id, said = self._at.chain_id, []
-        chain = chain_gas(chain_id)
-        by_hand = self._terms.gas_price_wei is not None
+    def _remarks(self, protocol: str) -> tuple[str, ...]:
+        said, by_hand = [], self._terms.gas_price_wei is not None
+        chain_id = self._at.chain_id
         if not by_hand and self._head is not None and not predicts_base_fee(chain_id):
-            said.append(
-                f"gas at the block's own base fee: the next one of {chain_name(chain_id)} is not predicted"
-            )
-        if chain is not None and chain.is_rollup:
-            said.append("what a rollup asks for its data on layer 1 is not in")
+            where = chain_name(chain_id)
+            said.append(f"gas at the block's own base fee: the next one of {where} is not predicted")
+        if self._terms.gas_units is None and is_estimate(protocol):
+            said.append(f"the gas of {protocol} was measured on a re-implementation: an estimate")
         return tuple(said)
+
+    def _note(self) -> str:
+        chain = chain_gas(self._at.chain_id)
+        is_rollup = chain is not None and chain.is_rollup
+        return "what the rollup asks for its data on layer 1 is not in" if is_rollup else ""
 
 
 class Valuing:
@@ -158,6 +160,19 @@ class Valuing:
     def unread(self) -> Mapping[str, str]:
         """Pools that were found and could not be read, with the reason: exits go on without them."""
         return self._found.unread
+
+
+def native_of(market: Market) -> Native:
+    """The coin that gas is paid in on a market's chain, as the market prices it, if it does."""
+    chain = chain_gas(market.block.chain_id)
+    coins = [k for k, one in enumerate(market.reserves) if is_coin(one, market.block.chain_id)]
+    return Native("the native coin" if chain is None else chain.native, coins[0] if coins else None)
+
+
+def gas_usd(wei: int, market: Market) -> float | None:
+    """So many wei of the chain's coin in the market's base currency, by its own oracle; None without one."""
+    base = native_of(market).worth_base(wei, market)
+    return None if base is None else float(base / market.base_unit)
 
 
 def valuer(
