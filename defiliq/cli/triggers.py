@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from defiliq.cli.exchange_options import KNOWN, venue_config
+from defiliq.cli.exchange_options import KNOWN
 from defiliq.cli.horizon import horizon_in_words, parse_horizon, seconds_in
 from defiliq.cli.options import Source, collected, format_option, output_option, source_options
 from defiliq.cli.printing import (
@@ -315,6 +315,7 @@ def _venue_prices(
     """What the exchange says; drivers that it does not know are told, and go without."""
     if venue is None:
         return {}
+    from defiliq.cli.exchange_options import venue_config
     from defiliq.pipeline.offchain import venue_prices
 
     said = venue_prices(market.book.market, venue, drivers, config=venue_config(urls))
