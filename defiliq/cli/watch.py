@@ -25,15 +25,10 @@ if TYPE_CHECKING:
     from defiliq.chain.node import AnyNode
     from defiliq.index import Index
     from defiliq.pipeline.watch_live import Followed
-    from defiliq.types import ChainId, Head, Listing, Market
+    from defiliq.types import Head, Listing, Market
     from defiliq.watch.fleet import Outcome
     from defiliq.watch.judge import Valuer
     from defiliq.watch.metrics import Meter
-
-POLLS_A_BLOCK = 4
-"""How often a new block is looked for in the time that one takes."""
-SHORTEST_POLL_S, UNKNOWN_POLL_S = 0.2, 2.0
-STALLED_BLOCKS, SHORTEST_STALL_S = 5, 5.0
 
 
 @click.command(short_help="Follow blocks, tell what changes.")
@@ -99,13 +94,13 @@ class Asked:
 
     def index(self) -> Index:
         """The account index, opened for the thread that asks."""
-        from defiliq.cli.sources import open_index
+        from defiliq.cli.opening import open_index
 
         return open_index(self.source)
 
     def node(self, listing: Listing) -> Any:
         """The node of a market, opened."""
-        from defiliq.cli.sources import open_node
+        from defiliq.cli.opening import open_node
 
         return open_node(listing.protocol, listing.chain_id, listing.endpoint, self.source)
 
@@ -198,7 +193,6 @@ def _followed(asked: Asked, listing: Listing, meter_of: Callable[[str], Meter]) 
     from defiliq.pipeline.watch_live import Followed
 
     name = f"{listing.protocol} {listing.name} on {chain_name(listing.chain_id)}"
-    poll_s, stall_s = _tempo(listing.chain_id, asked.pacing)
     return Followed(
         listing=listing,
         name=name,
@@ -207,21 +201,8 @@ def _followed(asked: Asked, listing: Listing, meter_of: Callable[[str], Meter]) 
         valuer=asked.valuer,
         policy=asked.wanted.policy(),
         pace=asked.pacing.pace(),
-        poll_s=poll_s,
-        stall_s=stall_s,
+        poll_s=asked.pacing.poll,
+        stall_s=asked.pacing.stall,
         ws_url=asked.pacing.ws or os.environ.get(f"WS_URL_{listing.chain_id}") or None,
         meter=meter_of(name),
-    )
-
-
-def _tempo(chain_id: ChainId, pacing: Blocks) -> tuple[float, float]:
-    """(seconds between looks for a block, seconds of silence that are suspect)."""
-    from defiliq.chain.heads import expected_block_s
-
-    block_s = expected_block_s(chain_id)
-    poll_s = UNKNOWN_POLL_S if block_s is None else max(SHORTEST_POLL_S, block_s / POLLS_A_BLOCK)
-    stall_s = STALLED_BLOCKS * (UNKNOWN_POLL_S * POLLS_A_BLOCK if block_s is None else block_s)
-    return (
-        poll_s if pacing.poll is None else pacing.poll,
-        max(SHORTEST_STALL_S, stall_s) if pacing.stall is None else pacing.stall,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sys
@@ -11,8 +12,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import orjson
 
 from defiliq.cli.talk import Talk
 from defiliq.cli.watch_options import Told
@@ -45,7 +44,7 @@ class BoardSink:
         from defiliq.watch.schema import event_of
 
         for line in lines:
-            self._board.tell(event_of(orjson.loads(line.line)))
+            self._board.tell(event_of(json.loads(line.line)))
         return lines[-1].seq if lines else None
 
     @property
@@ -158,12 +157,12 @@ def _timings(path: str | None) -> Iterator[Callable[[dict[str, object]], None] |
         yield None
         return
     try:
-        with Path(path).open("ab") as file:
+        with Path(path).open("a", encoding="utf-8") as file:
             lock = threading.Lock()
 
             def write(row: dict[str, object]) -> None:
                 with lock:
-                    file.write(orjson.dumps(row) + b"\n")
+                    print(json.dumps(row), file=file)
                     file.flush()
 
             yield write

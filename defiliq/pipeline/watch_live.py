@@ -11,6 +11,7 @@ from typing import Any
 
 from defiliq.chain.heads import follow_heads
 from defiliq.chain.node import AnyNode
+from defiliq.chain.rhythm import rhythm_of
 from defiliq.errors import DefiliqError, InputError
 from defiliq.index import Index
 from defiliq.pipeline.watching import journal_path, make_follower, market_key
@@ -43,8 +44,9 @@ class Followed:
     valuer: Callable[[AnyNode, Listing], Callable[[Head, Market], Valuer]]
     policy: Policy
     pace: Pace
-    poll_s: float
-    stall_s: float
+    poll_s: float | None = None
+    """Seconds between looks for a block, and of silence that are suspect; None goes by the chain's rhythm."""
+    stall_s: float | None = None
     ws_url: str | None = None
     meter: Meter = field(default_factory=Meter)
 
@@ -119,11 +121,12 @@ class _Run:
                 notice=self._say,
                 on_lap=lambda lap, state: self.outlets.on_lap(market.name, lap, state),
             )
+            rhythm = rhythm_of(node)
             heads = follow_heads(
                 node,
                 ws_url=market.ws_url,
-                poll_s=market.poll_s,
-                stall_s=market.stall_s,
+                poll_s=rhythm.poll_s if market.poll_s is None else market.poll_s,
+                stall_s=rhythm.stall_s if market.stall_s is None else market.stall_s,
                 on_notice=self._say,
             )
             stack.callback(heads.close)

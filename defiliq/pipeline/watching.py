@@ -6,6 +6,7 @@ import hashlib
 import re
 import threading
 from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -140,47 +141,50 @@ def replay_blocks(
     are those of `valuer`; without one, of `pipeline.valuing.valuer` with its defaults.
     """
     begin, end = check_span(node, listing, first, last)
-    accounts = Index(":memory:") if index is None else index
-    count = 0
-    try:
-        with Journal(MEMORY, market_key(listing)) as journal:
-            journal.register(REPLAYED, from_start=True)
 
-            def deliver() -> None:
-                nonlocal count
-                while some := journal.pending(REPLAYED, EVENTS_AT_A_TIME):
-                    for line in some:
-                        on_event(event_of(orjson.loads(line.line)))
-                    count += len(some)
-                    journal.delivered(REPLAYED, some[-1].seq)
+    def lap(one: Lap, _state: Any) -> None:
+        if on_progress is not None:
+            on_progress(one.block - begin + 1, end - begin + 1)
 
-            def lap(one: Lap, _state: Any) -> None:
-                if on_progress is not None:
-                    on_progress(one.block - begin + 1, end - begin + 1)
-
-            follower = make_follower(
-                node,
-                listing,
-                journal,
-                accounts,
-                policy=Policy() if policy is None else policy,
-                pace=Pace() if pace is None else pace,
-                valuer=make_valuer(node, listing) if valuer is None else valuer,
-                stopping=threading.Event(),
-                meter=Meter(),
-                deliver=deliver,
-                notice=notice,
-                on_lap=lap,
-            )
-            follower.replay(begin, end)
-            deliver()
-    finally:
-        if index is None:
-            accounts.close()
+    with Journal(MEMORY, market_key(listing)) as journal, ExitStack() as stack:
+        outbox = _Outbox(journal, on_event)
+        follower = make_follower(
+            node,
+            listing,
+            journal,
+            stack.enter_context(Index(":memory:")) if index is None else index,
+            policy=Policy() if policy is None else policy,
+            pace=Pace() if pace is None else pace,
+            valuer=make_valuer(node, listing) if valuer is None else valuer,
+            stopping=threading.Event(),
+            meter=Meter(),
+            deliver=outbox.pump,
+            notice=notice,
+            on_lap=lap,
+        )
+        follower.replay(begin, end)
+        outbox.pump()
     if follower.looker.lacks:
         notice(f"INCOMPLETE: liquidations are not told: {follower.looker.lacks}")
     is_complete = not follower.is_incomplete and not follower.looker.lacks
-    return Replayed(begin, end, count, is_complete)
+    return Replayed(begin, end, outbox.count, is_complete)
+
+
+class _Outbox:
+    """Hands the events of a journal over."""
+
+    def __init__(self, journal: Journal, on_event: Callable[[Event], None]) -> None:
+        self._journal, self._on_event = journal, on_event
+        self.count = 0
+        journal.register(REPLAYED, from_start=True)
+
+    def pump(self) -> None:
+        """Hand over what waits."""
+        while some := self._journal.pending(REPLAYED, EVENTS_AT_A_TIME):
+            for line in some:
+                self._on_event(event_of(orjson.loads(line.line)))
+            self.count += len(some)
+            self._journal.delivered(REPLAYED, some[-1].seq)
 
 
 def owners_in(lines: Iterable[str]) -> frozenset[str]:

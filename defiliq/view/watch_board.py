@@ -1,4 +1,4 @@
-"""`watch` on a terminal: the newest block of every market, who is nearest to liquidation, what was told last."""
+"""`watch` on a terminal: the newest block of each market, who is nearest to liquidation, what was told."""
 
 from __future__ import annotations
 

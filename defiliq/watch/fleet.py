@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
 from defiliq.errors import DefiliqError, NodeError
@@ -30,7 +31,7 @@ class Outcome:
 
     name: str
     is_complete: bool = False
-    error: BaseException | None = None
+    error: DefiliqError | None = None
     """Why it ended before all was to stop; None where it did not."""
     failures: int = 0
     """Times it failed and was begun again."""
@@ -45,23 +46,19 @@ def run_all(
     what can never work ends that member alone. An error that nobody foresaw stops all and is raised.
     """
     outcomes = [Outcome(member.name) for member in members]
-    threads = [
-        threading.Thread(
-            target=_run,
-            args=(member, outcome, stopping, notice, len(members) == 1),
-            name=member.name,
-            daemon=True,
-        )
-        for member, outcome in zip(members, outcomes, strict=True)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        while thread.is_alive():
-            thread.join(LOOK_S)
-    for outcome in outcomes:
-        if outcome.error is not None and not isinstance(outcome.error, DefiliqError):
-            raise outcome.error
+    is_alone = len(members) == 1
+    with ThreadPoolExecutor(len(members), thread_name_prefix="defiliq-watch") as pool:
+        running = {
+            pool.submit(_run, member, outcome, stopping, notice, is_alone)
+            for member, outcome in zip(members, outcomes, strict=True)
+        }
+        try:
+            while running:
+                done, running = wait(running, timeout=LOOK_S, return_when=FIRST_COMPLETED)
+                for one in done:
+                    one.result()
+        finally:
+            stopping.set()
     return outcomes
 
 
@@ -88,10 +85,6 @@ def _run(
             outcome.error = error
             if not is_alone:
                 notice(f"{member.name}: {error} It is no longer followed; the others go on.")
-            return
-        except BaseException as error:  # noqa: BLE001 raised again by the main thread
-            outcome.error = error
-            stopping.set()
             return
         else:
             outcome.is_complete = is_complete and not outcome.failures
