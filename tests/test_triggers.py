@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -364,6 +365,44 @@ def test_an_update_breaks_whom_the_contract_calls_broken_after_it(
         assert row["accounts_if_updated"] == len(new)
         assert row["would_cross"] is bool(new) is (at != level + step)
         assert row["debt_usd_if_updated"] == sum(new.values()) / 10**8
+
+
+def read_named(lab: Any, name: str, folder: Path) -> Book[Any]:
+    """The book of a lab's market; a lab of several calls it by `name`."""
+    path = folder / "market.json"
+    lab.market_file(*([name] if name else []), path)
+    with connect(lab.url, retries=0) as node:
+        found: Book[Any] = read(node, defiliq.market_from_file(path), "latest")
+        assert captures_of(found.market, node) == {}
+    return found
+
+
+@pytest.mark.lab
+@pytest.mark.parametrize(
+    ("lab", "name"),
+    [("lab_v30", ""), ("lab_compound_v2", ""), ("lab_compound_v3", "usdc"), ("lab_dydx_solo", "")],
+)
+def test_every_protocol_s_updates_break_whom_its_verdicts_say(
+    request: pytest.FixtureRequest, tmp_path: Path, lab: str, name: str
+) -> None:
+    """At each nearest level and one unit before: those whose verdict changes, found without any level."""
+    there = read_named(request.getfixturevalue(lab), name, tmp_path)
+    table = triggers(there)
+    was, told = defiliq.liquidatable(there), 0
+    assert len(table) >= 6
+    for row in table.to_dict("records"):
+        driver = defiliq.find_driver(there.market, row["driver"])
+        for side, step in (("long", 1), ("short", -1)):
+            level = row[f"nearest_{side}_raw"]
+            for at in (int(level), int(level) + step) if level else ():
+                market_there = there.market.at_prices(driver.prices(at))
+                new = defiliq.liquidatable(replace(there, market=market_there)) & ~was
+                price = {driver.name: Offchain(Fraction(at, driver.unit), "x")}
+                seen = only(triggers(there, driver.name, offchain=price), driver.name)
+                assert seen["accounts_if_updated"] == new.sum()
+                assert seen["would_cross"] is (at == int(level))
+                told += 1
+    assert told >= 12
 
 
 @pytest.fixture
