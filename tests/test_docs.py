@@ -8,7 +8,7 @@ import click
 import pytest
 
 from defiliq.cli import defiliq
-from defiliq.cli.manual import commands_of, render_manual
+from defiliq.cli.manual import commands_of, render_events_page, render_manual
 
 ROOT = Path(__file__).parent.parent
 COMMANDS = sorted(defiliq.commands)
@@ -37,6 +37,12 @@ def test_a_command_and_all_its_options_have_help(path: str) -> None:
 def test_the_manual_is_current() -> None:
     written = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
     assert written == render_manual(), "run scripts/render_help"
+
+
+def test_the_schema_of_events_is_current() -> None:
+    written = (ROOT / "docs" / "watch.md").read_text(encoding="utf-8")
+    assert "| `retracted` |" in written
+    assert written == render_events_page(written), "run scripts/render_help"
 
 
 @pytest.mark.parametrize("path", PATHS)

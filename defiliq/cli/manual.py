@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 import click
 
+from defiliq.errors import InputError
+
 WIDTH = 100
 
 
@@ -38,3 +40,15 @@ def _context(command: click.Command, name: str, parent: click.Context | None) ->
 
 def _page(title: str, text: str) -> str:
     return f"## {title}\n\n```text\n{text}\n```\n"
+
+
+def render_events_page(page: str) -> str:
+    """docs/watch.md with the schema of events in its place; InputError where the place is not marked."""
+    from defiliq.watch.schema import render_schema
+
+    before, first, rest = page.partition("<!-- schema")
+    mark, end_of_mark, old = rest.partition("-->\n")
+    _, last, after = old.partition("<!-- end of schema -->")
+    if not (first and end_of_mark and last):
+        raise InputError("the page has no place for the schema. Mark it as docs/watch.md does.")
+    return f"{before}{first}{mark}{end_of_mark}\n{render_schema()}\n{last}{after}"
