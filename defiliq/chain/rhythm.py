@@ -64,7 +64,7 @@ def expected_block_s(chain_id: ChainId) -> float | None:
 
 
 def rhythm_of(node: AnyNode) -> Rhythm:
-    """What suits a node's chain: by its id, else by its last blocks. NodeError only if it tells no chain id."""
+    """What suits a node's chain, by its id or else its last blocks. NodeError if it tells no chain id."""
     known_ms = BLOCK_MS.get(node.chain_id)
     block_ms = known_ms if known_ms is not None else _measured_ms(node)
     poll_ms = min(max(block_ms // 2, SHORTEST_POLL_MS), LONGEST_POLL_MS)

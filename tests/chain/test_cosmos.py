@@ -30,7 +30,7 @@ from defiliq.errors import (
     TooLarge,
     WrongChain,
 )
-from defiliq.types import Block
+from defiliq.types import Block, Head
 from tests.chain.cosmos_standin import (
     SERVING,
     Fault,
@@ -111,6 +111,7 @@ def test_both_ways_give_the_same_blocks_and_the_same_bytes(chain: StandIn) -> No
 
 def test_a_block_is_what_the_chain_says(node: CosmosNode, chain: StandIn) -> None:
     block = node.block("latest")
+    assert node.head("latest") == Head(block, "")
     known = chain.blocks[100]
     assert block == Block("dydx-mainnet-1", 100, f"0x{known.hash.hex()}", known.timestamp)
     assert node.block("earliest").number == 90
@@ -208,6 +209,7 @@ def test_a_state_that_is_not_committed_yet_is_waited_for(
     chain: StandIn, node: CosmosNode, slept: Slept
 ) -> None:
     block = node.block("latest")
+    assert node.head("latest") == Head(block, "")
     chain.faults = [Fault("not committed yet", times=2)]
     assert node.query(ECHO, b"x", block) == b"x@100"
     assert slept.waits_ms == [500, 1_000]
@@ -224,6 +226,7 @@ def test_what_passes_is_asked_again_with_growing_waits(
     chain: StandIn, node: CosmosNode, slept: Slept, kind: FaultKind
 ) -> None:
     block = node.block("latest")
+    assert node.head("latest") == Head(block, "")
     chain.faults = [Fault(kind, times=4)]
     assert node.query(ECHO, b"x", block) == b"x@100"
     assert slept.waits_ms == [500, 1_000, 2_000, 4_000]
@@ -232,6 +235,7 @@ def test_what_passes_is_asked_again_with_growing_waits(
 def test_a_late_answer_is_asked_for_once_more(chain: StandIn, way: str) -> None:
     with SERVING[way](chain) as url, connect(url, timeout_s=1) as node:
         block = node.block("latest")
+    assert node.head("latest") == Head(block, "")
         chain.faults = [Fault("late", times=1, amount=1_500)]
         assert node.query(ECHO, b"x", block) == b"x@100"
         chain.faults = [Fault("late", times=-1, amount=1_500)]
@@ -269,6 +273,7 @@ def test_what_does_not_pass_has_the_same_name_on_both_ways(
         chain = model()
         with serve(chain) as url, connect(url, max_message_bytes=200_000) as node:
             block = node.block("latest")
+    assert node.head("latest") == Head(block, "")
             chain.faults = [Fault(fault.kind, amount=fault.amount, times=-1)]
             with pytest.raises(kind, match=words) as raised:
                 node.query(ECHO, b"", block)
@@ -281,6 +286,7 @@ def test_what_does_not_pass_has_the_same_name_on_both_ways(
 def test_a_message_of_the_very_limit_is_read(chain: StandIn, way: str) -> None:
     with SERVING[way](chain) as url, connect(url, max_message_bytes=200_000) as node:
         block = node.block("latest")
+    assert node.head("latest") == Head(block, "")
         body = bytes(200_000 - len(b"@100"))
         assert len(node.query(ECHO, body, block)) == 200_000
         with pytest.raises(TooLarge):
@@ -290,6 +296,7 @@ def test_a_message_of_the_very_limit_is_read(chain: StandIn, way: str) -> None:
 def test_http_of_its_own_kind_of_trouble(chain: StandIn) -> None:
     with SERVING["comet"](chain) as url, connect(url) as node:
         block = node.block("latest")
+    assert node.head("latest") == Head(block, "")
         chain.faults = [Fault("server error", times=2), Fault("no JSON", times=2)]
         assert node.query(ECHO, b"x", block) == b"x@100"
         chain.faults = [Fault("server error", times=-1)]
@@ -338,6 +345,7 @@ def test_closing_ends_what_waits(chain: StandIn, way: str) -> None:
     with SERVING[way](chain) as url:
         node = connect_cosmos(url, timeout_s=20)
         block = node.block("latest")
+    assert node.head("latest") == Head(block, "")
         chain.faults = [Fault("unavailable", times=-1)]
 
         def ask() -> None:

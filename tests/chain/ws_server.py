@@ -33,6 +33,8 @@ class WsServer:
         self.refusals: list[tuple[int, str]] = []
         """HTTP statuses to refuse the next handshakes with."""
         self.heard: list[Any] = []
+        self.replied: list[Any] = []
+        """What was heard and answered honestly, once the answer has gone out."""
         self.open: list[ServerConnection] = []
         self.connections = 0
         self.lock = threading.Lock()
@@ -52,6 +54,8 @@ class WsServer:
         """The honest answer."""
         answer = [self.single(each) for each in body] if isinstance(body, list) else self.single(body)
         connection.send(json.dumps(answer))
+        with self.lock:
+            self.replied.append(body)
 
     def tell(self, subscription: str, result: Any, method: str = "eth_subscription") -> None:
         """A notification on all open connections."""
