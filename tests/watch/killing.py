@@ -1,8 +1,8 @@
 """Runs of a journal and a file, each killed elsewhere: `python -m tests.watch.killing FOLDER SEED KILLS`.
 
 A run does a fixed script of blocks and reorganisations, from wherever the journal stands. It kills itself at
-a random line of the journal or the sinks, with SIGKILL; files are written a few bytes at a time, so that lines
-are torn. The last run goes to the end.
+a random line of the journal or the sinks, with SIGKILL; files are written a few bytes at a time, so that
+lines are torn. The last run goes to the end.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from defiliq.watch.journal import Journal
 from defiliq.watch.sinks import Delivery, FileSink
 from tests.watch.keeping import MARKET, event, head, memory, reorged
 
-OPERATIONS: Final = 400
+CYCLE: Final = "aaaa<bb<aa"
+CYCLES: Final = 36
 EVENTS: Final = 3
 DEPTH: Final = 2
 PIECE_BYTES: Final = 90
@@ -29,16 +30,11 @@ UNCOUNTED: Final = ("seal", "_prepare", "<genexpr>", "flat_at", "_told", "_text"
 
 
 def operations() -> Iterator[tuple[str, int, str]]:
-    """What happens, in order: blocks of one fork or the other, and steps back; each fork comes back."""
-    number, side = 0, "a"
-    for turn in range(OPERATIONS):
-        if turn % 7 == 6:
-            number -= DEPTH
-            side = "b" if side == "a" else "a"
-            yield "back", number, side
-        else:
-            number += 1
-            yield "block", number, side
+    """What happens, in order: blocks of one fork or the other, and steps back; the first fork comes back."""
+    number = 0
+    for step in CYCLE * CYCLES:
+        number += -DEPTH if step == "<" else 1
+        yield "back" if step == "<" else "block", number, step
 
 
 def told() -> list[str]:
