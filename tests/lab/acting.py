@@ -100,7 +100,7 @@ def aave(lab: Lab, people: Sequence[str]) -> Acting:
         fund(lab.chain, lab.market, person)
     fund(lab.chain, lab.market, LIQUIDATOR)
     pool, market = lab.market.pool, lab.market
-    symbols = sorted(BY_SYMBOL)
+    symbols, listed = sorted(BY_SYMBOL), [*BY_SYMBOL]
     reached = [*people, *(stranger(k) for k in range(3))]
 
     def of_pool(function: str, *given: Callable[[random.Random, str, str], object]) -> Kind:
@@ -128,11 +128,13 @@ def aave(lab: Lab, people: Sequence[str]) -> Acting:
     def zero(_: random.Random, __: str, ___: str) -> object:
         return 0
 
-    def truth(draw: random.Random, _: str, __: str) -> object:
-        return draw.random() < 0.5
+    def is_no_collateral(_: random.Random, who: str, symbol: str) -> object:
+        (bits,) = lab.chain.call(pool, "getUserConfiguration", who)
+        return not bits >> 2 * listed.index(symbol) + 1 & 1
 
-    def emode(draw: random.Random, _: str, __: str) -> object:
-        return draw.randrange(4)
+    def another_emode(draw: random.Random, who: str, _: str) -> object:
+        used = int(lab.chain.call(pool, "getUserEMode", who))
+        return draw.choice([mode for mode in range(4) if mode != used])
 
     def handed(draw: random.Random) -> Tx:
         who, symbol = draw.choice(people), draw.choice(symbols)
@@ -159,8 +161,8 @@ def aave(lab: Lab, people: Sequence[str]) -> Acting:
         "repay": of_pool("repay", asset, amount, rate, anybody),
         "repay own": of_pool("repay", asset, amount, rate, oneself),
         "repay with aTokens": of_pool("repayWithATokens", asset, amount, rate),
-        "flag": of_pool("setUserUseReserveAsCollateral", asset, truth),
-        "eMode": of_pool("setUserEMode", emode),
+        "flag": of_pool("setUserUseReserveAsCollateral", asset, is_no_collateral),
+        "eMode": of_pool("setUserEMode", another_emode),
         "transfer": handed,
         "delegate": delegated,
         "liquidate": liquidated,
@@ -174,7 +176,8 @@ def aave(lab: Lab, people: Sequence[str]) -> Acting:
 
 
 def compound_v2(lab: CompoundV2Lab, people: Sequence[str]) -> Acting:
-    """Everything that moves accounts of a Compound v2 market."""
+    """Everything that moves accounts of a Compound v2 market but redeeming, for which Venus' tokens ask their
+    Comptroller for a fee that this lab's does not know."""
     market, chain = lab.market, lab.chain
     everybody = [*people, LIQUIDATOR]
     chain.rpc.batch([("anvil_setBalance", (each, hex(RICH_WEI))) for each in everybody])
@@ -227,8 +230,6 @@ def compound_v2(lab: CompoundV2Lab, people: Sequence[str]) -> Acting:
 
     kinds: dict[str, Kind] = {
         "mint": paid("mint"),
-        "redeem": drawn_out("redeem"),
-        "redeem underlying": drawn_out("redeemUnderlying"),
         "borrow": drawn_out("borrow"),
         "repay": paid("repayBorrow", whole=True),
         "repay for another": paid("repayBorrowBehalf", "borrower", whole=True),
@@ -264,13 +265,18 @@ def comet(lab: CometLab, name: str, people: Sequence[str]) -> Acting:
 
         return drawn
 
+    def handed_on(draw: random.Random) -> Tx:
+        asset = draw.choice([each for each in assets if each != base])
+        who, amount = draw.choice(people), amount_of(draw, units[asset])
+        return Tx(who, contract, "transferAsset", (draw.choice(reached), asset, amount))
+
     kinds: dict[str, Kind] = {
         "supply": of_asset("supply", is_base=False, named=False),
         "supply to": of_asset("supplyTo", is_base=False, named=True),
         "pay back": of_asset("supply", is_base=True, named=False),
         "withdraw": of_asset("withdraw", is_base=False, named=False),
         "borrow": of_asset("withdraw", is_base=True, named=False),
-        "hand on": of_asset("transferAsset", is_base=False, named=True),
+        "hand on": handed_on,
         "pay somebody": of_asset("transferAsset", is_base=True, named=True),
         "accrue": lambda draw: Tx(DEPLOYER, contract, "accrueAccount", (draw.choice(reached),)),
         "absorb": lambda draw: Tx(
