@@ -209,7 +209,6 @@ def test_a_state_that_is_not_committed_yet_is_waited_for(
     chain: StandIn, node: CosmosNode, slept: Slept
 ) -> None:
     block = node.block("latest")
-    assert node.head("latest") == Head(block, "")
     chain.faults = [Fault("not committed yet", times=2)]
     assert node.query(ECHO, b"x", block) == b"x@100"
     assert slept.waits_ms == [500, 1_000]
@@ -226,7 +225,6 @@ def test_what_passes_is_asked_again_with_growing_waits(
     chain: StandIn, node: CosmosNode, slept: Slept, kind: FaultKind
 ) -> None:
     block = node.block("latest")
-    assert node.head("latest") == Head(block, "")
     chain.faults = [Fault(kind, times=4)]
     assert node.query(ECHO, b"x", block) == b"x@100"
     assert slept.waits_ms == [500, 1_000, 2_000, 4_000]
@@ -235,7 +233,6 @@ def test_what_passes_is_asked_again_with_growing_waits(
 def test_a_late_answer_is_asked_for_once_more(chain: StandIn, way: str) -> None:
     with SERVING[way](chain) as url, connect(url, timeout_s=1) as node:
         block = node.block("latest")
-    assert node.head("latest") == Head(block, "")
         chain.faults = [Fault("late", times=1, amount=1_500)]
         assert node.query(ECHO, b"x", block) == b"x@100"
         chain.faults = [Fault("late", times=-1, amount=1_500)]
@@ -273,7 +270,6 @@ def test_what_does_not_pass_has_the_same_name_on_both_ways(
         chain = model()
         with serve(chain) as url, connect(url, max_message_bytes=200_000) as node:
             block = node.block("latest")
-    assert node.head("latest") == Head(block, "")
             chain.faults = [Fault(fault.kind, amount=fault.amount, times=-1)]
             with pytest.raises(kind, match=words) as raised:
                 node.query(ECHO, b"", block)
@@ -286,7 +282,6 @@ def test_what_does_not_pass_has_the_same_name_on_both_ways(
 def test_a_message_of_the_very_limit_is_read(chain: StandIn, way: str) -> None:
     with SERVING[way](chain) as url, connect(url, max_message_bytes=200_000) as node:
         block = node.block("latest")
-    assert node.head("latest") == Head(block, "")
         body = bytes(200_000 - len(b"@100"))
         assert len(node.query(ECHO, body, block)) == 200_000
         with pytest.raises(TooLarge):
@@ -296,7 +291,6 @@ def test_a_message_of_the_very_limit_is_read(chain: StandIn, way: str) -> None:
 def test_http_of_its_own_kind_of_trouble(chain: StandIn) -> None:
     with SERVING["comet"](chain) as url, connect(url) as node:
         block = node.block("latest")
-    assert node.head("latest") == Head(block, "")
         chain.faults = [Fault("server error", times=2), Fault("no JSON", times=2)]
         assert node.query(ECHO, b"x", block) == b"x@100"
         chain.faults = [Fault("server error", times=-1)]
@@ -345,7 +339,6 @@ def test_closing_ends_what_waits(chain: StandIn, way: str) -> None:
     with SERVING[way](chain) as url:
         node = connect_cosmos(url, timeout_s=20)
         block = node.block("latest")
-    assert node.head("latest") == Head(block, "")
         chain.faults = [Fault("unavailable", times=-1)]
 
         def ask() -> None:
