@@ -70,11 +70,12 @@ def _run(
     is_alone: bool,
 ) -> None:
     wait_s = FIRST_BACKOFF_S
+    outcome.is_complete = True  # also where all is to stop before it could begin
     while not stopping.is_set():
         try:
             is_complete = member.run()
         except NodeError as error:
-            outcome.error = error
+            outcome.error, outcome.is_complete = error, False
             if is_alone:
                 return
             outcome.failures += 1
@@ -82,7 +83,7 @@ def _run(
             stopping.wait(wait_s)
             wait_s = min(LONGEST_BACKOFF_S, 2 * wait_s)
         except DefiliqError as error:
-            outcome.error = error
+            outcome.error, outcome.is_complete = error, False
             if not is_alone:
                 notice(f"{member.name}: {error} It is no longer followed; the others go on.")
             return
