@@ -20,7 +20,8 @@ from defiliq.ladder import IDENTITY
 from defiliq.mev.triggers import Offchain
 from defiliq.oracle.heartbeats import Promise
 from defiliq.oracle.oev import Capture
-from defiliq.pipeline.by_time import TIME_COLUMNS, frozen, time_triggers
+from defiliq.pipeline.by_time import TIME_COLUMNS, frozen, may_break, time_triggers
+from defiliq.pipeline.eta import find_etas
 from defiliq.pipeline.reading import read
 from defiliq.pipeline.solving import Solved
 from defiliq.pipeline.triggers import TRIGGER_COLUMNS, captures_of, triggers
@@ -32,6 +33,7 @@ from tests.builders import NOW, account, account_in, address, book, graph_market
 from tests.lab import Lab
 from tests.lab.reserves import RATIO, STAKED
 from tests.protocols.aave_v3.stage import open_position
+from tests.protocols.compound_v2.ctokens import comptroller, ctoken, holds, owner
 from tests.venue import venue_book
 
 ETHER, LEVEL = "WETH/USD", 2424_24242424
@@ -253,8 +255,8 @@ def test_interest_alone_in_order_and_within_the_horizon() -> None:
     assert set(table["moves"]) == {"interest"}
     assert set(table["reserves"]) == {""}
     assert table["eta_s"].is_monotonic_increasing
-    for owner, at in zip(table["account"], table["eta_at"], strict=True):
-        row = there.find(owner)
+    for name, at in zip(table["account"], table["eta_at"], strict=True):
+        row = there.find(name)
         assert row is not None
         for second, expected in ((int(at), True), (int(at) - 1, False)):
             moved = there.market.at_time(second)
@@ -327,6 +329,24 @@ def test_a_cap_of_the_collateral_is_no_cause() -> None:
     assert table["reserves"].tolist() == ["weETH"]
 
 
+def test_a_market_that_is_known_at_its_block_alone_still_has_instants() -> None:
+    """DAI accrues in a way of its own: who has none breaks when they do, with a bonus that is not told."""
+    strange = ctoken(
+        *(0, "DAI"), accrues_plainly=False, exchange_rate_at_block_wad=WAD, borrow_index_at_block_wad=WAD
+    )
+    at = comptroller([strange, ctoken(1, "B", borrow_rate_wad=10**12), ctoken(2, "C")], [WAD] * 3).at_time(
+        NOW
+    )
+    plain = replace(owner(holds(2, 100 * WAD), holds(1, 0, 75 * WAD - 1)), owner=address(1))
+    other = replace(owner(holds(0, 100 * WAD, WAD)), owner=address(2))
+    table = time_triggers(Book.build(at, [plain, other]))
+    assert table["account"].tolist() == [address(1)]
+    assert table["moves"].tolist() == ["interest"]
+    assert pd.isna(table["bonus_usd"].iloc[0])
+    assert table["reason"].tolist() == ["DAI accrues in its own way: the market is not known then"]
+    assert table.attrs["unknown"] == [address(2)]
+
+
 def read_lab(lab: Lab) -> Book[AaveMarket]:
     listing = Listing("aave-v3", "Local", lab.chain_id, 0, {"pool_addresses_provider": lab.provider})
     with connect(lab.url, retries=0) as node:
@@ -367,6 +387,14 @@ def test_an_update_breaks_whom_the_contract_calls_broken_after_it(
         assert row["debt_usd_if_updated"] == sum(new.values()) / 10**8
 
 
+def assert_only_the_safe_are_left_out(there: Book[Any]) -> None:
+    """Whoever the screen calls safe breaks at no second of a span, and some are called so."""
+    for horizon_s in (60, 30 * DAY):
+        may, found = may_break(there, horizon_s), find_etas(there, horizon_s).found
+        assert 0 < may.sum() < there.debtors.sum()
+        assert {found[k].outcome for k in np.flatnonzero(~may).tolist()} == {"never"}
+
+
 def read_named(lab: Any, name: str, folder: Path) -> Book[Any]:
     """The book of a lab's market; a lab of several calls it by `name`."""
     path = folder / "market.json"
@@ -388,6 +416,7 @@ def test_every_protocol_s_updates_break_whom_its_verdicts_say(
     """At each nearest level and one unit before: those whose verdict changes, found without any level."""
     there = read_named(request.getfixturevalue(lab), name, tmp_path)
     table = triggers(there)
+    assert_only_the_safe_are_left_out(there)
     was, told = defiliq.liquidatable(there), 0
     assert len(table) >= 6
     for row in table.to_dict("records"):
@@ -436,3 +465,4 @@ def test_a_growing_cap_breaks_at_the_second_that_the_pool_does(capped: tuple[Lab
         assert lab.account_data(owner, timestamp=at).factor_wad >= WAD
     others = table[table["account"] != owner]
     assert "interest" in set(others["moves"])
+    assert_only_the_safe_are_left_out(read_lab(lab))

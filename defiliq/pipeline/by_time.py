@@ -8,18 +8,23 @@ from typing import Any, Final
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from defiliq.book import Book
 from defiliq.engine.eta import find_eta
-from defiliq.errors import UnresolvedEta
+from defiliq.engine.screen import SAFE, screen
+from defiliq.errors import NoLaterTime, UnresolvedEta
 from defiliq.ladder import IDENTITY, as_table, factor_text, identity, taken_columns, to_usd
 from defiliq.pipeline.eta import find_etas
+from defiliq.pipeline.judge import liquidatable
 from defiliq.pipeline.solving import Counter
 from defiliq.pricing.graph import Discount, Fixed, Growing
 from defiliq.protocols import PROTOCOLS
-from defiliq.types import Account, Market
+from defiliq.types import Account, Market, Taking, Untold
 
 DEFAULT_WITHIN_S: Final = 86_400
+_FOLDED: Final = 1e-15
+"""What two more roundings of each leg add to its error: the ratio of two prices, and the product with it."""
 CAP, DISCOUNT, INTEREST = "growing cap", "discount", "interest"
 
 TIME_COLUMNS: Final = (
@@ -41,7 +46,7 @@ def time_triggers(
     `attrs["unresolved"]`, `["unknown"]` as in `eta`; `["unforeseen"]` names what moves accounts besides.
     """
     market = book.market
-    rows = np.flatnonzero(book.debtors).tolist()
+    rows = np.flatnonzero(may_break(book, horizon_s) & ~liquidatable(book)).tolist()
     found = find_etas(book, horizon_s, rows=rows, on_progress=on_progress)
     breaking = sorted(
         (at.at, i) for i, at in found.found.items() if at.outcome == "time" and at.at is not None
@@ -52,13 +57,58 @@ def time_triggers(
     return table
 
 
+def may_break(book: Book[Any], horizon_s: int) -> NDArray[np.bool_]:
+    """(N,) who owes something and is not proved safe for so many seconds; the rest no second breaks.
+
+    Interest moves every leg one way, and so a leg lies between what it is now and what it is at the end. The
+    screen of verdicts is asked for the least credit at the lowest price of the span, and the most debit at
+    the highest. Where the market is known at its block alone nobody is proved safe.
+    """
+    market, owes = book.market, book.debtors
+    margin = PROTOCOLS[market.protocol].margin
+    try:
+        later = market.at_time(market.timestamp + max(0, horizon_s))
+    except NoLaterTime:
+        return owes
+    now, then = margin(book), margin(replace(book, market=later))
+    if not (np.array_equal(now.first_leg, then.first_leg) and np.array_equal(now.feeds, then.feeds)):
+        return owes
+    spans = _price_spans(market, later.timestamp)
+    kept = np.array([low / high if high else 1.0 for low, high in spans])
+    worst = replace(
+        now,
+        credit=np.maximum(now.credit, then.credit),
+        credit_floor=np.minimum(now.credit_floor, then.credit_floor) * kept.take(now.feeds),
+        debit=np.maximum(now.debit, then.debit),
+        step=np.maximum(now.step, then.step),
+        grain=np.maximum(now.grain, then.grain),
+        relative_error=max(now.relative_error, then.relative_error) + _FOLDED,
+        law_only=now.law_only | then.law_only,
+    )
+    owes[screen(worst, [high for _, high in spans]) == SAFE] = False
+    return owes
+
+
+def _price_spans(market: Market, last: int) -> list[tuple[int, int]]:
+    """(lowest, highest) price of each feed from now on until a second, while nothing moves but time."""
+    graph, spans = market.graph, []
+    for feed, price in enumerate(market.prices):
+        low = high = price
+        if graph.feeds and graph.is_timed(graph.feeds[feed]):
+            position = graph.feeds[feed]
+            span = graph.spans(graph.below(position), market.timestamp, last)[position]
+            low, high = min(price, span.low), max(price, span.high)
+        spans.append((low, high))
+    return spans
+
+
 def _row(book: Book[Any], i: int, at: int) -> dict[str, object]:
     """One account that breaks at an instant."""
     market, account = book.market, book.account(i)
-    protocol, then = PROTOCOLS[market.protocol], market.at_time(at)
+    protocol = PROTOCOLS[market.protocol]
     health = protocol.health(account, market)
-    taken = taken_columns(then, protocol.take(account, then))
-    moved = {feed for feed, price in enumerate(then.prices) if price != market.prices[feed]}
+    taken = taken_columns(market, _taking(account, market, at))
+    moved = {feed for feed, price in enumerate(market.prices_at(at)) if price != market.prices[feed]}
     legs = [leg for leg in protocol.explain(account, market) if leg.feed in moved]
     return identity(market) | {
         "account": account.owner,
@@ -72,6 +122,16 @@ def _row(book: Book[Any], i: int, at: int) -> dict[str, object]:
         **{name: taken[name] for name in ("bonus_usd", "callable", "reason")},
         "evaluated_at": market.timestamp,
     }
+
+
+def _taking(account: Account, market: Market, at: int) -> Taking:
+    """What a liquidation takes at an instant; untold where a reserve, if of others, is not known then."""
+    try:
+        then = market.at_time(at)
+    except NoLaterTime as error:
+        return Untold(f"{error.symbol} accrues in its own way: the market is not known then")
+    taken: Taking = PROTOCOLS[market.protocol].take(account, then)
+    return taken
 
 
 def _causes(account: Account, market: Market, at: int) -> list[str]:
