@@ -95,3 +95,11 @@ def test_quotients_next_to_an_integer(whole: int, unit: int, off: int, price: in
         y, d = np.array([price], dtype=np.int64), np.array([unit], dtype=np.int64)
         quotient, fits = mul_div(x, x.to_float(), y, d, up=up)
         assert not fits[0] or int(quotient[0]) == law(amount % 2**128, price, unit)
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 2**128 - 1)), max_size=40))
+def test_sums_by_group_are_exact(rows: list[tuple[int, int]]) -> None:
+    column = Amounts.of([amount for _, amount in rows])
+    group = np.array([place for place, _ in rows], np.int16)
+    expected = [sum(amount for place, amount in rows if place == k) for k in range(4)]
+    assert column.sums(group, 4) == expected

@@ -25,10 +25,15 @@ from tests.aftermath import keys
 from tests.lab import CometLab, CompoundV2Lab, Lab, SoloLab, acting
 from tests.lab.acting import Acting
 from tests.lab.chain import Tx
+from tests.lab.dydx_solo.actions import operate, wei
 from tests.protocols.compound_v2.stage import listing_of
 from tests.protocols.compound_v3 import stage as comet_stage
 from tests.solo_stage import keys_of
 from tests.solo_stage import listing_of as solo_listing
+
+CALL, LIQUID = 8, 1
+"""An action of Solo, and a status."""
+CALLEE = acting.stranger(99)
 
 pytestmark = pytest.mark.lab
 BLOCKS, MOST_AT_ONCE = 48, 4
@@ -132,7 +137,9 @@ def act(followed: Followed, draw: random.Random, number: int) -> list[str]:
             spot = int(followed.lab.rpc("eth_getStorageAt", followed.lab.drivers[name], "0x0", "latest"), 16)
             followed.lab.set_driver(name, spot * draw.choice((88, 95, 106)) // 100)
     liquidations = [kind for kind in ("liquidate", "absorb") if kind in followed.actors.kinds]
-    only = liquidations if number % 8 in (5, 6) else ()
+    only = liquidations if number % 8 in (5, 6) else []
+    if number % 8 in (1, 3):
+        only = [kind for kind in ("flag", "eMode") if kind in followed.actors.kinds]
     return followed.actors.block(draw, draw.randrange(1, MOST_AT_ONCE + 1), only)
 
 
@@ -185,3 +192,25 @@ def test_a_debtor_who_pays_another_shows_in_no_total(lab_compound_v3: CometLab) 
             assert followed.protocol.unaccounted(followed.node, fresh, before.market.block) == (0, 0)
             found += missing == 0
         assert found >= 3
+
+
+def test_a_call_alone_may_end_a_status(lab_dydx_solo: SoloLab) -> None:
+    """Solo's Call moves nothing, but whoever makes one and has enough is Normal again."""
+    lab = lab_dydx_solo
+    with solo(lab) as followed:
+        lab.rpc("anvil_setCode", CALLEE, "0x00")
+        healed = 0
+        for user in [user for user in lab.users if user.borrowed][:12]:
+            lab.set_status(user.info, LIQUID)
+            lab.chain.mine()
+            before = followed.fresh(followed.node.block("latest"))
+            action = (CALL, 0, wei(0), 0, 0, CALLEE, 0, b"")
+            sent = operate(lab.solo.margin, user.owner, (user.info,), [action])
+            receipt = lab.chain.mine_all([lab.chain.request(sent)])[0]
+            book = followed.step(before)
+            assert accounts_of(book) == accounts_of(followed.fresh(book.market.block))
+            row = book.find(user.name)
+            assert row is not None
+            assert (book.modes[row] == 0) == (int(receipt["status"], 16) == 1)
+            healed += book.modes.item(row) == 0
+        assert healed >= 3
