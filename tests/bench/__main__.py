@@ -14,8 +14,11 @@ from tests.bench.perpetuals import bench_perpetuals
 from tests.bench.reading import bench_reading
 from tests.bench.report import Missing, Report, machine, render
 from tests.bench.verdicts import SAMPLE, bench_verdicts
+from tests.bench.watching import bench_watching
 
-PARTS = ("verdicts", "reading", "levels", "compound", "dydx", "cascade", "cex")
+PARTS = ("verdicts", "reading", "levels", "compound", "dydx", "cascade", "cex", "watch")
+QUICK_WATCH = 5_000, 60
+"""Accounts and blocks of `--quick`."""
 
 
 def main() -> int:
@@ -33,6 +36,11 @@ def main() -> int:
         "--snapshots", type=int, default=200, help="snapshots of them that are laid side by side"
     )
     parser.add_argument("--candles", type=int, default=YEAR, help="5-minute candles of each exchange")
+    parser.add_argument(
+        "--watched", type=int, default=50_000, help="accounts that are watched block by block"
+    )
+    parser.add_argument("--blocks", type=int, default=600, help="blocks they are watched for, one a second")
+    parser.add_argument("--quick", action="store_true", help="watch 5,000 accounts for a minute")
     parser.add_argument("--only", choices=PARTS, help="run one part")
     args = parser.parse_args()
     parts: dict[str, Callable[[], list[Report]]] = {
@@ -43,6 +51,7 @@ def main() -> int:
         "dydx": lambda: bench_perpetuals(args.dydx),
         "cascade": lambda: bench_cascade(args.cascade, args.snapshots),
         "cex": lambda: bench_cex(args.candles),
+        "watch": lambda: [bench_watching(*(QUICK_WATCH if args.quick else (args.watched, args.blocks)))],
     }
     sys.stdout.write(f"{machine()}\n")
     wrong = 0

@@ -121,8 +121,10 @@ def _lend(lab: Lab, borrowers: Sequence[Borrower]) -> None:
 
 def _balances(lab: Lab, borrowers: Sequence[Borrower]) -> Iterator[tuple[str, str, str]]:
     """(contract, slot, word) of everybody's scaled balances and of the totals."""
-    kinds = (("a_tokens", "collateral", "getReserveNormalizedIncome"),)
-    kinds += (("debt_tokens", "debt", "getReserveNormalizedVariableDebt"),)
+    kinds = (
+        ("a_tokens", "collateral", "getReserveNormalizedIncome"),
+        ("debt_tokens", "debt", "getReserveNormalizedVariableDebt"),
+    )
     for kind, side, asked in kinds:
         for symbol in BY_SYMBOL:
             token = getattr(lab.market, kind)[symbol]

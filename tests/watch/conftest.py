@@ -94,7 +94,7 @@ def arguments(played: Played, proxy: Proxy, folder: Path, *more: str) -> list[st
     """What a watch of the chain through a proxy is called with."""
     market = played.lab.market_file(folder / "market.json")
     where = ["--market-file", str(market), "-r", proxy.url, "--ws", proxy.ws_url]
-    pace = ["--poll", "0.1", "--stall", "0.5", "--cooldown", "60s", "--stop-at", str(played.last)]
+    pace = ["--poll", "0.1", "--stall", "1.5", "--cooldown", "60s", "--stop-at", str(played.last)]
     return [*where, *pace, *more]
 
 
@@ -105,7 +105,7 @@ def walk(watch: Watching, proxy: Proxy, last: int) -> None:
     watch.until_block(shown)
     for number in range(shown + 1, last + 1):
         proxy.show(number)
-        watch.until_block(number) if number < last else None
+        watch.until_block(number)
 
 
 def _played(seeds: tuple[int, int]) -> Iterator[Played]:

@@ -105,8 +105,12 @@ class Watching:
         return self.said_to.read_text() if self.said_to.exists() else ""
 
     def blocks(self) -> list[int]:
-        """The blocks that were evaluated, in order, over all runs."""
+        """The blocks that were evaluated after the first, in order, over all runs."""
         return [lap["block"] for lap in _rows(self.timings)]
+
+    def told_blocks(self) -> list[int]:
+        """The blocks of which something was told: that with which it begins among them."""
+        return [event["block_number"] for event in self.events()]
 
     def events(self) -> list[dict[str, Any]]:
         """Everything that was written, in order, over all runs."""
@@ -117,7 +121,7 @@ class Watching:
 
         def has() -> bool:
             is_running = self.is_running  # asked first: what it did before it ended has been written then
-            if any(block >= number for block in self.blocks()):
+            if any(block >= number for block in (*self.blocks(), *self.told_blocks())):
                 return True
             assert is_running, f"it ended before block {number} and said: {self.said()}"
             return False
@@ -148,6 +152,27 @@ def standing(events: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
         assert event["id"] not in kept, f"told twice: {event}"
         kept[event["id"]] = event
     return list(kept.values())
+
+
+def assert_same(told: Sequence[Mapping[str, Any]], wanted: Sequence[Mapping[str, Any]]) -> None:
+    """The same events, each field of them, in the same order; the first difference is said."""
+    for place, (one, other) in enumerate(zip(told, wanted, strict=False)):
+        differing = {
+            name: (one.get(name), other.get(name))
+            for name in {*one, *other}
+            if one.get(name) != other.get(name)
+        }
+        assert not differing, (
+            f"event {place}, a {other['event']} of block {other['block_number']}: {differing}"
+        )
+    assert len(told) == len(wanted), f"{len(told)} events, not {len(wanted)}"
+
+
+def told_broken(events: Sequence[Mapping[str, Any]]) -> set[str]:
+    """The accounts of which was told last that they can be liquidated; lower case."""
+    kinds = ("approaching", "liquidatable", "recovered")
+    last = {event["account"].lower(): event["event"] for event in events if event["event"] in kinds}
+    return {account for account, kind in last.items() if kind == "liquidatable"}
 
 
 def _rows(path: Path) -> list[dict[str, Any]]:

@@ -38,6 +38,8 @@ class Proxy:
         """Which blocks are not announced."""
         self.on_request: Callable[[int], None] = lambda so_far: None
         """Called before each answer with the number of JSON-RPC requests so far."""
+        self.fails: Callable[[int], bool] = lambda so_far: False
+        """Which JSON-RPC requests, by their number, are answered with an error that nobody would repeat."""
         self.asked: Counter[str] = Counter()
         """Methods that were asked for, refused ones included."""
         self.accepted = 0
@@ -136,12 +138,18 @@ class Proxy:
     def answer(self, body: Any) -> Any:
         """The reply to one JSON body; None where it must not be sent any more."""
         requests = body if isinstance(body, list) else [body]
+        is_failing = False
         for request in requests:
             self.asked[request["method"]] += 1
-            self.on_request(sum(self.asked.values()))
+            so_far = sum(self.asked.values())
+            self.on_request(so_far)
+            is_failing = is_failing or self.fails(so_far)
         if self.delay_s:
             time.sleep(self.delay_s)
-        replies = self.pretence.answer(requests, self.ask)
+        if is_failing:
+            replies = [_failed(request) for request in requests]
+        else:
+            replies = self.pretence.answer(requests, self.ask)
         self.flowing.wait()
         return replies if isinstance(body, list) else replies[0]
 
@@ -182,6 +190,11 @@ class Proxy:
         with self._lock:
             self._sockets.discard(connection)
             self._subscribers = {name: each for name, each in self._subscribers.items() if each != handler}
+
+
+def _failed(request: dict[str, Any]) -> dict[str, Any]:
+    error = {"code": -32603, "message": "internal error"}
+    return {"jsonrpc": "2.0", "id": request["id"], "error": error}
 
 
 class _Server(ThreadingHTTPServer):

@@ -185,3 +185,11 @@ def test_requests_are_counted_before_they_are_answered(proxy: Proxy) -> None:
     assert reached.is_set()
     assert seen == list(range(1, len(seen) + 1))
     assert proxy.asked["eth_getBlockByNumber"] == 1
+
+
+def test_chosen_requests_fail(proxy: Proxy) -> None:
+    proxy.fails = lambda so_far: so_far == 2
+    with connect(proxy.ws_url) as client:
+        assert _ask(client, "eth_blockNumber")["result"] == hex(30)
+        assert _ask(client, "eth_blockNumber")["error"]["message"] == "internal error"
+        assert _ask(client, "eth_blockNumber")["result"] == hex(30)
