@@ -19,7 +19,7 @@ from defiliq.cli.printing import INCOMPLETE
 from defiliq.cli.talk import Talk
 from defiliq.cli.watch_options import Blocks, Told, Wanted, block_options, told_options, wanted_options
 from defiliq.cli.watch_outlets import live_board, meters, outlets_of, stopped_by_signals
-from defiliq.errors import InputError
+from defiliq.errors import BadUrl, InputError
 
 if TYPE_CHECKING:
     from defiliq.chain.node import AnyNode
@@ -180,6 +180,18 @@ def _follow(asked: Asked, told: Told, output: str | None, shape: str | None) -> 
     return _ended(outcomes)
 
 
+def _socket(url: str | None) -> str | None:
+    """The websocket to listen to, tried for its form before anything is asked."""
+    from defiliq.chain.url import SOCKETS, Endpoint
+
+    if url is not None:
+        try:
+            Endpoint.of(url, SOCKETS)
+        except BadUrl as error:
+            raise InputError(f"--ws cannot be used: {error.seen}. Give one like wss://host/path.") from None
+    return url
+
+
 def _ended(outcomes: Sequence[Outcome]) -> bool:
     """Whether all was read; the error of a market that could not be followed is raised."""
     failed = [one for one in outcomes if one.error is not None]
@@ -203,6 +215,6 @@ def _followed(asked: Asked, listing: Listing, meter_of: Callable[[str], Meter]) 
         pace=asked.pacing.pace(),
         poll_s=asked.pacing.poll,
         stall_s=asked.pacing.stall,
-        ws_url=asked.pacing.ws or os.environ.get(f"WS_URL_{listing.chain_id}") or None,
+        ws_url=_socket(asked.pacing.ws or os.environ.get(f"WS_URL_{listing.chain_id}") or None),
         meter=meter_of(name),
     )

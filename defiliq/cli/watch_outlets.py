@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from defiliq.cli.talk import Talk
 from defiliq.cli.watch_options import Told
-from defiliq.errors import InputError
+from defiliq.errors import BadUrl, InputError
 
 if TYPE_CHECKING:
     from defiliq.pipeline.watch_live import OnLap, Outlets
@@ -147,7 +147,12 @@ def _webhook(told: Told) -> Callable[[], Sink] | None:
         secret = os.environ.get(SECRET_VARIABLE) or None
         return webhook_sink(url, secret=secret, allows_private=told.allow_private)
 
-    make().close()
+    try:
+        make().close()
+    except BadUrl as error:
+        raise InputError(
+            f"the webhook cannot be used: {error.seen}. Give one like https://host/path."
+        ) from None
     return make
 
 

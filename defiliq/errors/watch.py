@@ -25,7 +25,7 @@ class PrivateAddress(InputError):
         self.label, self.address = label, address
         super().__init__(
             f"the webhook {label} leads to {address}, which is not a public address. "
-            "If that is meant, allow it: --webhook-private."
+            "If that is meant, allow it: --allow-private."
         )
 
 

@@ -118,22 +118,26 @@ def _markets(markets: Sequence[Now]) -> Table:
 
 
 def _nearest(markets: Sequence[Now]) -> Table:
-    """The accounts that are liquidatable, then those whose level is nearest."""
+    """Some of the accounts that are liquidatable, then those whose level is nearest."""
     table = Table(box=None, pad_edge=False, title="nearest", title_justify="left", title_style="dim")
     for name in ("account", "status", "driver"):
         table.add_column(name)
     for name in ("level", "distance"):
         table.add_column(name, justify="right")
-    rows = [one for now in markets for one in now.standings]
-    rows.sort(key=lambda one: (one.status != "liquidatable", abs(one.distance_pct or 0.0), one.account))
-    for one in rows[:NEAREST]:
+    every = [one for now in markets for one in now.standings]
+    every.sort(key=lambda one: (abs(one.distance_pct or 0.0), one.account))
+    broken = [one for one in every if one.status == "liquidatable"]
+    near = [one for one in every if one.status != "liquidatable"]
+    rows = broken[: max(NEAREST // 2, NEAREST - len(near))]
+    rows += near[: NEAREST - len(rows)]
+    for one in rows:
         level = "" if one.level is None else f"{one.level:,.6g}"
         distance = "" if one.distance_pct is None else f"{one.distance_pct:+.3f}%"
         driver = f"{clean(one.driver)} {one.side}".strip()
         status = Text(one.status, style=STYLES.get(one.status, ""))
         table.add_row(_short(one.account), status, driver, level, distance)
-    if len(rows) > NEAREST:
-        table.add_row(f"and {len(rows) - NEAREST:,} more", "", "", "", "")
+    if len(every) > len(rows):
+        table.add_row(f"and {len(every) - len(rows):,} more", "", "", "", "")
     return table
 
 
@@ -141,7 +145,7 @@ def _events(events: Sequence[Event]) -> Table:
     table = Table(box=None, pad_edge=False, title="last events", title_justify="left", title_style="dim")
     table.add_column("block", justify="right")
     for name in ("event", "of", ""):
-        table.add_column(name)
+        table.add_column(name, no_wrap=True, overflow="ellipsis")
     for event in reversed(events):
         kind = Text(event.kind, style=STYLES.get(event.kind, ""))
         table.add_row(str(event.facts["block_number"]), kind, _subject(event), _words(event))
@@ -164,7 +168,7 @@ def _words(event: Event) -> str:
         "liquidatable": f"debt {_dollars(facts.get('debt_usd'))}, net {_dollars(facts.get('net_usd'))}",
         "liquidated": f"{facts.get('predicted')}, repaid {_dollars(facts.get('repaid_usd'))}",
         "recovered": f"{facts.get('cause')}",
-        "bad_debt": f"{_dollars(facts.get('bad_debt_usd'))}",
+        "bad_debt": f"{facts.get('how')}, {_dollars(facts.get('amount_usd'))}",
         "parameter_changed": f"{facts.get('before')} -> {facts.get('after')}",
         "gap": f"blocks {facts.get('first_block')} to {facts.get('last_block')}",
         "reorg": f"{facts.get('depth')} blocks",
