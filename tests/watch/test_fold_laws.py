@@ -28,7 +28,7 @@ PEOPLE = (1, 2, 3, 4)
 class Scripted:
     """One block of a made-up history."""
 
-    prices: dict[str, int]
+    prices: dict[str, Any]
     changed: dict[int, Account]
     threshold_bps: int
     liquidated: tuple[int, ...]
@@ -43,7 +43,7 @@ class Scripted:
 @st.composite
 def people(draw: st.DrawFn, number: int) -> Account:
     weth, usdc = draw(st.sampled_from([(0, 0), (1, 0), (0.5, 0.02)])), draw(st.sampled_from([0, 1, 8, 9]))
-    legs = {"WETH": (weth[0], 0.0), "WBTC": (weth[1], 0.0), "USDC": (0.0, 250.0 * usdc)}
+    legs: dict[str, Any] = {"WETH": (weth[0], 0.0), "WBTC": (weth[1], 0.0), "USDC": (0.0, 250.0 * usdc)}
     return account(number, **{name: leg for name, leg in legs.items() if any(leg)})
 
 

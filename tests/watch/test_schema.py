@@ -105,7 +105,8 @@ def test_events_that_are_none_are_refused() -> None:
         check(replace(GAP, facts=facts))
     with pytest.raises(ValueError, match="without an id"):
         check(replace(GAP, id=""))
-    for said in ([], 1, None, {}, {"event": 1}, {"event": "no such", "id": "a"}, {"event": "gap"}):
+    wrong: list[object] = [[], 1, None, {}, {"event": 1}, {"event": "no such", "id": "a"}, {"event": "gap"}]
+    for said in wrong:
         with pytest.raises(ValueError, match=r"no event|no kind|without an id"):
             event_of(said)
 
