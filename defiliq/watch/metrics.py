@@ -14,6 +14,8 @@ from defiliq.watch.schema import Event, EventKind
 
 LOOPBACK: Final = "127.0.0.1"
 REQUEST_TIMEOUT_S: Final = 10
+POLL_S: Final = 0.1
+"""How long `close` may take."""
 BLOCK_SECONDS: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 """Upper bounds of the histogram, in seconds."""
 
@@ -156,7 +158,9 @@ class MetricsServer:
                 f"cannot serve metrics on {LOOPBACK}:{port}: {seen}. Use another port."
             ) from None
         self.port = int(self._server.server_address[1])
-        self._thread = threading.Thread(target=self._server.serve_forever, name="metrics", daemon=True)
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, args=(POLL_S,), name="metrics", daemon=True
+        )
         self._thread.start()
 
     @property
