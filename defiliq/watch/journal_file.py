@@ -62,7 +62,7 @@ def seal(*values: str | int | None) -> int:
 class Lock:
     """Held as long as the process lives, or until it is closed. Children of the process do not inherit it."""
 
-    def __init__(self, path: str, advice: str = "or use another --state-dir") -> None:
+    def __init__(self, path: str, advice: str = "or use another --state") -> None:
         place = f"{path}.lock"
         try:
             self._db = sqlite3.connect(place, timeout=0, isolation_level=None, check_same_thread=False)

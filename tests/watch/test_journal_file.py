@@ -182,7 +182,7 @@ def test_a_journal_in_use_is_refused_and_free_again_once_it_is_closed(path: Path
             with pytest.raises(JournalInUse) as caught:
                 Journal(path, MARKET)
         assert str(caught.value) == (
-            f"cannot use {path}: another watch is using it; end that one, or use another --state-dir."
+            f"cannot use {path}: another watch is using it; end that one, or use another --state."
         )
         filled(journal, 41, 42)
     with Journal(path, MARKET) as journal:

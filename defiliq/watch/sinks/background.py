@@ -98,7 +98,7 @@ class Background:
         if self._failures == 1:
             self._notice(f"{error} Events are kept, and it is tried again.")
         if asked_s is not None:
-            return float(asked_s)
+            return max(float(asked_s), FIRST_WAIT_S)
         longest = min(FIRST_WAIT_S * 2.0 ** min(self._failures - 1, 16), LONGEST_WAIT_S)
         return (longest if slow_s is None else slow_s) * (0.5 + self._jitter() / 2)
 

@@ -34,6 +34,7 @@ WHOLE_TIMEOUT_S: Final = 30
 """For one POST as a whole, however the answer drips."""
 PORTS: Final = {"http": 80, "https": 443}
 GONE: Final = 410
+TOO_LARGE: Final = 413
 TOO_MANY_REQUESTS: Final = 429
 MOST_ADDRESSES: Final = 3
 NAME_LETTERS: Final = 12
@@ -85,6 +86,7 @@ class WebhookSink:
         self._endpoint, self._secret, self._allows_private = endpoint, secret, allows_private
         self._resolver, self._clock, self._limits = resolver, clock, limits
         self._parts = urlsplit(endpoint.url)
+        self._most = MOST_EVENTS
         self._host = str(self._parts.hostname)
         self._port = self._parts.port if self._parts.port is not None else PORTS[self._parts.scheme]
 
@@ -114,11 +116,14 @@ class WebhookSink:
         """POST the first of them; WebhookFailed unless it says 2xx, PrivateAddress as for `addresses`."""
         if not lines:
             return None
-        sent = lines[:MOST_EVENTS]
+        sent = lines[: self._most]
         events = ",".join(line.line for line in sent)
         body = f'{{"schema":{SCHEMA_VERSION},"events":[{events}]}}'.encode()
         key = hashlib.sha256("\n".join(line.id for line in sent).encode()).hexdigest()
         status, retry_after = self._posted(body, self._headers(body, key))
+        if status == TOO_LARGE and len(sent) > 1:
+            self._most = len(sent) // 2
+            raise WebhookFailed(self.label, f"HTTP {status}, {len(sent)} events are too many at once")
         self._check(status, retry_after)
         return sent[-1].seq
 

@@ -99,16 +99,31 @@ def test_it_waits_as_long_as_it_is_asked_to_and_long_where_somebody_must_change_
     journal: Journal, receiver: Receiver
 ) -> None:
     receiver.answers += [Answer(503, {"Retry-After": "17"}), Answer(404), Answer(302), Answer(500)]
-    waits = Waits(until=4)
+    receiver.answers.append(Answer(503, {"Retry-After": "0"}))
+    waits = Waits(until=5)
     sender, notices = background(journal, receiver, waits)
     filled(journal, 1, 1)
     sender.start()
     assert waits.reached.wait(PATIENCE_S)
     waits.go_on.set()
     assert sender.stop(PATIENCE_S)
-    assert waits.seconds == [17.0, 300.0, 300.0, 8.0]
+    assert waits.seconds == [17.0, 300.0, 300.0, 8.0, 1.0]
     assert len(notices) == 2
-    assert len(receiver.posts) == 5
+    assert len(receiver.posts) == 6
+
+
+def test_one_that_takes_less_at_once_gets_less(journal: Journal, receiver: Receiver) -> None:
+    receiver.answers += [Answer(413), Answer(413)]
+    waits = Waits()
+    sender, _ = background(journal, receiver, waits)
+    told = filled(journal, 1, 40)
+    sender.start()
+    while journal.backlog(journal.sinks()[0]):
+        sender.wake()
+    assert sender.stop(PATIENCE_S)
+    assert [len(post.ids) for post in receiver.posts] == [80, 40, 20, 20, 20, 20]
+    assert receiver.ids[120:] == [each.id for each in told]
+    assert waits.seconds == [1.0, 2.0]
 
 
 def test_one_that_is_gone_gets_no_more_and_holds_no_more(journal: Journal, receiver: Receiver) -> None:
