@@ -117,6 +117,16 @@ def test_what_nobody_asked_for_is_passed_over(server: WsServer, message: Any) ->
     assert server.connections == 1
 
 
+def test_a_question_of_the_server_is_no_answer(server: WsServer) -> None:
+    def curious(connection: ServerConnection, body: Any) -> None:
+        connection.send(json.dumps({"jsonrpc": "2.0", "id": body["id"], "method": "ask", "result": "0xbad"}))
+        server.reply(connection, body)
+
+    server.always = curious
+    with ws_transport_to(server.url) as transport:
+        assert transport.send(ONE)[0].result == ["eth_blockNumber", []]
+
+
 def test_a_late_reply_is_never_taken_for_a_later_ones(server: WsServer) -> None:
     """The same number twice: on a connection of its own each time, and under other ids on the same."""
 
@@ -419,6 +429,8 @@ def test_a_dead_port_is_unreachable_at_once() -> None:
 
 def test_a_server_that_takes_nothing_more_does_not_hold_us_for_ever() -> None:
     stop = threading.Event()
+    gave_up: list[bool] = []
+    """Whether we did before the server hung up."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def shake_hands() -> None:
@@ -430,13 +442,16 @@ def test_a_server_that_takes_nothing_more_does_not_hold_us_for_ever() -> None:
                     b"HTTP/1.1 101 Yes\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
                     + f"Sec-WebSocket-Accept: {key}\r\n\r\n".encode()
                 )
-                stop.wait(PATIENCE_S)
+                gave_up.append(stop.wait(PATIENCE_S))
 
-        threading.Thread(target=shake_hands, daemon=True).start()
+        serving = threading.Thread(target=shake_hands, daemon=True)
+        serving.start()
         url = f"ws://127.0.0.1:{listener.getsockname()[1]}"
         with ws_transport_to(url, timeout_s=1, retries=0) as transport, pytest.raises(NodeUnreachable):
             transport.send([Request("echo", ("x" * 30_000_000,))])
         stop.set()
+        serving.join(PATIENCE_S)
+    assert gave_up == [True]
 
 
 SECRETS = ("hunter2secret", "s3cretuser", "abcdef0123456789", "tokentoken")
