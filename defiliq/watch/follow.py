@@ -27,17 +27,18 @@ from defiliq.watch.journal import KEPT_BLOCKS, Journal, Kept
 from defiliq.watch.judge import Judge
 from defiliq.watch.look import Keys, Looker, asked_of, followed_in, joined_keys, touched_in
 from defiliq.watch.metrics import Meter
-from defiliq.watch.pace import Lap, Pace, counts_of
+from defiliq.watch.pace import (
+    FIRST_BACKOFF_S,
+    FULL_DISK_S,
+    HEARTBEAT_S,
+    LONGEST_BACKOFF_S,
+    QUIET_FAILURES,
+    Lap,
+    Pace,
+    counts_of,
+)
 from defiliq.watch.policy import Policy
 from defiliq.watch.schema import Event, gap_event, reorg_event
-
-LONGEST_BACKOFF_S = 60.0
-FIRST_BACKOFF_S = 0.5
-FULL_DISK_S = 5.0
-QUIET_FAILURES = 1
-"""So many failures in a row are not worth a word: a node that is a block behind, a chain that moves."""
-HEARTBEAT_S = 1.0
-"""How long at most nothing is looked after while no new block comes."""
 
 
 @dataclass(slots=True)
@@ -327,8 +328,19 @@ class Follower:
         if is_said:
             self.notice(f"There is room again; going on at block {state.head.block.number}.")
         self._touched.append((state.head.block.number, touched))
-        self.is_incomplete = self.is_incomplete or bool(state.book.failed)
+        self._mind_unread(state)
         self.state = state
+
+    def _mind_unread(self, state: State) -> None:
+        """Say it when accounts begin to be unreadable; events say of each when it begins and ends."""
+        failed = state.book.failed
+        if failed and (self.state is None or not self.state.book.failed):
+            owner, reason = next(iter(sorted(failed.items())))
+            at = state.head.block.number
+            self.notice(
+                f"INCOMPLETE: at block {at} {len(failed)} accounts cannot be read, such as {owner}: {reason}"
+            )
+        self.is_incomplete = self.is_incomplete or bool(failed)
 
     def _kept(self) -> Kept:
         kept = self.journal.last()

@@ -7,6 +7,14 @@ from dataclasses import dataclass
 from defiliq.watch.metrics import Counts
 from defiliq.watch.scene import State
 
+LONGEST_BACKOFF_S = 60.0
+FIRST_BACKOFF_S = 0.5
+FULL_DISK_S = 5.0
+QUIET_FAILURES = 1
+"""So many failures in a row are not worth a word: a node that is a block behind, a chain that moves."""
+HEARTBEAT_S = 1.0
+"""How long at most nothing is looked after while no new block comes."""
+
 
 @dataclass(frozen=True, slots=True)
 class Pace:
