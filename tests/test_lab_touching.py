@@ -214,3 +214,34 @@ def test_a_call_alone_may_end_a_status(lab_dydx_solo: SoloLab) -> None:
             assert (book.modes[row] == 0) == (int(receipt["status"], 16) == 1)
             healed += book.modes.item(row) == 0
         assert healed >= 3
+
+
+@pytest.mark.parametrize("supplied", [0, 400])
+def test_who_comes_to_owe_by_paying_is_named_where_something_was_supplied(
+    lab_compound_v3: CometLab, supplied: int
+) -> None:
+    """A supplier who sends more than it has is named; who has collateral alone and sends is not."""
+    with comet(lab_compound_v3, "usdc") as followed:
+        market = lab_compound_v3.markets["usdc"]
+        payer, unit = acting.stranger(50), market.spec.base.unit
+        acting.comet(lab_compound_v3, "usdc", [payer])
+        held = market.tokens["WETH"]
+        brought = [Tx(payer, market.contract, "supply", (held.address, 10 * 10**18))]
+        if supplied:
+            brought.append(Tx(payer, market.contract, "supply", (market.base.address, supplied * unit)))
+        followed.actors.chain.send_all(brought)
+        followed.everybody = np.concatenate([followed.everybody, keys(CometMarket, [payer])])
+        before = followed.fresh(followed.node.block("latest"))
+        followed.actors.chain.send(
+            market.contract, "transfer", acting.stranger(51), 1_000 * unit, sender=payer
+        )
+        book = followed.step(before)
+        fresh = followed.fresh(book.market.block)
+        row = fresh.find(payer)
+        assert row is not None
+        assert fresh.debtors[row]
+        found = book.find(payer)
+        assert found is not None
+        assert (book.account(found) == fresh.account(row)) == bool(supplied)
+        missing, _ = followed.protocol.unaccounted(followed.node, book, before.market.block)
+        assert (missing > 0) != bool(supplied)
