@@ -25,11 +25,22 @@ from defiliq.pipeline.eta import find_etas
 from defiliq.pipeline.reading import read
 from defiliq.pipeline.solving import Solved
 from defiliq.pipeline.triggers import TRIGGER_COLUMNS, captures_of, triggers
-from defiliq.pricing.graph import Discount, Growing
+from defiliq.pricing.graph import Discount, Growing, Input, PriceGraph
+from defiliq.pricing.graph import Fraction as Quotient
 from defiliq.protocols.aave_v3 import AaveMarket, rule
-from defiliq.types import Account, Listing
+from defiliq.types import Account, Level, Listing
 from defiliq.units import RAY, WAD
-from tests.builders import NOW, account, account_in, address, book, graph_market, market
+from tests.builders import (
+    NOW,
+    account,
+    account_in,
+    address,
+    book,
+    graph_market,
+    market,
+    plain_market,
+    plain_reserve,
+)
 from tests.lab import Lab
 from tests.lab.reserves import RATIO, STAKED
 from tests.protocols.aave_v3.stage import open_position
@@ -139,11 +150,12 @@ def test_who_only_rounding_decides_is_judged_at_the_price(monkeypatch: pytest.Mo
     """No level is known of them, and still the law knows what a price does."""
 
     def unresolved(there: Book[Any], chosen: Any, **_: object) -> Solved:
-        return Solved((), {}, ((there.owner(0), ETHER), (there.owner(2), ETHER)))
+        known = Level(1, defiliq.find_driver(there.market, ETHER), "long", "price", LEVEL)
+        return Solved((known,), {}, ((there.owner(0), ETHER), (there.owner(2), ETHER)))
 
     monkeypatch.setattr("defiliq.pipeline.triggers.solve_book", unresolved)
     table = triggers(book(longs()), offchain={ETHER: "2424.24242424"})
-    assert only(table, ETHER)["accounts_if_updated"] == 1
+    assert only(table, ETHER)["accounts_if_updated"] == 2
     assert table.attrs["unresolved"] == [[address(1), ETHER], [address(3), ETHER]]
 
 
@@ -312,6 +324,26 @@ def test_a_discount_that_ends_raises_a_debt() -> None:
     assert table["moves"].tolist() == ["discount"]
     assert table["reserves"].tolist() == ["PT-sUSDe"]
     assert time_triggers(Book.build(frozen(at, Discount), [owing]), 5 * DAY).empty
+
+
+def test_a_price_that_falls_with_time_is_no_proof_of_safety() -> None:
+    """Collateral that is worth 3000 over what grows: whoever it stops to cover is searched, and found."""
+    graph = PriceGraph(
+        (
+            Input("ETH/USD", "aggregator", address(1), 3000_00000000, 8),
+            Growing(10**9, NOW, 10**3, 1, "divisor"),
+            Quotient((0,), (1,), 10**9, 1),
+            Input("USDC/USD", "aggregator", address(2), 10**8, 8),
+        ),
+        (2, 3),
+    )
+    held = plain_reserve(0, "X", 18, liquidation_threshold_bps=8250, liquidation_bonus_bps=10500)
+    at = plain_market([held, plain_reserve(1, "USDC", 6)], graph.prices(NOW), graph=graph)
+    there = Book.build(
+        at, [account_in(at, k, {"X": (1, 0), "USDC": (0, debt)}) for k, debt in ((1, 2474.9), (2, 900))]
+    )
+    assert may_break(there, DAY).tolist() == [True, False]
+    assert time_triggers(there)["account"].tolist() == [address(1)]
 
 
 def test_a_cap_of_the_collateral_is_no_cause() -> None:

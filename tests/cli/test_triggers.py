@@ -12,11 +12,13 @@ import pytest
 from rich.console import Console
 
 from defiliq.book import Book
-from defiliq.chain.evm import connect
+from defiliq.chain.evm import EvmNode, connect
+from defiliq.depth.read import Pool
 from defiliq.pipeline.by_time import TIME_COLUMNS
 from defiliq.pipeline.offchain import pool_price
 from defiliq.pipeline.snapshot import save_snapshot
 from defiliq.pipeline.triggers import TRIGGER_COLUMNS
+from defiliq.types import Block
 from defiliq.view import terminal
 from tests.builders import account_in, address, graph_market
 from tests.cex.stub import Urls, made_world
@@ -236,3 +238,28 @@ def test_on_a_chain_the_feeds_are_asked_who_they_are(run: Run, lab_v36: Lab, tmp
         driver: lab_v36.drivers[driver] for driver in table["driver"]
     }
     assert set(table["oev"]) == {"none known"}
+
+
+@pytest.mark.lab
+def test_pools_are_read_from_the_market_s_node_at_its_block(
+    run: Run, lab_v36: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = lab_v36.market_file(tmp_path / "lab.json")
+    asked_at: list[tuple[str, int]] = []
+
+    def pools(node: EvmNode, pair: str, at: Block) -> tuple[Pool, ...]:
+        asked_at.append((pair, at.number))
+        return (deep(500),)
+
+    monkeypatch.setattr("defiliq.pipeline.depths.pools_of_pair", pools)
+    number = lab_v36.chain.height()
+    words = ("--market-file", path, "-r", lab_v36.url, "--block", str(number), "--no-index", "-q")
+    code, out, _ = run("triggers", *words, "--pool", "ETH/USD=pair:WETH/USDC")
+    assert (code, asked_at) == (0, [("WETH/USDC", number)])
+    assert row(out, "ETH/USD")["offchain_source"].endswith("times USDC/USD")
+
+
+def test_pools_need_a_node(run: Run, resolved: Path) -> None:
+    code, out, err = run("triggers", "--from", resolved, "--pool", "ETH/USD=pair:WETH/USDC")
+    assert (code != 0, out) == (True, "")
+    assert "node" in err

@@ -53,8 +53,7 @@ def test_a_feed_answers_at_its_threshold_and_not_a_unit_before(side: int) -> Non
 
 
 def test_a_threshold_that_no_integer_meets_is_passed_by_the_next_one() -> None:
-    """50 bps of 199 are 0.995, so a move of 1 is enough; of 201 they are 1.005, so it is not, where a threshold
-    that is rounded down would let it pass."""
+    """50 bps of 199 are 0.995: a move of 1 is enough. Of 201 they are 1.005: it is not, nor rounded down."""
     assert deviates(199, 200, 50)
     assert not deviates(201, 202, 50)
     assert deviates(201, 203, 50)
@@ -131,6 +130,12 @@ def test_of_two_feeds_of_a_pair_the_one_behind_most_prices_speaks_and_the_other_
         3600,
     )
     assert ether.spot == 3000_01000000
+
+
+def test_of_two_feeds_that_say_the_same_the_one_behind_most_prices_speaks() -> None:
+    at = two_feeds_of_one_pair()
+    there = at.at_inputs({0: SPOT, 1: SPOT})
+    assert [one.source for one in inputs_of(there, find_driver(there, "ETH/USD"))] == [address(2), address(1)]
 
 
 def test_a_market_without_a_price_graph_still_names_its_sources() -> None:
