@@ -20,7 +20,7 @@ from defiliq.depth.factories import Factory
 from defiliq.depth.files import save_pools
 from defiliq.depth.read import find_pools
 from defiliq.depth.uniswap_v3 import HIGHEST_LIMIT, LOWEST_LIMIT, PoolV3
-from defiliq.errors import BlockChanged, InputError
+from defiliq.errors import BlockChanged, InputError, NotAPool, UnsoundPool
 from defiliq.mev.fields import ECONOMICS
 from defiliq.mev.gas import measured_units
 from defiliq.oracle.drivers import find_driver
@@ -581,3 +581,27 @@ def test_curves_and_laws_as_exits(tmp_path: Path) -> None:
     terms = terms_of(tmp_path, exits=(f"USDC/WETH=file:{curve}",))
     with pytest.raises(InputError, match="not the other way"):
         opportunities(of, None, terms, driver="WETH/USD")
+
+
+def test_pools_that_contradict_themselves_are_left_out_and_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of three found pools two are bad: the third is the exit, and they are not asked for again."""
+    good, asked = replace(pool(), address=address(3)), []
+
+    def read_pools(node: Any, wanted: Any, at: Block, *, base: str) -> tuple[PoolV2, ...]:
+        asked.append(list(wanted))
+        for bad, fault in ((address(1), UnsoundPool), (address(2), NotAPool)):
+            if bad in wanted:
+                raise fault(bad, "it lies")
+        return (good,)
+
+    every = (address(1), address(2), address(3))
+    monkeypatch.setattr("defiliq.pipeline.exits.find_pools", lambda *given: every)
+    monkeypatch.setattr("defiliq.pipeline.exits.read_pools", read_pools)
+    found = Found()
+    node: Any = None
+    tokens = good.base.address, good.quote.address
+    assert found.pools(node, *tokens, builders.BLOCK) == (good,)
+    assert found.pools(node, *tokens, builders.BLOCK) == (good,)
+    assert [len(some) for some in asked] == [3, 2, 1, 1]
+    assert set(found.unread) == set(every[:2])
+    assert "contradicts itself: it lies" in found.unread[address(1)]

@@ -30,7 +30,7 @@ SEARCHED = 10
 """Rows whose break-even and peak are searched without --all-prices."""
 
 
-@click.command(short_help="What liquidations near spot leave, the best first.")
+@click.command(short_help="What liquidations net, the best first.")
 @source_options
 @axes_options
 @click.option(

@@ -13,14 +13,15 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import NamedTuple
 
-from defiliq.depth.venue import Depth, Fill
+from defiliq.depth.combined import Venue
+from defiliq.depth.venue import Fill
 from defiliq.units import mul_div_down, mul_div_up
 
 
 class Way(NamedTuple):
     """One way to sell, and how many swaps it takes at most."""
 
-    depth: Depth
+    depth: Venue
     swaps: int = 1
 
 
@@ -45,20 +46,38 @@ class Exit:
     bought_decimals: int
 
     def sell(self, amount: int, moved: Fraction = Fraction(1), swap_cost: Fraction = Fraction(0)) -> Sale:
-        """The best sale of `amount`: of those that sell most, the one that brings most.
+        """The sale of `amount` that brings most after the gas of its swaps, of equals the one that sells more.
 
         `moved` is how many times higher the oracle has the price than when the pools were read; `swap_cost`
-        what the gas of one swap is worth, in base units of what is bought.
+        what the gas of one swap is worth, in base units of what is bought. A way that could not bring more
+        even if all of it went at the price of the first unit is not tried.
         """
-        sales = [self._sold(way, amount, moved) for way in self.ways]
-        return max(sales, key=lambda sale: (sale.got - sale.swaps * swap_cost, -sale.left))
+        best: tuple[Fraction, int, Sale] | None = None
+        for way in sorted(self.ways, key=_swaps):
+            depth = way.depth if moved == 1 else way.depth.at_price(way.depth.price * moved)
+            gas = way.swaps * swap_cost
+            if best is not None and best[2].left == 0 and self._most(depth, amount) - gas <= best[0]:
+                continue
+            sale = self._sold(depth, way.swaps, amount)
+            if best is None or (sale.got - gas, -sale.left) > best[:2]:
+                best = sale.got - gas, -sale.left, sale
+        if best is None:
+            raise ValueError("an exit without a way")
+        return best[2]
 
-    def _sold(self, way: Way, amount: int, moved: Fraction) -> Sale:
-        depth = way.depth if moved == 1 else way.depth.at_price(way.depth.price * moved)
+    def _most(self, depth: Venue, amount: int) -> Fraction:
+        """What a sale cannot exceed: all of it at the price of the first unit, after the fee."""
+        if depth.bid is None:
+            return Fraction(0)
+        over = 10 ** (depth.base.decimals + self.bought_decimals)
+        under = 10 ** (depth.quote.decimals + self.sold_decimals)
+        return depth.bid * depth.keeps * Fraction(amount * over, under)
+
+    def _sold(self, depth: Venue, swaps: int, amount: int) -> Sale:
         fill, _ = depth.sell(_rescaled(amount, self.sold_decimals, depth.base.decimals))
         sold = amount - _unscaled_up(fill, self.sold_decimals, depth.base.decimals)
         got = _rescaled(fill.got, depth.quote.decimals, self.bought_decimals)
-        return Sale(depth.name, sold, got, amount - sold, way.swaps)
+        return Sale(depth.name, sold, got, amount - sold, swaps)
 
 
 def ways_of(depths: Sequence[Way]) -> tuple[Way, ...]:
@@ -74,3 +93,7 @@ def _rescaled(amount: int, decimals: int, to: int) -> int:
 def _unscaled_up(fill: Fill, decimals: int, of: int) -> int:
     """What was left of a sale, in the token's own base units, rounded up."""
     return fill.left if decimals == of else mul_div_up(fill.left, 10**decimals, 10**of)
+
+
+def _swaps(way: Way) -> int:
+    return way.swaps

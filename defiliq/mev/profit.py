@@ -6,7 +6,7 @@ taken as 0: without an exit, a gas price or a price of the native coin there is 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil
@@ -73,42 +73,33 @@ def _of_fund(deal: Deal) -> Profit:
     return Profit(deal, (), None, (), None, 0, 0, None, 0, 0, gains, gains, "", deal.remark)
 
 
+@dataclass(frozen=True, slots=True)
+class _Sold:
+    """All that a deal hands over, once it is sold."""
+
+    sales: tuple[Sale, ...]
+    kept: tuple[Kept, ...]
+    out: int
+    """Base units of the repaid token, with what is handed over in it."""
+    slippage_base: int
+    lacks: tuple[str, ...]
+    """Why some of it has no exit."""
+
+
 def _of_trade(deal: Deal, market: Market, costs: Costs) -> Profit:
-    lacks: list[str] = [costs.lacks] if costs.lacks else []
-    no_exits: list[str] = []
-    swap_cost = _swap_cost(deal, market, costs)
-    sales, kept, exit_out, slippage = [], [], 0, Fraction(0)
-    for got in deal.got:
-        if got.amount == 0:
-            continue
-        if _is_same(market, got.reserve, deal.paid_reserve):
-            exit_out += got.amount
-            continue
-        pair = got.reserve, deal.paid_reserve
-        way_out = costs.exits.get(pair)
-        if way_out is None:
-            no_exits.append(costs.no_exit.get(pair, f"no exit is known for {_pair(market, *pair)}"))
-            continue
-        sale = way_out.sell(got.amount, costs.moved(*pair, market), swap_cost)
-        sales.append(sale)
-        exit_out += sale.got
-        slippage += _worth(market, got.reserve, sale.sold) - _worth(market, deal.paid_reserve, sale.got)
-        kept += [Kept(got.reserve, sale.left)] if sale.left else []
-    has_exits = not no_exits
-    units = costs.units(deal, sum(sale.swaps for sale in sales), market)
+    sold = _sold(deal, market, costs)
+    units = costs.units(deal, sum(sale.swaps for sale in sold.sales), market)
     gas_base, gas = _gas(units, deal, market, costs)
-    if costs.flash is not None and deal.paid and deal.paid_reserve in costs.flash.refused:
-        symbol = market.reserves[deal.paid_reserve].symbol
-        lacks.append(f"the pool lends no flash loans of {symbol}: give --flash none, or basis points")
-    lacks += [*no_exits, *_unpaid(units, gas, costs, market)]
+    lacks = [costs.lacks, *_unlent(deal, market, costs), *sold.lacks, *_unpaid(units, gas, costs, market)]
+    why = "; ".join(reason for reason in lacks if reason)
     fee = 0 if costs.flash is None else costs.flash.fee(deal.paid)
-    net = exit_out - deal.paid - fee - gas if not lacks and gas is not None else None
+    net = None if why or gas is None else sold.out - deal.paid - fee - gas
     return Profit(
         deal=deal,
-        sales=tuple(sales),
-        exit_out=exit_out if has_exits else None,
-        kept=tuple(kept),
-        slippage_base=ceil(slippage) if has_exits else None,
+        sales=sold.sales,
+        exit_out=None if sold.lacks else sold.out,
+        kept=sold.kept,
+        slippage_base=None if sold.lacks else sold.slippage_base,
         flash_fee=fee,
         gas_units=units,
         gas_price_wei=costs.gas_price_wei,
@@ -116,9 +107,37 @@ def _of_trade(deal: Deal, market: Market, costs: Costs) -> Profit:
         gas=gas,
         net=net,
         net_base=None if net is None else worth_base(market, deal.paid_reserve, net),
-        lacks="; ".join(lacks),
-        remark="; ".join(said for said in (deal.remark, *_left_over(kept, market), costs.note) if said),
+        lacks=why,
+        remark="; ".join(said for said in (deal.remark, *_left_over(sold.kept, market), costs.note) if said),
     )
+
+
+def _sold(deal: Deal, market: Market, costs: Costs) -> _Sold:
+    """What each part that is handed over brings, sold for what is repaid."""
+    sales, kept, lacks, out, slippage = [], [], [], 0, Fraction(0)
+    swap_cost = _swap_cost(deal, market, costs)
+    for got in deal.got:
+        pair = got.reserve, deal.paid_reserve
+        if _is_same(market, *pair) or got.amount == 0:
+            out += got.amount
+            continue
+        way_out = costs.exits.get(pair)
+        if way_out is None:
+            lacks.append(costs.no_exit.get(pair, f"no exit is known for {_pair(market, *pair)}"))
+            continue
+        sale = way_out.sell(got.amount, costs.moved(*pair, market), swap_cost)
+        sales.append(sale)
+        out += sale.got
+        slippage += _worth(market, got.reserve, sale.sold) - _worth(market, deal.paid_reserve, sale.got)
+        kept += [Kept(got.reserve, sale.left)] if sale.left else []
+    return _Sold(tuple(sales), tuple(kept), out, ceil(slippage), tuple(lacks))
+
+
+def _unlent(deal: Deal, market: Market, costs: Costs) -> Iterator[str]:
+    """Why there is no flash loan, where one is needed."""
+    if costs.flash is not None and deal.paid and deal.paid_reserve in costs.flash.refused:
+        symbol = market.reserves[deal.paid_reserve].symbol
+        yield f"the pool lends no flash loans of {symbol}: give --flash none, or basis points"
 
 
 def _gas(units: int | None, deal: Deal, market: Market, costs: Costs) -> tuple[int | None, int | None]:
@@ -151,7 +170,7 @@ def _unpaid(units: int | None, gas: int | None, costs: Costs, market: Market) ->
         yield f"no price of {costs.native.symbol} is known here: give --native-usd"
 
 
-def _left_over(kept: list[Kept], market: Market) -> Iterator[str]:
+def _left_over(kept: Sequence[Kept], market: Market) -> Iterator[str]:
     for one in kept:
         symbol = market.reserves[one.reserve].symbol
         yield f"the exit runs dry: {one.amount} base units of {symbol} are kept and count for nothing"

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from defiliq.depth.combined import Venue
 from defiliq.depth.constant_product import PoolV2
-from defiliq.depth.venue import Depth, Token
+from defiliq.depth.venue import Token
 from defiliq.mev.costs import Costs, Native
 from defiliq.mev.exits import Exit, Way
 from defiliq.types import Liquidation, Market, Seizure
@@ -22,7 +23,7 @@ def pool(weth: int = 1_000, usdc: int = 3_000_000, fee_pips: int = 0) -> PoolV2:
     return PoolV2("pair", tokens[0], tokens[1], weth * 10**18, usdc * 10**6, fee_pips, "0x1")
 
 
-def exit_of(*depths: Depth, sold: int = WETH, bought: int = USDC) -> Exit:
+def exit_of(*depths: Venue, sold: int = WETH, bought: int = USDC) -> Exit:
     """Ways of one swap each."""
     reserves = market().reserves
     return Exit(tuple(Way(depth) for depth in depths), reserves[sold].decimals, reserves[bought].decimals)
