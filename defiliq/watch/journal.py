@@ -244,7 +244,7 @@ class Journal:
         """Drop events that every sink has got and that cannot be taken back any more."""
         # The plus keeps SQLite from looking at all events of old blocks, which may wait for a sink.
         everywhere = "ifnull((SELECT min(delivered) FROM sinks), (SELECT max(seq) FROM events))"
-        settled = "(+number < (SELECT min(number) FROM heads) OR is_void = 1)"
+        settled = "+number < (SELECT min(number) FROM heads)"
         self._db.execute(f"DELETE FROM events WHERE seq <= {everywhere} AND {settled}")  # noqa: S608
 
     def _shrink(self) -> None:

@@ -255,6 +255,21 @@ def test_what_waited_for_a_sink_is_given_back_to_the_disk_once_it_is_delivered(p
         assert path.stat().st_size < swollen // 2
 
 
+def test_what_one_sink_has_got_is_kept_for_another(path: Path) -> None:
+    with Journal(path, MARKET) as journal:
+        journal.register("fast")
+        journal.register("slow")
+        told = []
+        for number in range(1, 2 * KEPT_BLOCKS):
+            told += filled(journal, number, number)
+            journal.delivered("fast", journal.pending("fast", 9)[-1].seq)
+        journal.delivered("slow", journal.pending("slow", 100)[-1].seq)
+        filled(journal, 2 * KEPT_BLOCKS, 2 * KEPT_BLOCKS + TIDY_EVERY, each=0)
+        assert lines(journal, "slow") == [each.line() for each in told[100:]]
+        oldest = journal._db.execute("SELECT min(seq) FROM events").fetchone()[0]
+        assert oldest == 101
+
+
 def test_a_sink_that_nobody_serves_holds_its_events_until_it_is_forgotten() -> None:
     with Journal(":memory:", MARKET) as journal:
         journal.register("gone")
