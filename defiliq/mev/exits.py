@@ -46,7 +46,7 @@ class Exit:
     bought_decimals: int
 
     def sell(self, amount: int, moved: Fraction = Fraction(1), swap_cost: Fraction = Fraction(0)) -> Sale:
-        """The sale of `amount` that brings most after the gas of its swaps, of equals the one that sells more.
+        """The sale of `amount` that brings most after its swaps' gas; of equals the one that sells more.
 
         `moved` is how many times higher the oracle has the price than when the pools were read; `swap_cost`
         what the gas of one swap is worth, in base units of what is bought. A way that could not bring more

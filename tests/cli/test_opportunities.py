@@ -16,7 +16,7 @@ from defiliq.pipeline.snapshot import save_snapshot
 from tests.builders import account, book
 from tests.cli.conftest import Fakes, Run
 from tests.cli.dydx_chain import placed, standin
-from tests.test_opportunities import pools_file
+from tests.mev.deals import pools_file
 
 
 @pytest.fixture

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from defiliq.depth.combined import Venue
 from defiliq.depth.constant_product import PoolV2
+from defiliq.depth.files import save_pools
+from defiliq.depth.uniswap_v3 import PoolV3
 from defiliq.depth.venue import Token
 from defiliq.mev.costs import Costs, Native
 from defiliq.mev.exits import Exit, Way
-from defiliq.types import Liquidation, Market, Seizure
-from tests.builders import SYMBOLS, market
+from defiliq.pipeline.cost_terms import CostTerms, read_terms
+from defiliq.types import Account, Liquidation, Market, Seizure
+from tests import builders
+from tests.builders import SYMBOLS, account, market
 
 WETH, USDC = SYMBOLS.index("WETH"), SYMBOLS.index("USDC")
 GWEI = 10**9
@@ -62,3 +67,22 @@ def costs(way_out: Exit | None = None, **changes: Any) -> Costs:
 def spot() -> Market:
     """The market at its prices: WETH 3,000, USDC 1."""
     return market()
+
+
+def pools_file(folder: Path, *pools: PoolV2 | PoolV3) -> str:
+    """Pools as a file that --exit takes."""
+    return str(save_pools(pools or (pool(10**6, 3 * 10**9),), builders.BLOCK, folder / "pools.json"))
+
+
+def terms_of(folder: Path, **changes: Any) -> CostTerms:
+    """Deep pools of WETH and USDC, own funds, 10 gwei."""
+    texts: dict[str, Any] = {
+        "gas_gwei": "10",
+        "flash": "none",
+        "exits": (f"WETH/USDC=file:{pools_file(folder)}",),
+    }
+    return read_terms(**{**texts, **changes})
+
+
+def borrower(debt: float, number: int = 1, weth: float = 1) -> Account:
+    return account(number, WETH=(weth, 0), USDC=(0, debt))
