@@ -15,6 +15,7 @@ from defiliq.protocols import PROTOCOLS
 from defiliq.watch.changes import (
     Ranked,
     answers_of,
+    governing,
     oracle_events,
     parameter_events,
     remembered,
@@ -78,7 +79,7 @@ def _scene(
         nearest=nearest_levels(book, policy, judge),
         before=before,
         memory=memory,
-        parameters=PROTOCOLS[book.market.protocol].parameters(book.market),
+        parameters=governing(book, glance.missing, memory.parameters),
         policy=policy,
         judge=judge,
     )

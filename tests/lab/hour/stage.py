@@ -19,7 +19,7 @@ from tests.lab.contract import Contract
 from tests.lab.lab import Lab
 from tests.lab.liquidation import LIQUIDATOR
 from tests.lab.node import BLOCK_SECONDS
-from tests.lab.reserves import BY_SYMBOL, ETH_MODE, RATIO
+from tests.lab.reserves import BY_SYMBOL, ETH_MODE, GHO_MODE, RATIO
 from tests.lab.uniswap_v3.pools import core
 
 WAD = 10**18
@@ -71,6 +71,7 @@ def set_stage(lab: Lab, seed: int, count: int = 20) -> Stage:
     for symbol in ("WETH", "WBTC", "USDC", "USDT", "LINK", "wstETH", "GHO"):
         chain.send(market.configurator, "setReserveFlashLoaning", lab.tokens[symbol], True)
     chain.send(market.configurator, "updateFlashloanPremium", PREMIUM_BPS)
+    chain.send(market.configurator, "setAssetBorrowableInEMode", lab.tokens["CRV"], GHO_MODE.id, True)
     bot = Bot.deploy(chain, market)
     trader, pools = _make_pools(lab)
     for symbol in ("USDC", "USDT", "WETH"):
