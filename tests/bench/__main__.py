@@ -9,6 +9,7 @@ from collections.abc import Callable
 from tests.bench.cascade import bench_cascade
 from tests.bench.cex import YEAR, bench_cex
 from tests.bench.compound import bench_comet, bench_comptroller
+from tests.bench.hour import bench_hour
 from tests.bench.levels import bench_levels
 from tests.bench.perpetuals import bench_perpetuals
 from tests.bench.reading import bench_reading
@@ -16,7 +17,7 @@ from tests.bench.report import Missing, Report, machine, render
 from tests.bench.verdicts import SAMPLE, bench_verdicts
 from tests.bench.watching import bench_watching
 
-PARTS = ("verdicts", "reading", "levels", "compound", "dydx", "cascade", "cex", "watch")
+PARTS = ("verdicts", "reading", "levels", "compound", "dydx", "cascade", "cex", "watch", "hour")
 QUICK_WATCH = 5_000, 60
 """Accounts and blocks of `--quick`."""
 
@@ -40,6 +41,7 @@ def main() -> int:
         "--watched", type=int, default=50_000, help="accounts that are watched block by block"
     )
     parser.add_argument("--blocks", type=int, default=600, help="blocks they are watched for, one a second")
+    parser.add_argument("--hour", type=int, default=300, help="blocks of the scripted hour")
     parser.add_argument("--quick", action="store_true", help="watch 5,000 accounts for a minute")
     parser.add_argument("--only", choices=PARTS, help="run one part")
     args = parser.parse_args()
@@ -52,6 +54,7 @@ def main() -> int:
         "cascade": lambda: bench_cascade(args.cascade, args.snapshots),
         "cex": lambda: bench_cex(args.candles),
         "watch": lambda: [bench_watching(*(QUICK_WATCH if args.quick else (args.watched, args.blocks)))],
+        "hour": lambda: [bench_hour(args.hour)],
     }
     sys.stdout.write(f"{machine()}\n")
     wrong = 0
