@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import NamedTuple
 
-from defiliq.book import Book
+from defiliq.watch.causes import causes
 from defiliq.watch.changes import Ranked
 from defiliq.watch.crossing import crossings
 from defiliq.watch.fields import Cause
 from defiliq.watch.memory import Crossing, Status, Told
-from defiliq.watch.rejudge import URGENCY, in_market, mover, status_in
-from defiliq.watch.scene import Scene, Standing, alone
+from defiliq.watch.rejudge import URGENCY
+from defiliq.watch.scene import Scene, Standing
 from defiliq.watch.schema import make_event
-from defiliq.watch.telling import economics_of, health_facts, left_of, trigger_of
+from defiliq.watch.telling import economics_of, health_facts, levels_left, trigger_of
 
 QUIET = "quiet"
 
@@ -32,22 +32,76 @@ def converge(scene: Scene, found: Mapping[str, Standing]) -> Converged:
 
     Nothing is told of accounts that could not be read: what was told of them stands until they can be.
     """
-    known = scene.memory.told
-    told: dict[str, Told] = {}
-    events: list[Ranked] = []
-    broken = _newly_broken(scene, found)
-    how = crossings(scene, broken)
-    for account in sorted({*known, *found}):
-        if account in scene.book.failed:
-            told[account] = known[account]
-            continue
-        standing = found.get(account)
-        now, event = _next(scene, account, standing, known.get(account), how.get(account))
-        if event is not None:
-            events.append(event)
-        if now is not None:
+    known, failed = scene.memory.told, scene.book.failed
+    told = {account: it for account, it in known.items() if account in failed}
+    how = crossings(scene, _newly_broken(scene, found))
+    why = causes(scene, _fallen(scene, found), found)
+    due: list[_Due] = []
+    for account in sorted({*known, *found} - set(failed)):
+        before, standing = known.get(account), found.get(account)
+        now = _now(standing, before, how.get(account), why.get(account))
+        if now is not None and not _is_due(scene, standing, before):
             told[account] = now
+        elif now is not None or (standing is not None and standing.status is not None):
+            due.append(_Due(account, standing, now, how.get(account)))
+    left = levels_left(scene, {it.account: it.known for it in due if it.known is not None and it.is_quiet})
+    events = []
+    for it in due:
+        remembered, event = _tell(scene, it, left.get(it.account, {}))
+        events.append(event)
+        if remembered is not None:
+            told[it.account] = remembered
     return Converged(told, tuple(events))
+
+
+class _Due(NamedTuple):
+    """An account of which something is to be told."""
+
+    account: str
+    standing: Standing | None
+    known: Told | None
+    """What was told of it, with how it stands since."""
+    crossing: Crossing | None
+
+    @property
+    def is_quiet(self) -> bool:
+        return self.standing is None or self.standing.status is None
+
+
+def _status(standing: Standing | None) -> Status | None:
+    return None if standing is None else standing.status
+
+
+def _fallen(scene: Scene, found: Mapping[str, Standing]) -> dict[str, Told]:
+    """Accounts that are less urgent than after the block before."""
+    return {
+        account: told
+        for account, told in scene.memory.told.items()
+        if account not in scene.book.failed and URGENCY[_status(found.get(account))] < URGENCY[told.now]
+    }
+
+
+def _is_due(scene: Scene, standing: Standing | None, known: Told | None) -> bool:
+    """Whether it is time to tell that an account stands otherwise than was told."""
+    status = _status(standing)
+    if known is None or URGENCY[status] > URGENCY[known.status]:
+        return status is not None
+    is_over = scene.head.block.timestamp >= known.at + scene.policy.cooldown_s
+    return status != known.status and is_over
+
+
+def _now(
+    standing: Standing | None, known: Told | None, how: Crossing | None, why: Cause | None
+) -> Told | None:
+    """What was told of an account, with how it stands now; None where nothing was."""
+    if known is None:
+        return None
+    status = _status(standing)
+    cause = known.cause if status == known.now else "" if why is None else why
+    crossing = None
+    if status == "liquidatable":
+        crossing = known.crossing if how is None else how
+    return replace(known, now=status, cause="" if status == known.status else cause, crossing=crossing)
 
 
 def _newly_broken(scene: Scene, found: Mapping[str, Standing]) -> list[str]:
@@ -61,40 +115,20 @@ def _newly_broken(scene: Scene, found: Mapping[str, Standing]) -> list[str]:
     ]
 
 
-def _next(
-    scene: Scene, account: str, standing: Standing | None, known: Told | None, how: Crossing | None
-) -> tuple[Told | None, Ranked | None]:
-    """What is to be remembered of an account, with an event where one is due."""
-    status = None if standing is None else standing.status
-    if known is None:
-        return (None, None) if status is None else _tell(scene, account, standing, None, how)
-    crossing = how if how is not None else known.crossing if status == "liquidatable" else None
-    if URGENCY[status] > URGENCY[known.status]:
-        return _tell(scene, account, standing, known, crossing)
-    if status == known.status:
-        return replace(known, now=status, cause="", crossing=crossing), None
-    cause = known.cause
-    if URGENCY[status] != URGENCY[known.now]:
-        fell = URGENCY[status] < URGENCY[known.now]
-        cause = _cause(scene, account, standing, known) if fell else ""
-    held = replace(known, now=status, cause=cause, crossing=crossing)
-    if scene.head.block.timestamp < known.at + scene.policy.cooldown_s:
-        return held, None
-    return _tell(scene, account, standing, held, None)
-
-
-def _tell(
-    scene: Scene, account: str, standing: Standing | None, known: Told | None, crossing: Crossing | None
-) -> tuple[Told | None, Ranked]:
+def _tell(scene: Scene, due: _Due, left: Mapping[str, object]) -> tuple[Told | None, Ranked]:
     """The event that an account stands otherwise than was told, and what to remember of it."""
-    status = None if standing is None else standing.status
+    account, standing, known = due.account, due.standing, due.known
     facts: dict[str, object] = {"account": account, "was": QUIET if known is None else known.status}
+    market, status = scene.book.market, _status(standing)
     if standing is None or status is None:
-        return None, _recovered(scene, account, known, facts)
-    row, market = standing.row, scene.book.market
-    facts |= health_facts(scene.book.nameless(row), market) | economics_of(
-        scene, account, row, standing.level
-    )
+        row = scene.book.find(account)
+        facts |= health_facts(None if row is None else scene.book.nameless(row), market)
+        facts |= {"cause": "" if known is None else known.cause, **left}
+        return None, ((account,), make_event("recovered", account, scene.named, facts))
+    row = standing.row
+    facts |= health_facts(scene.book.nameless(row), market)
+    facts |= economics_of(scene, account, row, standing.level)
+    crossing = due.crossing if known is None else known.crossing
     facts |= trigger_of(scene, standing, known, crossing)
     event = make_event(status, account, scene.named, facts)
     price, block = event.facts["price_raw"], scene.head.block
@@ -110,46 +144,6 @@ def _tell(
         crossing=crossing if status == "liquidatable" else None,
     )
     return now, ((account,), event)
-
-
-def _recovered(scene: Scene, account: str, known: Told | None, facts: dict[str, object]) -> Ranked:
-    if known is None:
-        raise ValueError("nobody recovers of whom nothing was told")
-    row = scene.book.find(account)
-    facts |= health_facts(None if row is None else scene.book.nameless(row), scene.book.market)
-    facts |= {"cause": known.cause} | left_of(scene, account, known)
-    return (account,), make_event("recovered", account, scene.named, facts)
-
-
-def _cause(scene: Scene, account: str, standing: Standing | None, known: Told) -> Cause:
-    """Why an account is less urgent than after the block before; see `recovered` in `fields`."""
-    least = URGENCY[known.now]
-    if standing is not None and URGENCY[standing.true] >= least:
-        return "filters"
-    if account in scene.liquidated:
-        return "liquidated"
-    before = scene.before
-    row = None if before is None else before.book.find(account)
-    if before is None or row is None:
-        return "gap"
-
-    def holds(book: Book[Any]) -> bool:
-        return _urgency(scene, book) < least
-
-    old = alone(before.book, row)
-    if holds(old):
-        return "filters"  # it was no more urgent before, as it is asked for now
-    there = in_market(old, scene.book.market)
-    if there is not None and not holds(there):
-        return "account"
-    found = mover(old, scene.book.market, holds, has_new_parameters=scene.has_new_parameters)
-    return "account" if found is None else found
-
-
-def _urgency(scene: Scene, book: Book[Any]) -> int:
-    """How urgent the only account of a book is, judged as one of whom something was told."""
-    status: Status | None = status_in(book, scene.policy, scene.judge, was_told=True)
-    return URGENCY[status]
 
 
 def _text(value: object) -> str:

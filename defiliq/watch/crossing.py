@@ -24,7 +24,7 @@ def crossings(scene: Scene, accounts: Iterable[str]) -> dict[str, Crossing]:
     before = scene.before
     if before is None:
         return {}
-    rows = {account: row for account in accounts if (row := scene.row_before(account)) is not None}
+    rows = scene.owing_before(accounts)
     if not rows:
         return {}
     names = sorted(rows)

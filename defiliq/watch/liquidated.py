@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
-from defiliq.book import Book
+import numpy as np
+
 from defiliq.ladder import to_usd
 from defiliq.types import Happening, Market, Receipt, Worth
 from defiliq.watch.changes import Ranked
 from defiliq.watch.crossing import crossings
 from defiliq.watch.fields import MissReason
 from defiliq.watch.memory import Crossing, Told
-from defiliq.watch.rejudge import is_within, mover
-from defiliq.watch.scene import Scene, alone
+from defiliq.watch.rejudge import in_market, movers, urgencies
+from defiliq.watch.scene import Scene
 from defiliq.watch.schema import make_event
 
 MISSED = "missed"
@@ -30,7 +30,7 @@ def liquidated_events(scene: Scene) -> list[Ranked]:
     known = scene.memory.told
     fresh = {it for it in scene.liquidated if it not in known or known[it].crossing is None}
     how = crossings(scene, sorted(fresh))
-    why = {account: _missed(scene, account) for account in sorted(scene.liquidated - set(known))}
+    why = misses(scene, scene.liquidated - set(known))
     found = []
     for event, worth in zip(scene.glance.happened, scene.glance.worths, strict=True):
         told = known.get(event.account)
@@ -123,31 +123,40 @@ def _crossing(crossing: Crossing | None) -> dict[str, object]:
     }
 
 
-def _missed(scene: Scene, account: str) -> MissReason:
-    """Why nothing was announced of an account; see `liquidated` in `fields`."""
-    before = scene.before
-    if before is None:
-        return "after a gap"
-    if account in before.book.failed:
-        return "could not be read"
-    row = scene.row_before(account)
-    if row is None:
-        return "new account"
-    old = alone(before.book, row)
-    if _was_urgent(scene, old):
-        return "filtered"
-
-    def holds(book: Book[Any]) -> bool:
-        return bool(scene.judge.liquidatable(book)[0])
-
-    found = mover(old, scene.book.market, holds, has_new_parameters=scene.has_new_parameters)
-    return "changed in the same block" if found is None else _REASONS[found]
+def misses(scene: Scene, accounts: Iterable[str]) -> dict[str, MissReason]:
+    """Why nothing was announced of some accounts; see `liquidated` in `fields`."""
+    found: dict[str, MissReason] = {}
+    missed = sorted(accounts)
+    rows = scene.owing_before(missed)
+    for account in missed:
+        if scene.before is None:
+            found[account] = "after a gap"
+        elif account in scene.before.book.failed:
+            found[account] = "could not be read"
+        elif account not in rows:
+            found[account] = "new account"
+    return found | _rejudged(scene, rows)
 
 
-def _was_urgent(scene: Scene, old: Book[Any]) -> bool:
-    """Whether it would have been told, but for the filters."""
-    if scene.judge.liquidatable(old)[0]:
-        return True
-    within = scene.policy.within
-    near = scene.judge.near(old, math.nextafter(float(within), math.inf), None)
-    return any(is_within(level, within) for level in near)
+def _rejudged(scene: Scene, rows: Mapping[str, int]) -> dict[str, MissReason]:
+    """The same of accounts at some rows of the book before."""
+    if scene.before is None or not rows:
+        return {}
+    names = list(rows)
+    old = scene.before.book.pick(np.array([rows[name] for name in names]))
+    if len(names) > 1 and in_market(old, scene.book.market) is None:  # a reserve of one of them is gone
+        return {k: v for name in names for k, v in _rejudged(scene, {name: rows[name]}).items()}
+    # Whatever the filters would have left of it.
+    was_urgent = urgencies(old, replace(scene.policy, drivers=None), scene.judge) > 0
+    moved = movers(
+        old,
+        scene.book.market,
+        lambda book, of: scene.judge.liquidatable(book),
+        has_new_parameters=scene.has_new_parameters,
+    )
+    found: dict[str, MissReason] = {}
+    for name, urgent, mover in zip(names, was_urgent.tolist(), moved, strict=True):
+        found[name] = "changed in the same block" if mover is None else _REASONS[mover]
+        if urgent:
+            found[name] = "filtered"
+    return found

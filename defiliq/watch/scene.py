@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from defiliq.book import Book
 from defiliq.oracle.drivers import drivers
+from defiliq.oracle.movers import Movers
 from defiliq.pricing.driver import Driver
 from defiliq.types import Head, Level
 from defiliq.watch.glance import Glance
@@ -19,6 +20,9 @@ from defiliq.watch.judge import Judge, Valuer
 from defiliq.watch.memory import Memory, Status
 from defiliq.watch.policy import Policy
 from defiliq.watch.schema import identity_at
+
+FEW: Final = 8
+"""So many accounts are looked up one by one; for more, all of a book are numbered first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +85,11 @@ class Scene:
         return {driver.name: driver for driver in drivers(self.book.market)}
 
     @cached_property
+    def movers(self) -> Movers:
+        """Which driver a liquidation is told of, where no level was seen to be crossed."""
+        return Movers(self.book.market)
+
+    @cached_property
     def valuer(self) -> Valuer:
         """What a liquidation is worth in the block."""
         return self.judge.valuer(self.head, self.book.market)
@@ -95,12 +104,12 @@ class Scene:
         """Who was liquidated in the block."""
         return frozenset(event.account for event in self.glance.happened)
 
-    def row_before(self, account: str) -> int | None:
-        """Where an account was after the block before; None where it was not there, or owed nothing."""
+    def owing_before(self, accounts: Iterable[str]) -> dict[str, int]:
+        """Where accounts were after the block before; without those that were not there, or owed nothing."""
         if self.before is None:
-            return None
-        row = self.before.book.find(account)
-        return row if row is not None and owes(self.before.book, row) else None
+            return {}
+        book = self.before.book
+        return {account: row for account, row in rows_in(book, accounts).items() if owes(book, row)}
 
 
 def owes(book: Book[Any], row: int) -> bool:
@@ -109,6 +118,11 @@ def owes(book: Book[Any], row: int) -> bool:
     return any(book.debt[leg] > 0 or leg in book.stable for leg in legs)
 
 
-def alone(book: Book[Any], row: int) -> Book[Any]:
-    """A book of one of its accounts."""
-    return book.pick(np.array([row]))
+def rows_in(book: Book[Any], accounts: Iterable[str]) -> dict[str, int]:
+    """Where some accounts are in a book, in the order of their names; without those that are not there."""
+    names = sorted(accounts)
+    if len(names) <= FEW:
+        return {name: row for name in names if (row := book.find(name)) is not None}
+    places = {key.tobytes(): row for row, key in enumerate(book.owners)}
+    found = {name: places.get(book.market.account_key(name)) for name in names}
+    return {name: row for name, row in found.items() if row is not None}

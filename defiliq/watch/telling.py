@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+
+import numpy as np
 
 from defiliq.ladder import factor_text, to_usd
 from defiliq.mev.triggers import trigger_fields
-from defiliq.oracle.movers import Movers
 from defiliq.pricing.driver import Driver
 from defiliq.protocols import PROTOCOLS
 from defiliq.types import Account, Level, Liquidation, Market, Side, Taking, Untold
 from defiliq.watch.memory import Crossing, Told
 from defiliq.watch.rejudge import with_driver_at
-from defiliq.watch.scene import Scene, Standing, alone
+from defiliq.watch.scene import Scene, Standing, rows_in
 
 
 def health_facts(account: Account | None, market: Market) -> dict[str, object]:
@@ -77,18 +79,27 @@ def _by_legs(scene: Scene, row: int) -> tuple[Side, Driver | None]:
     taken = PROTOCOLS[market.protocol].take(scene.book.account(row), market)
     if not isinstance(taken, Liquidation) or not taken.seizures:
         return "long", None
-    return Movers(market).of_liquidation(taken.seizures[0].reserve, taken.repay_reserve)
+    return scene.movers.of_liquidation(taken.seizures[0].reserve, taken.repay_reserve)
 
 
-def left_of(scene: Scene, account: str, known: Told) -> dict[str, object]:
-    """Where the level of an account now is that has recovered, along the driver that it was told of."""
-    row, driver = scene.book.find(account), scene.drivers.get(known.driver)
-    if driver is None:
-        return {}
-    levels = [] if row is None else scene.judge.near(alone(scene.book, row), math.inf, [driver.name])
-    same = [level for level in levels if level.side == known.side]
-    there = same[0] if same else Level(-1, driver, _side(known.side), "never", None)
-    return trigger_fields(scene.book.market, there)
+def levels_left(scene: Scene, known: Mapping[str, Told]) -> dict[str, dict[str, object]]:
+    """Where the levels of accounts now are that have recovered, each along the driver that it was told of."""
+    by_driver: dict[str, list[str]] = {}
+    for account, told in sorted(known.items()):
+        if told.driver in scene.drivers:
+            by_driver.setdefault(told.driver, []).append(account)
+    found: dict[str, dict[str, object]] = {}
+    for name, accounts in by_driver.items():
+        rows = rows_in(scene.book, accounts)
+        some = scene.book.pick(np.array(list(rows.values()), dtype=np.intp))
+        levels = {(it.account, it.side): it for it in scene.judge.near(some, math.inf, [name])}
+        place = {account: k for k, account in enumerate(rows)}
+        for account in accounts:
+            side = _side(known[account].side)
+            never = Level(-1, scene.drivers[name], side, "never", None)
+            there = levels.get((place.get(account, -1), side), never)
+            found[account] = trigger_fields(scene.book.market, there)
+    return found
 
 
 def _side(side: str) -> Side:

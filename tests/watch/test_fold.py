@@ -13,7 +13,7 @@ from defiliq.units import RAY
 from defiliq.watch.fold import begin, resume
 from defiliq.watch.memory import Memory
 from defiliq.watch.policy import Policy
-from tests.builders import account, address, graph_market, market
+from tests.builders import account, account_in, address, graph_market, market
 from tests.watch.blocks import FIRST, JUDGE, POLICY, PROFIT_USD, Watch, about, glance_at, of_kind
 
 LONG = account(1, WETH=(1, 0), USDC=(0, 2000))
@@ -351,3 +351,27 @@ def test_a_fold_begins_with_all_accounts() -> None:
         begin(glance_at(FIRST, market(), [LONG]), POLICY, JUDGE)
     with pytest.raises(ValueError, match="all accounts"):
         resume(glance_at(FIRST, market(), [LONG]), POLICY, JUDGE, Memory())
+
+
+def test_causes_where_prices_hang_on_a_graph() -> None:
+    def seen(**inputs: int) -> AaveMarket:
+        return graph_market({name.replace("_", "/"): value for name, value in inputs.items()})
+
+    held = account_in(seen(), 1, {"wstETH": (1, 0), "USDC": (0, 2400)})
+    watch = Watch(replace(POLICY, cooldown_s=0, drivers=frozenset({"ETH/USD"})))
+    watch.start([held], at=seen(ETH_USD=2540_00000000))
+    assert about(watch.events) == [told(1, "approaching")]
+    assert cause_of(watch, at=seen(ETH_USD=2700_00000000)) == "price"
+    assert about(watch.see(at=seen(ETH_USD=2540_00000000))) == [told(1, "approaching")]
+    less = account_in(seen(), 1, {"wstETH": (1, 0), "USDC": (0, 100)})
+    assert cause_of(watch, less, at=seen(ETH_USD=2540_00000000)) == "account"
+
+
+def test_many_accounts_are_told_as_each_alone() -> None:
+    people = [replace(LONG, owner=address(k)) for k in range(1, 13)]
+    watch = Watch(replace(POLICY, cooldown_s=0))
+    watch.start(people)
+    for price, kind in ((BROKEN, "liquidatable"), (FAR, "recovered")):
+        assert about(watch.see(WETH=price)) == sorted(told(k, kind) for k in range(1, 13))
+    assert {event.facts["cause"] for event in of_kind(watch.events, "recovered")} == {"price"}
+    assert {event.facts["price_raw"] for event in of_kind(watch.events, "recovered")} == {str(LEVEL)}

@@ -15,8 +15,7 @@ from defiliq.types import Account
 from defiliq.watch.fold import resume
 from defiliq.watch.memory import memory_from_json, memory_json
 from defiliq.watch.policy import Policy
-from defiliq.watch.rejudge import is_within, status_in
-from defiliq.watch.scene import alone
+from defiliq.watch.rejudge import is_within, urgencies
 from defiliq.watch.schema import Event, check
 from tests.builders import account, address, market
 from tests.watch.blocks import JUDGE, POLICY, Watch, about, glance_at, happening
@@ -167,8 +166,9 @@ def test_without_filters_and_cooldown_what_is_told_is_what_holds(script: list[Sc
             if row is None:
                 continue  # it could not be read
             was = stands.get(address(k), "recovered")
-            now = status_in(alone(state.book, row), policy, JUDGE, was_told=was != "recovered")
-            assert was == ("recovered" if now is None else now)
+            alone = state.book.pick(np.array([row]))
+            (now,) = urgencies(alone, policy, JUDGE, were_told=was != "recovered").tolist()
+            assert ("recovered", "approaching", "liquidatable").index(was) == now
 
 
 def test_the_state_after_a_restart_is_that_before_it() -> None:

@@ -50,8 +50,7 @@ def report(events: Sequence[Event]) -> dict[str, Any]:
         reader.take(event)
     table = reader.table()
     assert tuple(table.columns) == SCORE_COLUMNS
-    row: dict[str, Any] = table.iloc[-1].to_dict()
-    return row
+    return {str(name): value for name, value in table.iloc[-1].items()}
 
 
 def test_the_report_card() -> None:
