@@ -16,8 +16,8 @@ from tests.watch.history import History
 from tests.watch.process import Watching, watching
 from tests.watch.proxy import Proxy, proxied
 
-COMMON_BLOCKS, OWN_BLOCKS = 30, 14
-MAIN_SEEDS, OTHER_SEEDS = (1, 2), (1, 3)
+COMMON_BLOCKS, OWN_BLOCKS = 20, 14
+MAIN_SEEDS, OTHER_SEEDS = (7, 3), (7, 2)
 
 
 @dataclass(frozen=True)

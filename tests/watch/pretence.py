@@ -33,7 +33,7 @@ class View:
     """What is shown of a chain. Blocks are numbers."""
 
     ceiling: int | None = None
-    """The newest block; None is the node's own."""
+    """The newest block, which the node must have; None is the node's own."""
     depth: int | None = None
     """State of blocks that lie deeper than so many below the newest is gone."""
     refused: frozenset[str] = field(default_factory=frozenset)
@@ -65,8 +65,10 @@ class Pretence:
 
 
 def _head(view: View, ask: Ask) -> int:
-    own = int(ask([{"jsonrpc": "2.0", "id": 0, "method": "eth_blockNumber", "params": []}])[0]["result"], 16)
-    return own if view.ceiling is None else min(own, view.ceiling)
+    if view.ceiling is not None:
+        return view.ceiling
+    asked = {"jsonrpc": "2.0", "id": 0, "method": "eth_blockNumber", "params": []}
+    return int(ask([asked])[0]["result"], 16)
 
 
 def _said(request: dict[str, Any], view: View, head: int) -> dict[str, Any] | None:

@@ -49,6 +49,7 @@ class Proxy:
         self.flowing.set()
         self._upstream = port
         self._lock = threading.RLock()
+        self._local = threading.local()
         self._sockets: set[socket.socket] = set()
         self._subscribers: dict[str, _Handler] = {}
         self._ids = count(1)
@@ -122,18 +123,35 @@ class Proxy:
         """End it."""
         self.flow()
         self.down()
+        self.hang_up()
 
     def ask(self, requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """The node's own replies, in the order of the requests."""
-        connection = http.client.HTTPConnection(HOST, self._upstream, timeout=UPSTREAM_TIMEOUT_S)
-        try:
-            numbered = [{**request, "id": place} for place, request in enumerate(requests)]
-            connection.request("POST", "/", json.dumps(numbered), {"Content-Type": "application/json"})
-            replies = json.loads(connection.getresponse().read())
-        finally:
-            connection.close()
+        numbered = [{**request, "id": place} for place, request in enumerate(requests)]
+        replies = self._post(json.dumps(numbered))
         placed = {reply["id"]: reply for reply in replies}
         return [{**placed[place], "id": request.get("id")} for place, request in enumerate(requests)]
+
+    def _post(self, body: str) -> list[dict[str, Any]]:
+        """Over a connection of the thread's own, which is made anew where the node has closed it."""
+        port, kept = self._upstream, getattr(self._local, "kept", None)
+        if kept is None or kept[0] != port:
+            self.hang_up()
+            kept = self._local.kept = port, http.client.HTTPConnection(HOST, port, timeout=UPSTREAM_TIMEOUT_S)
+        try:
+            kept[1].request("POST", "/", body, {"Content-Type": "application/json"})
+            replies: list[dict[str, Any]] = json.loads(kept[1].getresponse().read())
+        except (OSError, http.client.HTTPException):
+            kept[1].close()
+            kept[1].request("POST", "/", body, {"Content-Type": "application/json"})
+            replies = json.loads(kept[1].getresponse().read())
+        return replies
+
+    def hang_up(self) -> None:
+        """Close the thread's own connection to the node."""
+        kept = getattr(self._local, "kept", None)
+        if kept is not None:
+            kept[1].close()
 
     def answer(self, body: Any) -> Any:
         """The reply to one JSON body; None where it must not be sent any more."""
@@ -222,6 +240,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def finish(self) -> None:
         self.server.proxy.closed(self.connection, self)
+        self.server.proxy.hang_up()
         with suppress(OSError):
             super().finish()
 
