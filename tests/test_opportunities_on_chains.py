@@ -24,6 +24,7 @@ from defiliq.protocols import aave_v3
 from defiliq.protocols.aave_v3.flash import read_flash_loans, rounds_premium_up
 from defiliq.types import Listing
 from tests.lab import CometLab, CompoundV2Lab, Lab, SoloLab
+from tests.lab.bot import Bot, realised
 from tests.lab.chain import Tx
 from tests.lab.contract import Contract, topic
 from tests.lab.liquidation import LIQUIDATOR
@@ -121,6 +122,54 @@ def test_what_is_predicted_is_what_the_contracts_do(
             assert max(swap.amount0, swap.amount1) == amount, "all of it was sold"
             assert str(-min(swap.amount0, swap.amount1)) == row["exit_out_raw"]
             assert str(premium_paid(lab, row["repay_asset"], called.repaid)) == row["flash_fee_raw"]
+    assert seen == {"long", "short"}
+
+
+@pytest.mark.lab
+@pytest.mark.parametrize("fixture", ["lab_v36", "lab_v30"])
+def test_a_bot_keeps_what_is_predicted(request: pytest.FixtureRequest, fixture: str) -> None:
+    """One transaction with a flash loan: the tokens that remain are exact, and so is the base fee.
+
+    The gas of a bot's own code is not reckoned: its whole transaction is within a fifth of what was measured.
+    """
+    lab: Lab = request.getfixturevalue(fixture)
+    seen = set()
+    with lab.rewinding():
+        place = seeded(lab, 1, [ETH])
+        lend(lab, 9, "USDC", "WETH")
+        bot = Bot.deploy(lab.chain, lab.market)
+        there = place.pools[ETH]
+        with connect(lab.url, retries=0) as node:
+            now = read(node, listing_of(lab), "latest", owners=place.book.owners, uncounted=True)
+            later = now.market.at_time(now.market.block.timestamp + BLOCK_SECONDS)
+            place = replace(place, book=replace(now, market=later))
+            terms = read_terms(exits=(f"WETH/USDC=pool:{there.address}",))
+            table = opportunities(place.book, node, terms, within_pct=20, driver=ETH, searched=0)
+        for row in table[table["lacks"] == ""].to_dict("records"):
+            price, loan = int(row["price_raw"]), int(row["repaid_raw"])
+            moved = there.at_price(there.price * Fraction(*_ratio(place, price)))
+            job = bot.job(
+                row["account"],
+                row["seize_asset"],
+                row["repay_asset"],
+                int(row["debt_to_cover"]),
+                there.address,
+                loan,
+            )
+            with lab.rewinding():
+                sent = [*place.tell({ETH: price}), place.arbitrage(ETH, moved), bot.transaction(job)]
+                lab.chain.send_all(sent, later.timestamp)
+                block = lab.rpc("eth_getBlockByNumber", "latest", False)
+                receipt = lab.rpc("eth_getTransactionReceipt", block["transactions"][-1])
+            done = realised(receipt)
+            assert done is not None
+            gas_raw = int(row["exit_out_raw"]) - loan - int(row["flash_fee_raw"]) - int(row["net_raw"])
+            assert done.kept == int(row["net_raw"]) + gas_raw
+            assert (done.repaid, done.premium) == (loan, int(row["flash_fee_raw"]))
+            assert (done.received, done.proceeds) == (int(row["seized_raw"]), int(row["exit_out_raw"]))
+            assert int(block["baseFeePerGas"], 16) == int(row["gas_price_wei"])
+            assert abs(done.gas_used - row["gas_units"]) < row["gas_units"] / 5
+            seen.add(row["side"])
     assert seen == {"long", "short"}
 
 
