@@ -1,4 +1,7 @@
-"""Liquidations as deals: who earns in each protocol, on which pair of legs, by which calls."""
+"""Liquidations as deals: who earns in each protocol, on which pair of legs, by which calls.
+
+Aave v4, whose bonus grows as health falls, has no reader here and so no deals.
+"""
 
 from __future__ import annotations
 
