@@ -118,5 +118,6 @@ def _followed(book: Book[Any], changed: Book[Any]) -> Book[Any]:
         return changed
     owes = changed.debtors
     known = {key.tobytes() for key in book.owners} if not owes.all() else set()
+    known |= {book.market.account_key(name) for name in book.failed}
     kept = [bool(owes[k]) or key.tobytes() in known for k, key in enumerate(changed.owners)]
     return changed if all(kept) else changed.keep(np.array(kept, dtype=np.bool_))

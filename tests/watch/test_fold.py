@@ -270,6 +270,16 @@ def test_an_account_that_cannot_be_read_stands_as_it_was_told() -> None:
     assert (again.kind, again.facts["reason"]) == ("unread", "")
 
 
+def test_an_account_that_owes_nothing_once_it_is_read_again_is_told_so() -> None:
+    watch = liquidatable_watch()
+    watch.see(WETH=BROKEN, failed={address(1): "it has too many legs"})
+    unread, recovered = sorted(
+        watch.see(account(1), WETH=BROKEN), key=lambda event: event.kind == "recovered"
+    )
+    assert (unread.kind, unread.facts["reason"]) == ("unread", "")
+    assert (recovered.kind, recovered.facts["debt_usd"]) == ("recovered", 0.0)
+
+
 def test_a_reserve_without_a_price_is_unread() -> None:
     watch = Watch()
     watch.start([LONG])
