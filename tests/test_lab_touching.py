@@ -140,6 +140,8 @@ def act(followed: Followed, draw: random.Random, number: int) -> list[str]:
     only = liquidations if number % 8 in (5, 6) else []
     if number % 8 in (1, 3):
         only = [kind for kind in ("flag", "eMode") if kind in followed.actors.kinds]
+    if number % 8 == 7:
+        only = [kind for kind in sorted(followed.actors.kinds) if not followed.actors.done[kind]]
     return followed.actors.block(draw, draw.randrange(1, MOST_AT_ONCE + 1), only)
 
 
