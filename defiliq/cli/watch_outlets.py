@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from defiliq.watch.journal import Line
     from defiliq.watch.metrics import Meter
     from defiliq.watch.pace import Lap
-    from defiliq.watch.sinks import Sink
+    from defiliq.watch.sinks import Sink, WebhookSink
 
 TABLE_SINK = "table"
 
@@ -134,7 +134,7 @@ def _state_folder(named: str | None) -> Path:
     return Path(user_state_dir("defiliq")) / "watch" if named is None else Path(named)
 
 
-def _webhook(told: Told) -> Callable[[], Sink] | None:
+def _webhook(told: Told) -> Callable[[], WebhookSink] | None:
     """Makes the webhook's sink; the URL is tried now, so that a bad one ends the command."""
     from defiliq.watch.sinks import webhook_sink
     from defiliq.watch.sinks.webhook import SECRET_VARIABLE
@@ -143,7 +143,7 @@ def _webhook(told: Told) -> Callable[[], Sink] | None:
     if url is None:
         return None
 
-    def make() -> Sink:
+    def make() -> WebhookSink:
         secret = os.environ.get(SECRET_VARIABLE) or None
         return webhook_sink(url, secret=secret, allows_private=told.allow_private)
 

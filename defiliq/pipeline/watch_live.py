@@ -23,7 +23,7 @@ from defiliq.watch.judge import Valuer
 from defiliq.watch.metrics import Meter
 from defiliq.watch.pace import Lap, Pace
 from defiliq.watch.policy import Policy
-from defiliq.watch.sinks import Background, Delivery, Sink, deliver_all
+from defiliq.watch.sinks import Background, Delivery, Sink, WebhookSink, deliver_all
 
 DRAIN_S = 5.0
 """How long a slow sink may still deliver once all is to stop."""
@@ -59,7 +59,7 @@ class Outlets:
     """Where journals are; None keeps nothing over a restart."""
     sinks: Sequence[Sink] = ()
     """Each is shared by all markets, and is told in the thread of the market."""
-    background: Callable[[], Sink] | None = None
+    background: Callable[[], WebhookSink] | None = None
     """A sink for each market that may be slow, told in a thread of its own."""
     on_lap: OnLap = lambda name, lap, state: None
 
@@ -104,8 +104,9 @@ class _Run:
             journal = stack.enter_context(self._journal())
             for line in journal.notices:
                 self._say(line)
-            deliveries = [Delivery(journal, sink, from_start=True) for sink in self.outlets.sinks]
+            deliveries = [Delivery(journal, sink) for sink in self.outlets.sinks]
             slow = self._background(journal, stack)
+            self._let_go(journal, {one.sink.name for one in deliveries}, slow)
             outbox = _Outbox(deliveries, self._say, market.meter, slow)
             follower = make_follower(
                 node,
@@ -137,6 +138,16 @@ class _Run:
                 self._say(f"INCOMPLETE: liquidations are not told: {follower.looker.lacks}")
             return not follower.is_incomplete and not follower.looker.lacks
 
+    def _let_go(self, journal: Journal, used: set[str], slow: Background | None) -> None:
+        """Forget the sinks of earlier runs that are not asked for any more: nothing is kept for them."""
+        if slow is not None:
+            used = used | {slow.sink}
+        for name in set(journal.sinks()) - used:
+            waiting = journal.backlog(name)
+            if waiting:
+                self._say(f"{waiting} events that {name} never got are let go: it is not asked for any more.")
+            journal.forget(name)
+
     def _journal(self) -> Journal:
         folder, listing = self.outlets.folder, self.market.listing
         return Journal(MEMORY if folder is None else journal_path(folder, listing), market_key(listing))
@@ -146,7 +157,7 @@ class _Run:
             return None
         sink = self.outlets.background()
         stack.callback(sink.close)
-        slow = Background(Delivery(journal, sink), sink.name, self._say)
+        slow = Background(Delivery(journal, sink), sink.label, self._say)
         slow.start()
         stack.callback(slow.stop, DRAIN_S)
         return slow
@@ -176,3 +187,4 @@ class _Outbox:
             self.meter.backlog(delivery.sink.name.partition(":")[0], delivery.backlog)
         if self.slow is not None:
             self.slow.wake()
+            self.meter.backlog("webhook", self.slow.backlog)

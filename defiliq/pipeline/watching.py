@@ -22,6 +22,7 @@ from defiliq.pipeline.reading import read_market
 from defiliq.pipeline.valuing import valuer as make_valuer
 from defiliq.protocols import PROTOCOLS
 from defiliq.types import Head, Listing, Market
+from defiliq.watch.chronicle import Chronicle
 from defiliq.watch.follow import Follower
 from defiliq.watch.journal import Journal
 from defiliq.watch.journal_file import MEMORY
@@ -79,9 +80,10 @@ def make_follower(
     if node.chain_id != listing.chain_id:
         raise WrongChain(node.label, node.chain_id, listing.chain_id)
     market = read_market(node, listing, "latest", on_missing=lambda _: None)
+    looker = Looker(node, listing)
     return Follower(
-        looker=Looker(node, listing),
-        journal=journal,
+        looker=looker,
+        chronicle=Chronicle(looker, journal, notice, stopping),
         index=index,
         policy=settled_policy(policy, market),
         judge=judge_of(valuer),

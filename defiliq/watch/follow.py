@@ -4,32 +4,33 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
+from defiliq.book import Book
 from defiliq.chain.heads import Heads
 from defiliq.errors import (
     BlockChanged,
     BlockNotFound,
     DefiliqError,
     HistoryUnavailable,
-    JournalFull,
     NodeError,
 )
 from defiliq.index import Index
 from defiliq.types import Head
 from defiliq.watch.ahead import Ahead, Basis
-from defiliq.watch.fold import State, begin, resume, step
+from defiliq.watch.chronicle import Accounts, Chronicle
+from defiliq.watch.fold import NOTHING, State, begin, resume, step
 from defiliq.watch.glance import Glance
-from defiliq.watch.journal import KEPT_BLOCKS, Journal, Kept
 from defiliq.watch.judge import Judge
 from defiliq.watch.look import Keys, Looker, asked_of, followed_in, joined_keys, touched_in
+from defiliq.watch.memory import Memory
 from defiliq.watch.metrics import Meter
 from defiliq.watch.pace import (
+    EARLY_FAILURES,
     FIRST_BACKOFF_S,
-    FULL_DISK_S,
     HEARTBEAT_S,
     LONGEST_BACKOFF_S,
     QUIET_FAILURES,
@@ -38,7 +39,7 @@ from defiliq.watch.pace import (
     counts_of,
 )
 from defiliq.watch.policy import Policy
-from defiliq.watch.schema import Event, gap_event, reorg_event
+from defiliq.watch.schema import Event, gap_event
 
 
 @dataclass(slots=True)
@@ -46,7 +47,7 @@ class Follower:
     """Follows one market. What it tells goes into the journal, from which `deliver` takes it."""
 
     looker: Looker
-    journal: Journal
+    chronicle: Chronicle
     index: Index
     policy: Policy
     judge: Judge
@@ -62,12 +63,9 @@ class Follower:
     state: State | None = None
     is_incomplete: bool = False
     """Whether anything could not be read, or blocks were passed over."""
-    _touched: deque[tuple[int, frozenset[bytes] | None]] = field(
-        default_factory=lambda: deque(maxlen=KEPT_BLOCKS)
-    )
-    """(block, accounts that it changed; None for all) of the blocks that may be taken back."""
-    _unaccounted: tuple[int, ...] | None = None
-    """Debts that the chain has and the book has not, by reserve: None where that was not looked at."""
+    _unaccounted: tuple[int, ...] = ()
+    """Debts that the chain has and the book has not, by reserve. What they are has its reasons; that they
+    change without a whole read means that the logs have not told all."""
     _failures: int = 0
     _seen_at: float = 0.0
 
@@ -75,7 +73,8 @@ class Follower:
         """Evaluate every block from the last one kept, or from the newest, until told to stop."""
         ahead = Ahead(self.looker, self.pace.every, self.pace.at_once)
         try:
-            self._patiently(lambda: self._start(self._newest()))
+            while self.state is None and not self.stopping.is_set():
+                self._patiently(lambda: self._start(self._newest()))
             while not self._is_over():
                 seen = heads.wait(HEARTBEAT_S)
                 self._seen_at = self.clock()
@@ -124,13 +123,14 @@ class Follower:
 
     def _patiently(self, action: Callable[[], None], *, is_lasting: bool = True) -> None:
         """Do it; a node that fails is said once, and asked again later."""
+        is_begun = self.state is not None
         try:
             action()
         except (BlockChanged, BlockNotFound) as error:
             # The chain moves under the reads, or this node is behind: look again.
-            self._fail(error, is_lasting=self.state is not None)
+            self._fail(error, is_lasting=is_begun or self._failures < EARLY_FAILURES)
         except NodeError as error:
-            self._fail(error, is_lasting=is_lasting and self.state is not None)
+            self._fail(error, is_lasting=is_lasting and is_begun)
         else:
             if self._failures > QUIET_FAILURES:
                 self.notice(f"Reading again, at block {self._number}.")
@@ -147,50 +147,63 @@ class Follower:
 
     def _start(self, newest: int) -> None:
         """Go on from the last block that is kept, or begin at the newest."""
-        kept = self.journal.last()
-        if kept is None:
+        if self.chronicle.journal.last() is None:
             head = self.looker.node.head(newest)
             glance = self.looker.whole(head, self._owners(head), newest + 1)
-            self._keep(*begin(glance, self.policy, self.judge), touched=None)
-            return
-        standing = self._standing()
-        if standing is None:
-            self._bridge_all(newest)
-        elif newest - standing > self.pace.max_gap:
-            self._take_back(standing)
-            self._bridge(newest, f"{newest - standing} blocks were missed, more than {self.pace.max_gap}")
+            self._begin(glance)
         else:
-            self._take_back(standing)
-            self._resume(newest)
+            self._go_back(newest)
 
-    def _resume(self, newest: int) -> None:
-        """Read the accounts again at the last block that is kept."""
-        kept = self._kept()
+    def _go_back(self, newest: int) -> None:
+        """To the last kept block that is on the chain; over a gap to `newest` where that cannot be done."""
+        standing = self.chronicle.standing()
+        if standing is None:
+            kept = len(self.chronicle.journal.heads())
+            self._take_back(self.chronicle.oldest(newest))
+            self._bridge(newest, f"the chain has replaced all {kept} kept blocks")
+            return
+        self._take_back(standing)
+        if newest - standing > self.pace.max_gap:
+            self._bridge(newest, self._missed(newest - standing))
+            return
+        kept_block, stale = self.chronicle.last(), self.chronicle.stale
+        head = kept_block.head
         try:
-            glance = self.looker.whole(kept.head, self._owners(kept.head), kept.head.block.number + 1)
+            if self.state is None or stale is None:
+                glance = self.looker.whole(head, self._owners(head), head.block.number + 1)
+            else:
+                glance = self.looker.again(head, stale, self.state.book)
         except HistoryUnavailable as error:
             self._bridge(newest, error.seen)
             return
-        self.state = resume(glance, self.policy, self.judge, kept.memory)
+        self._unaccounted = self.looker.unaccounted(glance.changed)
+        self._mind_unread(glance.changed)
+        self.state = resume(glance, self.policy, self.judge, kept_block.memory)
+        self.chronicle.mended()
+
+    def _take_back(self, number: int) -> None:
+        if self.chronicle.take_back(number):
+            self.meter.reorg()
+
+    def _missed(self, blocks: int) -> str:
+        return f"{blocks} blocks were missed, more than {self.pace.max_gap}"
 
     def _catch_up(self, target: int, ahead: Ahead) -> None:
         """Evaluate every block up to `target`."""
-        if target <= self._number and not self._stands():
+        try:
+            if self.chronicle.is_torn or (target <= self._number and not self._stands()):
+                self._reorganised(target, ahead)
+            while not self.stopping.is_set() and (number := self.pace.after(self._number)) <= target:
+                if target - self._number > self.pace.max_gap:
+                    self._bridge(target, self._missed(target - self._number))
+                else:
+                    self._evaluate(number, target, ahead)
+        except HistoryUnavailable as error:
             ahead.drop()
-            self._reorganised(target)
-        while not self.stopping.is_set() and (number := self.pace.after(self._number)) <= target:
-            if target - self._number > self.pace.max_gap:
-                missed = target - self._number
-                self._bridge(target, f"{missed} blocks were missed, more than {self.pace.max_gap}")
-                return
-            try:
-                self._evaluate(number, target, ahead)
-            except HistoryUnavailable as error:
-                ahead.drop()
-                self._bridge(target, error.seen)
-            except DefiliqError:
-                ahead.drop()
-                raise
+            self._bridge(target, error.seen)
+        except DefiliqError:
+            ahead.drop()
+            raise
 
     def _evaluate(self, number: int, target: int, ahead: Ahead) -> None:
         began = self._seen_at if self.pace.after(number) > target else self.clock()
@@ -199,30 +212,27 @@ class Follower:
         basis = Basis(self._number, asked_of(now.book), followed_in(now.book))
         head, glance = ahead.take(number, target, basis)
         if not self._follows(head):
-            ahead.drop()
-            self._reorganised(target)
+            self._reorganised(target, ahead)
             return
-        glance = self._completed(glance)
+        glance, unaccounted = self._completed(glance)
         read = self.clock()
         state, events = step(now, glance, self.policy, self.judge)
         judged = self.clock()
-        self._keep(state, events, touched=touched_in(glance))
+        self._keep(state, events, touched_in(glance), unaccounted)
         lap = Lap(number, self.clock() - began, read - started, judged - read, len(state.book), len(events))
         self.on_lap(lap, state)
-        self.meter.evaluated(head, counts_of(state), events, lap.seen_to_journal_s)
-        self.deliver()
+        self._tell(state, events, lap.seen_to_journal_s)
 
-    def _completed(self, glance: Glance) -> Glance:
-        """The glance with all accounts where debts have changed that no log told of."""
-        before, book = self._unaccounted, self._now.book
+    def _completed(self, glance: Glance) -> tuple[Glance, tuple[int, ...]]:
+        """The glance, with all accounts where debts have changed that no log told of; and what it lacks."""
         if not glance.is_whole:
-            self._unaccounted = self.looker.unaccounted(book.updated(glance.changed))
-            if before is None or self._unaccounted == before:
-                return glance
+            book = self._now.book
+            unaccounted = self.looker.unaccounted(book.updated(glance.changed))
+            if unaccounted == self._unaccounted:
+                return glance, unaccounted
             owners = joined_keys(followed_in(book), followed_in(glance.changed))
             glance = self.looker.whole(glance.head, owners, glance.first)
-        self._unaccounted = self.looker.unaccounted(glance.changed)
-        return glance
+        return glance, self.looker.unaccounted(glance.changed)
 
     def _follows(self, head: Head) -> bool:
         """Whether a block stands on the last one evaluated."""
@@ -233,120 +243,58 @@ class Follower:
         return self._stands()
 
     def _stands(self) -> bool:
-        """Whether the last block evaluated is still on the chain; True where this node has none so high."""
-        block = self._now.head.block
-        try:
-            return bool(self.looker.node.block(block.number).hash == block.hash)
-        except BlockNotFound:
-            return True
+        """Whether the last block evaluated is still on the chain."""
+        return self.chronicle.is_on_chain(self._now.head.block)
 
-    def _standing(self) -> int | None:
-        """The newest block that is kept and still on the chain."""
-        for number, kept_hash in self.journal.heads():
-            try:
-                if self.looker.node.block(number).hash == kept_hash:
-                    return number
-            except BlockNotFound:
-                continue
-        return None
-
-    def _reorganised(self, target: int) -> None:
+    def _reorganised(self, target: int, ahead: Ahead) -> None:
         """Take back what was told of blocks that the chain has replaced."""
-        standing = self._standing()
-        if standing is None:
-            self._bridge_all(target)
-            return
-        changed = self._changed_since(standing)
-        self._take_back(standing)
-        kept = self._kept()
-        if changed is None:
-            self._resume(target)
-            return
-        glance = self.looker.again(kept.head, changed, self._now.book)
-        self.state = resume(glance, self.policy, self.judge, kept.memory)
-
-    def _changed_since(self, number: int) -> frozenset[bytes] | None:
-        """The accounts that blocks after one changed; None where that is not known."""
-        blocks = [keys for block, keys in self._touched if block > number]
-        if len(blocks) < sum(kept > number for kept, _ in self.journal.heads()):
-            return None
-        known = [keys for keys in blocks if keys is not None]
-        return frozenset[bytes]().union(*known) if len(known) == len(blocks) else None
-
-    def _take_back(self, number: int) -> None:
-        """Forget the blocks after one, and say which events are void."""
-        heads = self.journal.heads()
-        if heads[0][0] == number:
-            return
-        block = self.looker.node.block(number)
-        depth = sum(kept > number for kept, _ in heads)
-
-        def told(retracted: list[str]) -> Sequence[Event]:
-            return [reorg_event(self.looker.identity(block), depth, heads[0][1], retracted)]
-
-        self.journal.rollback(number, told)
-        while self._touched and self._touched[-1][0] > number:
-            self._touched.pop()
-        self.meter.reorg()
-        self.notice(f"The chain replaced {depth} blocks after block {number}; what they told is taken back.")
-
-    def _bridge_all(self, target: int) -> None:
-        """Go on where the chain has replaced more than is kept; what can be taken back is."""
-        heads = self.journal.heads()
-        self._take_back(heads[-1][0])
-        self._bridge(target, f"the chain has replaced all {len(heads)} kept blocks")
+        ahead.drop()
+        self._go_back(target)
 
     def _bridge(self, target: int, reason: str) -> None:
         """Go on at `target`, past blocks that cannot be evaluated one by one."""
-        kept = self._kept()
+        kept = self.chronicle.last()
         first = kept.head.block.number + 1
         if target < first:
             # Not one of the kept blocks stands, and the chain is not longer yet.
             raise BlockNotFound(str(first), target)
         head = self.looker.node.head(target)
         glance = self.looker.whole(head, self._owners(head), first)
-        state, events = begin(glance, self.policy, self.judge, kept.memory)
-        gap = gap_event(self.looker.identity(head.block), first, target, reason)
-        self._keep(state, [gap, *events], touched=None)
+        self._begin(glance, kept.memory, gap_event(self.looker.identity(head.block), first, target, reason))
         self.is_incomplete = True
         self.meter.gap()
         self.notice(f"INCOMPLETE: blocks {first} to {target} are a gap: {reason}")
 
-    def _keep(self, state: State, events: Sequence[Event], touched: frozenset[bytes] | None) -> None:
-        """Make a block and its events last. A full disk is waited for: nothing is told twice or lost."""
-        is_said = False
-        while True:
-            try:
-                self.journal.commit(state.head, state.memory, events)
-                break
-            except JournalFull as error:
-                if not is_said:
-                    self.notice(f"{error} Waiting until there is room.")
-                is_said = True
-                if self.stopping.wait(FULL_DISK_S):
-                    raise
-        if is_said:
-            self.notice(f"There is room again; going on at block {state.head.block.number}.")
-        self._touched.append((state.head.block.number, touched))
-        self._mind_unread(state)
-        self.state = state
+    def _begin(self, glance: Glance, memory: Memory = NOTHING, *first: Event) -> None:
+        """Begin at a block of which every account was read, with an event before its own."""
+        began, unaccounted = self.clock(), self.looker.unaccounted(glance.changed)
+        state, events = begin(glance, self.policy, self.judge, memory)
+        told = [*first, *events]
+        self._keep(state, told, None, unaccounted)
+        self.chronicle.mended()
+        self._tell(state, told, self.clock() - began)
 
-    def _mind_unread(self, state: State) -> None:
+    def _keep(
+        self, state: State, events: Sequence[Event], touched: Accounts, unaccounted: tuple[int, ...]
+    ) -> None:
+        """Make a block and its events last, then go on from there. Nothing is asked of the node in between."""
+        self.chronicle.keep(state.head, state.memory, events, touched)
+        self._mind_unread(state.book)
+        self.state, self._unaccounted = state, unaccounted
+
+    def _tell(self, state: State, events: Sequence[Event], seconds: float) -> None:
+        self.meter.evaluated(state.head, counts_of(state), events, seconds)
+        self.deliver()
+
+    def _mind_unread(self, book: Book[Any]) -> None:
         """Say it when accounts begin to be unreadable; events say of each when it begins and ends."""
-        failed = state.book.failed
-        if failed and (self.state is None or not self.state.book.failed):
-            owner, reason = next(iter(sorted(failed.items())))
-            at = state.head.block.number
+        if book.failed and (self.state is None or not self.state.book.failed):
+            owner, reason = next(iter(sorted(book.failed.items())))
+            at, count = book.market.block.number, len(book.failed)
             self.notice(
-                f"INCOMPLETE: at block {at} {len(failed)} accounts cannot be read, such as {owner}: {reason}"
+                f"INCOMPLETE: at block {at} {count} accounts cannot be read, such as {owner}: {reason}"
             )
-        self.is_incomplete = self.is_incomplete or bool(failed)
-
-    def _kept(self) -> Kept:
-        kept = self.journal.last()
-        if kept is None:
-            raise RuntimeError("the journal is empty")
-        return kept
+        self.is_incomplete = self.is_incomplete or bool(book.failed)
 
     def _owners(self, head: Head) -> Keys | None:
         return self.looker.owners(self.index, head.block)

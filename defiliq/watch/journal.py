@@ -155,6 +155,12 @@ class Journal:
         with self._reading():
             return [str(row[0]) for row in self._db.execute("SELECT name FROM sinks ORDER BY name")]
 
+    def told(self) -> int:
+        """How many events were ever told, those that are void included."""
+        with self._reading():
+            row = self._db.execute("SELECT ifnull(max(seq), 0) FROM sqlite_sequence").fetchone()
+        return int(row[0])
+
     def pending(self, sink: str, limit: int) -> list[Line]:
         """The next events that a sink has not got, in order; none for a sink that is not known."""
         with self._reading():

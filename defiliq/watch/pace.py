@@ -9,7 +9,8 @@ from defiliq.watch.scene import State
 
 LONGEST_BACKOFF_S = 60.0
 FIRST_BACKOFF_S = 0.5
-FULL_DISK_S = 5.0
+EARLY_FAILURES = 5
+"""So often a beginning is tried while the chain moves under it."""
 QUIET_FAILURES = 1
 """So many failures in a row are not worth a word: a node that is a block behind, a chain that moves."""
 HEARTBEAT_S = 1.0

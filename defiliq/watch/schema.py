@@ -68,9 +68,13 @@ def gap_event(named: Mapping[str, object], first: int, last: int, reason: str) -
     return make_event("gap", f"{first}|{last}", named, facts)
 
 
-def reorg_event(named: Mapping[str, object], depth: int, old_hash: str, retracted: Sequence[str]) -> Event:
+def reorg_event(
+    named: Mapping[str, object], depth: int, old_hash: str, retracted: Sequence[str], before: int = 0
+) -> Event:
     """The chain has replaced `depth` blocks, up to one of hash `old_hash`, and the events `retracted` with
     them; `named` is the identity of the last block that still stands.
+
+    `before` is how many events were told before: a chain can turn to and fro between two branches.
     """
     facts = {
         "depth": depth,
@@ -79,7 +83,7 @@ def reorg_event(named: Mapping[str, object], depth: int, old_hash: str, retracte
         "ancestor_hash": named["block_hash"],
         "retracted": list(retracted),
     }
-    return make_event("reorg", old_hash, named, facts)
+    return make_event("reorg", f"{old_hash}|{before}", named, facts)
 
 
 def in_order(events: Sequence[tuple[tuple[object, ...], Event]]) -> list[Event]:

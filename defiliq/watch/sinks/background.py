@@ -45,6 +45,16 @@ class Background:
         """Whether it still delivers; not once the sink said that it wants no more."""
         return self._thread.is_alive()
 
+    @property
+    def sink(self) -> str:
+        """What the journal calls the sink."""
+        return self._delivery.sink.name
+
+    @property
+    def backlog(self) -> int:
+        """How many events wait."""
+        return self._delivery.backlog
+
     def start(self) -> None:
         """Begin."""
         self._thread.start()
