@@ -33,8 +33,8 @@ BLOCK_MS: Final[Mapping[ChainId, int]] = {
     "dydx-mainnet-1": 1_000,
     "dydx-testnet-4": 1_000,
 }
-"""Milliseconds from block to block by chain id, roughly and without a source: they only decide how often is asked.
-A chain that is not here is measured."""
+"""Milliseconds from block to block by chain id, roughly and without a source: they only decide how often is
+asked. A chain that is not here is measured."""
 UNKNOWN_BLOCK_MS: Final = 4_000
 LONGEST_BLOCK_MS: Final = 600_000
 """Whatever is measured to be slower makes blocks when it likes, as development chains do."""

@@ -72,8 +72,8 @@ class Chronicle:
         if newest < heads[-1][0]:
             first, last = heads[-1][0], heads[0][0]
             raise InputError(
-                f"{self.journal.path} has blocks {first} to {last} of another chain, or the node is far behind: "
-                f"its newest is {newest}. Use another --state, or wait."
+                f"{self.journal.path} has blocks {first} to {last} of another chain, or the node is far "
+                f"behind: its newest is {newest}. Use another --state, or wait."
             )
         return heads[-1][0]
 

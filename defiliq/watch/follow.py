@@ -277,7 +277,7 @@ class Follower:
     def _keep(
         self, state: State, events: Sequence[Event], touched: Accounts, unaccounted: tuple[int, ...]
     ) -> None:
-        """Make a block and its events last, then go on from there. Nothing is asked of the node in between."""
+        """Make a block and its events last, then go on from there. No node is asked in between."""
         self.chronicle.keep(state.head, state.memory, events, touched)
         self._mind_unread(state.book)
         self.state, self._unaccounted = state, unaccounted
