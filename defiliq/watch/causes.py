@@ -11,7 +11,7 @@ from defiliq.book import Book
 from defiliq.watch.fields import Cause
 from defiliq.watch.memory import Told
 from defiliq.watch.rejudge import URGENCY, Bools, Ints, in_market, movers, urgencies
-from defiliq.watch.scene import Scene, Standing, rows_in
+from defiliq.watch.scene import Scene, Standing, State, rows_in
 
 
 def causes(scene: Scene, fallen: Mapping[str, Told], found: Mapping[str, Standing]) -> dict[str, Cause]:
@@ -47,7 +47,7 @@ def _rejudged(scene: Scene, rows: Mapping[str, int], fallen: Mapping[str, Told])
 
     every = np.arange(len(names))
     # Who was no more urgent before, as it is asked for now, only fell by what is asked for.
-    was_quiet = holds(old, every)
+    was_quiet = np.array([_urgency(scene.before, row) for row in rows.values()]) < least
     is_quiet = np.ones(len(names), np.bool_) if there is None else holds(there, every)
     open_rows = np.flatnonzero(~was_quiet & is_quiet)
     found: dict[str, Cause] = {
@@ -63,3 +63,10 @@ def _rejudged(scene: Scene, rows: Mapping[str, int], fallen: Mapping[str, Told])
         for k, mover in zip(open_rows.tolist(), moved, strict=True):
             found[names[k]] = "account" if mover is None else mover
     return found
+
+
+def _urgency(state: State, row: int) -> int:
+    """How urgent an account was that had been told of."""
+    if state.liquidatable[row]:
+        return URGENCY["liquidatable"]
+    return URGENCY["approaching" if row in state.nearest else None]

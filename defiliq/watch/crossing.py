@@ -29,7 +29,10 @@ def crossings(scene: Scene, accounts: Iterable[str]) -> dict[str, Crossing]:
         return {}
     names = sorted(rows)
     old = before.book.pick(np.array([rows[account] for account in names]))
-    chosen = _chosen(scene, scene.judge.near(old, math.inf, None))
+    chosen = _chosen(scene, scene.judge.near(old, math.inf, scene.moved))
+    if rest := [k for k in range(len(names)) if k not in chosen or not _is_crossed(scene, chosen[k])]:
+        levels = scene.judge.near(old.pick(np.array(rest)), math.inf, None)
+        chosen |= {rest[k]: level for k, level in _chosen(scene, levels).items()}
     exact = _exact(scene, old, chosen)
     found = {}
     for k, level in chosen.items():

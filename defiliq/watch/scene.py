@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final
@@ -85,6 +85,13 @@ class Scene:
         return {driver.name: driver for driver in drivers(self.book.market)}
 
     @cached_property
+    def moved(self) -> Sequence[str]:
+        """The drivers that stand elsewhere than after the block before."""
+        old = () if self.before is None else drivers(self.before.book.market)
+        spots = {driver.name: driver.spot for driver in old}
+        return [name for name, now in self.drivers.items() if spots.get(name, now.spot) != now.spot]
+
+    @cached_property
     def movers(self) -> Movers:
         """Which driver a liquidation is told of, where no level was seen to be crossed."""
         return Movers(self.book.market)
@@ -109,13 +116,8 @@ class Scene:
         if self.before is None:
             return {}
         book = self.before.book
-        return {account: row for account, row in rows_in(book, accounts).items() if owes(book, row)}
-
-
-def owes(book: Book[Any], row: int) -> bool:
-    """Whether an account has any debt."""
-    legs = range(book.first_leg.item(row), book.first_leg.item(row + 1))
-    return any(book.debt[leg] > 0 or leg in book.stable for leg in legs)
+        owes = book.debtors
+        return {account: row for account, row in rows_in(book, accounts).items() if owes[row]}
 
 
 def rows_in(book: Book[Any], accounts: Iterable[str]) -> dict[str, int]:
