@@ -227,7 +227,7 @@ class Follower:
         """The glance, with all accounts where debts have changed that no log told of; and what it lacks."""
         if not glance.is_whole:
             book = self._now.book
-            unaccounted = self.looker.unaccounted(book.updated(glance.changed))
+            unaccounted = self.looker.unaccounted(book.updated(glance.changed), book.market.block)
             if unaccounted == self._unaccounted:
                 return glance, unaccounted
             owners = joined_keys(followed_in(book), followed_in(glance.changed))

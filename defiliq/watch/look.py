@@ -106,12 +106,13 @@ class Looker:
         return Glance(head, first, book.updated(some), is_whole=True, missing=missing)
         return self.whole(head, joined_of(followed_in(book), list(changed), book.owners.shape[1]), first)
 
-    def unaccounted(self, book: Book[Any]) -> tuple[int, ...]:
+    def unaccounted(self, book: Book[Any], since: Block | None = None) -> tuple[int, ...]:
         """Debts that the chain has and a book at its block has not, by reserve; empty where that is not told.
 
         What it is at the start may have its reasons. That it changes means that a book has missed something.
+        With the block of the book before, `since`, what nobody can have changed is not read again.
         """
-        return self._protocol.unaccounted(self.node, book)
+        return self._protocol.unaccounted(self.node, book, since)
 
     def identity(self, block: Block) -> dict[str, object]:
         """What every event at a block begins with, where no market was read there."""
