@@ -151,6 +151,14 @@ def test_another_pair_of_legs_nets_more(tmp_path: Path) -> None:
     assert np.isnan(none["net_usd"])
 
 
+def test_a_known_loss_does_not_stand_for_an_unknown_net(tmp_path: Path) -> None:
+    """Gas eats what WETH pays; what wstETH would is not known, and that is what is said."""
+    of = book([account(1, WETH=(1, 0), wstETH=(1, 0), USDC=(0, 5_700))])
+    terms = terms_of(tmp_path, gas_units=10**9)
+    (row,) = opportunities(of, None, terms, driver="WETH/USD").to_dict("records")
+    assert (row["seize_asset"], row["lacks"][:20]) == ("wstETH", "no exit is given for")
+
+
 def test_a_snapshot_names_what_it_lacks(tmp_path: Path) -> None:
     (row,) = opportunities(book([borrower(2_400)]), driver="WETH/USD").to_dict("records")
     assert row["lacks"] == (
@@ -158,7 +166,8 @@ def test_a_snapshot_names_what_it_lacks(tmp_path: Path) -> None:
         "no exit is given for WETH/USDC: give --exit WETH/USDC=file:PATH; "
         "no gas price is known: give --gas-gwei"
     )
-    assert row["gas_units"] == (measured_units("aave-v3", "3.6", "liquidate", 2) or 0)
+    parts = [measured_units("aave-v3", "3.6", step, 2) for step in ("liquidate", "bot")]
+    assert row["gas_units"] == sum(units for units in parts if units is not None)
     assert row["peak_raw"] == ""
 
 

@@ -130,7 +130,7 @@ def test_what_is_predicted_is_what_the_contracts_do(
 def test_a_bot_keeps_what_is_predicted(request: pytest.FixtureRequest, fixture: str) -> None:
     """One transaction with a flash loan: the tokens that remain are exact, and so is the base fee.
 
-    The gas of a bot's own code is not reckoned: its whole transaction is within a fifth of what was measured.
+    Its whole transaction takes within a tenth of the gas that was measured for its parts.
     """
     lab: Lab = request.getfixturevalue(fixture)
     seen = set()
@@ -168,7 +168,7 @@ def test_a_bot_keeps_what_is_predicted(request: pytest.FixtureRequest, fixture: 
             assert (done.repaid, done.premium) == (loan, int(row["flash_fee_raw"]))
             assert (done.received, done.proceeds) == (int(row["seized_raw"]), int(row["exit_out_raw"]))
             assert int(block["baseFeePerGas"], 16) == int(row["gas_price_wei"])
-            assert abs(done.gas_used - row["gas_units"]) < row["gas_units"] / 5
+            assert abs(done.gas_used - row["gas_units"]) < row["gas_units"] / 10
             seen.add(row["side"])
     assert seen == {"long", "short"}
 

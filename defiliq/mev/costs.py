@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Literal, TypeAlias
 
-from defiliq.mev.deal import Deal, Step
+from defiliq.mev.deal import BOT, FLASH, SWAP, Deal, Step
 from defiliq.mev.exits import Exit
 from defiliq.mev.gas import measured_units
 from defiliq.types import Market
@@ -81,12 +81,17 @@ class Costs:
         """Gas of a deal with so many swaps behind it; None where some call of it was never measured."""
         if self.gas_units is not None:
             return self.gas_units
-        steps = [*deal.steps, *([Step("swap", times=swaps)] if swaps else [])]
+        steps = [*deal.steps, *([Step(SWAP, times=swaps)] if swaps else [])]
         if self.flash is not None and deal.paid:
-            steps.append(Step("flash loan"))
-        found = [measured_units(market.protocol, market.version, step.name, step.legs) for step in steps]
-        units = [units * step.times for units, step in zip(found, steps, strict=True) if units is not None]
-        return sum(units) if len(units) == len(steps) else None
+            steps.append(Step(FLASH))
+        total = 0
+        for step in steps:
+            units = measured_units(market.protocol, market.version, step.name, step.legs)
+            if units is None:
+                return None
+            total += units * step.times
+        own_code = measured_units(market.protocol, market.version, BOT, 0)
+        return total if own_code is None else total + own_code
 
     def in_debt_token(self, wei: int, deal: Deal, market: Market) -> Fraction | None:
         """An amount of the native coin in base units of what the deal repays; None without a price."""

@@ -16,6 +16,8 @@ ABSORB: Final = "absorb"
 PURCHASE: Final = "purchase"
 SWAP: Final = "swap"
 FLASH: Final = "flash loan"
+BOT: Final = "bot"
+"""What a liquidator's own contract adds to the calls it makes."""
 
 
 class Step(NamedTuple):
