@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -107,11 +106,14 @@ def hour_beside(lab: Lab, folder: Path, blocks: int, seed: int) -> Iterator[Besi
             yield Beside(stage, truth, watch.events(), folder)
 
 
-def replayed(beside: Beside, first: int, last: int, name: str = "replay") -> list[dict[str, Any]]:
-    """What a watch says of blocks of the past."""
-    target = beside.folder / f"{name}.jsonl"
-    watch = Watching(beside.folder / name, *beside.options(), "--blocks", f"{first}:{last}")
-    watch.out = target
+def replayed(beside: Beside, first: int, last: int, name: str = "replay") -> list[Told]:
+    """What a watch says of blocks of the past of an hour."""
+    return replay(beside.folder / name, beside.options(), first, last)
+
+
+def replay(folder: Path, options: Sequence[str], first: int, last: int) -> list[Told]:
+    """What a watch with some options, in a process of its own, says of blocks of the past."""
+    watch = Watching(folder, *options, "--blocks", f"{first}:{last}")
     code = watch.finish()
     assert code in (0, 3), watch.said()
-    return [json.loads(line) for line in target.read_text().splitlines()]
+    return [*watch.events()]
