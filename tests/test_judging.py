@@ -194,3 +194,16 @@ def test_the_band_of_other_laws(name: str, markets: Any, accounts: Any, data: st
 
 def _name(at: Any, number: int) -> str:
     return f"dydx1{'q' * 38}/{number}" if at.protocol == "dydx-v4" else address(number + 1)
+
+
+def test_who_breaks_inside_the_band_and_is_safe_at_both_of_its_ends_is_found() -> None:
+    at = graph_market({"USDC/USD": 1_03000000})  # its cap stands at 1.04
+    uncapped = next(k for k, quoted in at.graph.inputs if quoted.name == "USDC/USD")
+    feeds = (*at.graph.feeds[:-1], uncapped)  # LDO is worth a dollar without a cap
+    graph = replace(at.graph, feeds=feeds)
+    at = replace(at, graph=graph, prices=graph.prices(at.timestamp))
+    held = account_in(at, 1, {"WETH": (2.0909, 0), "LDO": (10_000, 0), "USDC": (0, 10_000)})
+    whole = Book.build(at, [held])
+    found = {told(level) for level in near(whole, 2.5, ["USDC/USD"])}
+    assert len(found) == 1
+    assert found == by_ladder(whole, Fraction("2.5"), ["USDC/USD"])
