@@ -6,25 +6,52 @@ from typing import Final
 
 import pandas as pd
 
-from defiliq.view.terminal import filled, print_rows
+from defiliq.view.feeds import ends
+from defiliq.view.terminal import print_lines, print_rows
 
-SHOWN: Final = 40
+SHOWN: Final = 30
+REASONS: Final = 5
+"""So many reasons why nets are not known are named; all are in the rows."""
 
 _COLUMNS: Final = (
-    *("account", "driver", "side", "outcome", "price_usd", "distance_pct"),
-    *("net_usd", "bonus_usd", "gas_usd", "slippage_usd", "seize_asset", "repay_asset", "repaid_usd"),
-    *("break_even_pct", "peak_pct", "peak_net_usd", "pays"),
+    *("account", "level", "distance_pct", "net_usd", "bonus_usd", "gas_usd", "slippage_usd"),
+    *("sold for", "repaid_usd", "break_even_pct", "peak_net_usd"),
 )
 
 
 def print_opportunities(table: pd.DataFrame) -> None:
-    """The rows that net most, of all markets together."""
-    left = len(table) - SHOWN
-    rest = f" ({left:,} further ones are not shown: write them with -o)" if left > 0 else ""
-    markets = (
-        ["protocol", "market"] if len(table[["chain_id", "protocol", "market"]].drop_duplicates()) > 1 else []
-    )
+    """The rows that net most, of all markets together; then why the nets of the others are not known."""
+    is_one = len(table[["chain_id", "protocol", "market"]].drop_duplicates()) == 1
     ranked = table.sort_values(["net_usd", "bonus_usd"], ascending=False, kind="stable", na_position="last")
-    shown = ranked.head(SHOWN)
-    columns = [*markets, *_COLUMNS, *filled(shown, "lacks", "note")]
-    print_rows(shown, f"opportunities by net profit{rest}", columns)
+    known = ranked[ranked["net_usd"].notna()].head(SHOWN)
+    left = len(table) - len(known)
+    rest = f" ({left:,} further ones are not shown: write them with -o)" if left > 0 else ""
+    columns = (*(() if is_one else ("market",)), *_COLUMNS)
+    print_rows(_in_words(known), f"opportunities by net profit{rest}", columns)
+    lacking = ranked[ranked["net_usd"].isna()]
+    if len(lacking):
+        print_lines(["", f"{len(lacking)} nets are not known:", *_reasons(lacking)])
+
+
+def _in_words(rows: pd.DataFrame) -> pd.DataFrame:
+    """The same rows as people read them: ends of addresses, driver and side as one, what is sold for what."""
+    already = rows["outcome"] == "already"
+    level = rows["driver"] + " " + rows["side"]
+    return rows.assign(
+        account=[ends(str(account)) for account in rows["account"]],
+        level=level.mask(already, "already"),
+        distance_pct=rows["distance_pct"].mask(already),
+        **{"sold for": rows["seize_asset"] + " > " + rows["repay_asset"]},
+    )
+
+
+def _reasons(lacking: pd.DataFrame) -> list[str]:
+    """Why, most frequent first, with the largest bonus that waits behind each."""
+    grouped = lacking.groupby("lacks", sort=False)["bonus_usd"].agg(["size", "max"])
+    ordered = grouped.sort_values(["size", "max"], ascending=False, kind="stable")
+    lines = [
+        f"  {int(row['size'])}, bonus up to {row['max']:,.0f}: {reason}"
+        for reason, row in ordered.head(REASONS).iterrows()
+    ]
+    more = len(ordered) - REASONS
+    return [*lines, f"  and {more} other reasons"] if more > 0 else lines

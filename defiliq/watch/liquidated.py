@@ -31,7 +31,7 @@ def liquidated_events(scene: Scene) -> list[Ranked]:
     fresh = {it for it in scene.liquidated if it not in known or known[it].crossing is None}
     how = crossings(scene, sorted(fresh))
     why = misses(scene, scene.liquidated - set(known))
-    found = []
+    found: list[Ranked] = []
     for event, worth in zip(scene.glance.happened, scene.glance.worths, strict=True):
         told = known.get(event.account)
         facts = _told(event) | _worth(event, worth, scene.book.market)
