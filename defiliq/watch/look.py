@@ -175,7 +175,12 @@ class Looker:
 
 
 def followed_in(book: Book[Any]) -> Keys:
-    """(n, K) every account of a book, those that could not be read included."""
+    """(n, K) every account of a book, those that could not be read included.
+
+    Where the chain lists all accounts nobody asks for some, and what is missing may have no name.
+    """
+    if PROTOCOLS[book.market.protocol].touching(book.market) is None:
+        return book.owners
     failed = [book.market.account_key(name) for name in book.failed]
     return (
         np.concatenate([book.owners, np.frombuffer(b"".join(failed), np.uint8).reshape(len(failed), -1)])
