@@ -83,6 +83,11 @@ class Watching:
         self._process.kill()
         self._process.wait()
 
+    def killer(self) -> Callable[[], None]:
+        """What kills the process that runs now, from any thread, and never another."""
+        assert self._process is not None
+        return self._process.kill
+
     def terminate(self) -> int:
         """SIGTERM, and its exit code."""
         assert self._process is not None
