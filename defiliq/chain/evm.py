@@ -195,11 +195,11 @@ class EvmNode:
         A node that hangs or answers more than the size limit counts as refusing, while there is more than
         one block to ask about.
         """
+        by_number = {"fromBlock": hex(first), "toBlock": hex(last)}
         asked = {
             "address": _one_or_many(wanted.addresses),
             "topics": [_one_or_many([f"0x{topic.hex()}" for topic in wanted.topics])],
-            "fromBlock": hex(first),
-            "toBlock": hex(last),
+            **(by_number if wanted.of_block is None else {"blockHash": wanted.of_block}),
         }
         can_split = last > first
         try:

@@ -38,6 +38,9 @@ class LogFilter:
     """First topics."""
     traced: bool = False
     """Whether `Logs.traces` is wanted too."""
+    of_block: str | None = None
+    """The hash of the one block that is asked about. A node that has not seen it then says so; asked by number
+    it may answer that there are no logs."""
 
 
 @dataclass(frozen=True, slots=True)

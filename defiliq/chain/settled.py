@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from defiliq.chain.node import Call, LogFilter, Logs, Node, Override
 from defiliq.errors import BlockChanged, CallReverted
@@ -68,3 +69,16 @@ class SettledLogs:
             raise BlockChanged(last, before.hash, after.hash)
         self.end = after
         return found
+
+
+class PinnedLogs(SettledLogs):
+    """A node that is asked for the logs of one block by its hash, so that it cannot speak of another.
+
+    Of several nodes behind one URL one may be behind: by number it would answer that there are no logs.
+    """
+
+    def logs(self, wanted: LogFilter, first: int, last: int) -> Logs:
+        """The logs; BlockNotFound where the node has not seen the block. Of longer ranges as `SettledLogs`."""
+        if first == last == self._at.number:
+            return self._node.logs(replace(wanted, of_block=self._at.hash), first, last)
+        return super().logs(wanted, first, last)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from defiliq.book import Book
+from defiliq.chain.settled import PinnedLogs
 from defiliq.errors import BlockChanged, InputError, MissingPrice
 from defiliq.index import Index, discover
 from defiliq.protocols import PROTOCOLS
@@ -82,7 +83,8 @@ class Looker:
         touching = self._protocol.touching(asked.market)
         if touching is None:
             return self.whole(head, None, first)
-        logs = self.node.logs(touching.wanted, first, head.block.number)
+        pinned = PinnedLogs(self.node, head.block)
+        logs = pinned.logs(touching.wanted, first, head.block.number)
         touched = touching.accounts_of(logs)
         wanted = joined_of(touched, [key for _, key in asked.modes], followed.shape[1])
         book = self._protocol.read(self.node, self.listing, wanted, head.block)
@@ -157,8 +159,9 @@ class Looker:
         def keep(_: int, __: int, some: Sequence[Happening]) -> None:
             found.extend(some)
 
+        node = PinnedLogs(self.node, head.block) if self._protocol.node_kind == "evm" else self.node
         try:
-            self._protocol.search_events(self.node, self.listing, head.block, first, head.block.number, keep)
+            self._protocol.search_events(node, self.listing, head.block, first, head.block.number, keep)
         except InputError as error:
             self.lacks = str(error)  # this node does not tell of any
         for one in found:

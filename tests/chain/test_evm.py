@@ -10,6 +10,7 @@ import pytest
 
 from defiliq.chain.evm import EvmNode, connect
 from defiliq.chain.node import Call, LogFilter, Override, answered
+from defiliq.chain.settled import PinnedLogs
 from defiliq.errors import (
     BadResponse,
     BlockChanged,
@@ -296,6 +297,20 @@ def test_logs_become_columns_in_chain_order(node: EvmNode, chain: Chain, server:
         "fromBlock": "0x3",
         "toBlock": "0x9",
     }
+
+
+def test_logs_of_one_block_are_asked_for_by_its_hash(node: EvmNode, chain: Chain, server: RpcServer) -> None:
+    """Asked by number, a node that has not seen the block would answer that it has no logs."""
+    chain.methods["eth_getLogs"] = lambda _: [log(9, 4)]
+    pinned = PinnedLogs(node, Block(1, 9, "0x" + "99" * 32, 1_000))
+    assert pinned.logs(BORROW, 9, 9).blocks.tolist() == [9]
+    asked = server.posts[-1]["params"][0]
+    assert asked["blockHash"] == "0x" + "99" * 32
+    assert "fromBlock" not in asked
+    assert "toBlock" not in asked
+    chain.methods["eth_getLogs"] = RpcFailure(-32000, "unknown block")
+    with pytest.raises(BlockNotFound):
+        pinned.logs(BORROW, 9, 9)
 
 
 def test_several_contracts_and_events_in_one_search(node: EvmNode, chain: Chain, server: RpcServer) -> None:
