@@ -72,6 +72,7 @@ if TYPE_CHECKING:
     from defiliq.pipeline.reading import over_debt as over_debt
     from defiliq.pipeline.reading import read as read
     from defiliq.pipeline.reading import read_market as read_market
+    from defiliq.pipeline.scoring import score as score
     from defiliq.pipeline.snapshot import load_snapshot as load_snapshot
     from defiliq.pipeline.snapshot import save_snapshot as save_snapshot
     from defiliq.pipeline.solving import solve_book as solve_book
@@ -82,8 +83,10 @@ if TYPE_CHECKING:
     from defiliq.pipeline.triggers import triggers as triggers
     from defiliq.pipeline.verify import Verification as Verification
     from defiliq.pipeline.verify import verify as verify
+    from defiliq.pipeline.watching import replay_blocks as replay_blocks
     from defiliq.types import Listing as Listing
     from defiliq.view.files import write_table as write_table
+    from defiliq.watch.policy import Policy as Policy
 
 __version__ = "0.1.0"
 
@@ -93,6 +96,7 @@ _HOME = {
     "Estimate": "cex.levels",
     "Index": "index",
     "Listing": "types",
+    "Policy": "watch.policy",
     "Position": "pipeline.position",
     "Verification": "pipeline.verify",
     "analyse": "model",
@@ -145,8 +149,10 @@ _HOME = {
     "read_terms": "pipeline.cost_terms",
     "record": "chain.replay",
     "replay": "chain.replay",
+    "replay_blocks": "pipeline.watching",
     "save_snapshot": "pipeline.snapshot",
     "save_venues": "pipeline.cex_files",
+    "score": "pipeline.scoring",
     "solve_book": "pipeline.solving",
     "stress": "pipeline.stress",
     "stress_curve": "pipeline.stress",
@@ -165,6 +171,7 @@ __all__ = [
     "Estimate",
     "Index",
     "Listing",
+    "Policy",
     "Position",
     "Verification",
     "analyse",
@@ -217,8 +224,10 @@ __all__ = [
     "read_terms",
     "record",
     "replay",
+    "replay_blocks",
     "save_snapshot",
     "save_venues",
+    "score",
     "solve_book",
     "stress",
     "stress_curve",
