@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import argparse
 import csv
+import io
 import os
+import re
 import shlex
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -23,6 +25,7 @@ MARKET_FILE = "local.json"
 SNAPSHOT = "market.parquet"
 USERS = 300
 WATCHED_BLOCKS = 40
+PICTURE_COLUMNS = 104
 
 
 class Demo:
@@ -34,9 +37,15 @@ class Demo:
         self.failed = 0
 
     def run(
-        self, shows: str, command: str, *arguments: str, recording: str = "market", expected: int = 0
+        self,
+        shows: str,
+        command: str,
+        *arguments: str,
+        recording: str = "market",
+        expected: int = 0,
+        shown: Path | None = None,
     ) -> None:
-        """One command, printed first; its output goes to the terminal as it is."""
+        """One command, printed first; its output goes to the terminal as it is, or into a file."""
         needs_none = command in ("cex", "score") or {"--from", "--over-time", "--impact"} & {*arguments}
         source = [] if needs_none else ["--market-file", self._market_file, *self._source[recording]]
         line = ["defiliq", command, *arguments, *source]
@@ -44,7 +53,11 @@ class Demo:
         say(f"\n== {shows}\n$ {set_here}{shlex.join(line)}")
         program = Path(sys.executable).parent / "defiliq"
         environment = os.environ | self.variables
-        code = subprocess.run([program, *line[1:]], cwd=self.folder, env=environment, check=False).returncode
+        out = None if shown is None else subprocess.PIPE
+        done = subprocess.run([program, *line[1:]], cwd=self.folder, env=environment, stdout=out, check=False)
+        code = done.returncode
+        if shown is not None:
+            shown.write_bytes(done.stdout)
         if code != expected:
             self.failed += 1
             say(f"!! exit code {code}")
@@ -128,6 +141,41 @@ def show(demo: Demo) -> None:
 
 def show_watch(folder: Path) -> int:
     """A chain on which things happen, watched block by block; how many commands failed."""
+    with watched(folder) as (demo, pools, follow, play):
+        demo.run("watch: who stands where at the newest block; it is told to end there", *follow())
+        play()
+        demo.run(
+            "watch: goes on where it ended and catches up (code 3: for some blocks an asset has no price)",
+            *follow("--format", "table"), expected=3,
+        )  # fmt: skip
+        demo.run(
+            "score: how many liquidations had been announced, and why not the others",
+            "score", "events.jsonl", "--format", "table",
+        )  # fmt: skip
+        demo.run(
+            "watch --blocks: the last ten blocks again, by the same code; the same events by id",
+            "watch", "aave-v3", "--blocks", "-10:", *pools, "-o", "replay.jsonl",
+        )  # fmt: skip
+        demo.run(
+            "opportunities: what liquidating would net now, with gas, loan and the exit through pools paid",
+            "opportunities", "aave-v3", *pools, "--within", "5%", "--format", "table",
+        )  # fmt: skip
+        demo.run(
+            "triggers: which oracle update would set off which level",
+            "triggers", "aave-v3", "--price", "ETH/USD=2300", "--format", "table",
+        )  # fmt: skip
+    return demo.failed
+
+
+Words = Callable[..., tuple[str, ...]]
+"""More options to the words of a command."""
+
+
+@contextmanager
+def watched(folder: Path) -> Iterator[tuple[Demo, list[str], Words, Callable[[], object]]]:
+    """The demo of a chain with pools, the exits through them, the words of a watch that ends at the newest
+    block, and what plays some blocks in which prices move, people act and a bot liquidates.
+    """
     from tests.lab import start_lab
     from tests.lab.hour.script import Hour
     from tests.lab.hour.stage import set_stage
@@ -135,25 +183,36 @@ def show_watch(folder: Path) -> int:
     say("\nStarting the Aave chain once more, with pools; prices move, people act, a bot liquidates ...")
     with start_lab("v3.6", users=120, seed=7) as chain:
         stage = set_stage(chain, 1)
-        Hour(stage, WATCHED_BLOCKS, 1).play()
         chain.market_file(folder / "watched.json")
         demo = Demo(folder, {"market": ["--rpc-url", chain.url, "--no-index"]}, "watched.json")
         pools = [f"--exit={sold}/{paid}=pool:{pool.address}" for (sold, paid), pool in stage.pools.items()]
-        demo.run(
-            "watch --blocks: every account judged at every block; what changed, as lines of JSON",
-            "watch", "aave-v3", "--blocks", f"-{WATCHED_BLOCKS}:", *pools, "-o", "events.jsonl",
-        )  # fmt: skip
-        demo.run(
-            "score: how many liquidations had been announced, and why not the others", "score", "events.jsonl"
-        )
-        demo.run(
-            "opportunities: what liquidating would net now, with gas, loan and the exit through pools paid",
-            "opportunities", "aave-v3", *pools, "--within", "5%", "--format", "table",
-        )  # fmt: skip
-        demo.run(
-            "triggers: which oracle update would set off which level",
-            "triggers", "aave-v3", "--format", "table",
-        )  # fmt: skip
+
+        def follow(*more: str) -> tuple[str, ...]:
+            kept = ("--state", "state", "-o", "events.jsonl", "--stop-at", str(chain.chain.height()))
+            return ("watch", "aave-v3", *kept, *pools, *more)
+
+        yield demo, pools, follow, lambda: Hour(stage, WATCHED_BLOCKS, 1).play()
+
+
+def draw_watch(folder: Path) -> int:
+    """The table of a watch, as a terminal shows it; how many commands failed."""
+    from rich.console import Console
+    from rich.text import Text
+
+    with tempfile.TemporaryDirectory() as made, watched(Path(made)) as (demo, _, follow, play):
+        demo.run("watch", *follow())
+        play()
+        shown = Path(made) / "shown.txt"
+        demo.variables = {"FORCE_COLOR": "1", "COLUMNS": str(PICTURE_COLUMNS)}
+        demo.run("watch", *follow("--format", "table"), expected=3, shown=shown)
+        console = Console(record=True, width=PICTURE_COLUMNS, file=io.StringIO(), force_terminal=True)
+        last = shown.read_text(encoding="utf-8").rpartition("market  ")  # it was drawn after every block
+        console.print(Text.from_ansi("market  " + last[2]))
+        drawn = console.export_svg(title="defiliq watch aave-v3")
+        local = re.sub(
+            r"@font-face \{.*?\}", "", drawn, flags=re.DOTALL
+        )  # they would be fetched from elsewhere
+        (folder / "watch.svg").write_text(local, encoding="utf-8")
     return demo.failed
 
 
@@ -283,6 +342,7 @@ def draw_into(folder: Path) -> int:
         folder.mkdir(parents=True, exist_ok=True)
         for picture in sorted(Path(made).glob("*.png")):
             shutil.copy(picture, folder / picture.name)
+        failed += draw_watch(folder)
     return 1 if failed else 0
 
 

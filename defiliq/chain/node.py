@@ -39,8 +39,8 @@ class LogFilter:
     traced: bool = False
     """Whether `Logs.traces` is wanted too."""
     of_block: str | None = None
-    """The hash of the one block that is asked about. A node that has not seen it then says so; asked by number
-    it may answer that there are no logs."""
+    """The hash of the one block that is asked about. A node that has not seen it says so then; asked by its
+    number it may answer that there are no logs."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,7 +78,7 @@ class PinnedLogs(SettledLogs):
     """
 
     def logs(self, wanted: LogFilter, first: int, last: int) -> Logs:
-        """The logs; BlockNotFound where the node has not seen the block. Of longer ranges as `SettledLogs`."""
+        """The logs; BlockNotFound where the node has not seen the block. Longer ranges as `SettledLogs`."""
         if first == last == self._at.number:
             return self._node.logs(replace(wanted, of_block=self._at.hash), first, last)
         return super().logs(wanted, first, last)

@@ -186,11 +186,10 @@ def _laps(timing: Callable[[dict[str, object]], None] | None, board: Board | Non
 
 
 def _now(name: str, lap: Lap, state: Any) -> Now:
-    from defiliq.oracle.drivers import input_drivers
     from defiliq.view.watch_board import Now, standings_of
     from defiliq.watch.pace import counts_of
 
-    spots = {driver.name: (driver.spot, driver.unit) for driver in input_drivers(state.book.market)}
+    nearest = {state.book.owner(row): level for row, level in state.nearest.items()}
     block, counts = state.head.block, counts_of(state)
     return Now(
         name=name,
@@ -201,7 +200,7 @@ def _now(name: str, lap: Lap, state: Any) -> Now:
         approaching=counts.approaching,
         unread=counts.unread,
         took_s=lap.seen_to_journal_s,
-        standings=standings_of(state.memory, spots),
+        standings=standings_of(state.memory, nearest),
     )
 
 

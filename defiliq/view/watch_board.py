@@ -14,7 +14,9 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from defiliq.types import Level
 from defiliq.view.terminal import clean
+from defiliq.watch.memory import Memory
 from defiliq.watch.schema import Event
 
 NEAREST: Final = 12
@@ -189,15 +191,19 @@ def _short(account: str) -> str:
     return f"{account[:6]}…{account[-4:]}" if len(account) == 42 else clean(account)
 
 
-def standings_of(memory: Any, spots: Mapping[str, tuple[int, int]]) -> list[Standing]:
-    """The accounts that a watch remembers as not quiet; `spots` maps a driver to (its value, its unit)."""
+def standings_of(memory: Memory, nearest: Mapping[str, Level]) -> list[Standing]:
+    """The accounts that something was told of and that are not quiet, with their `nearest` levels."""
     found = []
     for account, told in memory.told.items():
-        if told.status is None:
+        if told.now is None:
             continue
-        spot, unit = spots.get(told.driver, (0, 0))
-        has_level = told.price is not None and spot > 0
-        level = told.price / unit if has_level and unit else None
-        distance_pct = 100 * (told.price - spot) / spot if has_level else None
-        found.append(Standing(account, told.status, told.driver, told.side, level, distance_pct))
+        level = nearest.get(account) if told.now == "approaching" else None
+        if level is None or level.price is None:
+            found.append(Standing(account, told.now, told.driver, told.side, None, None))
+            continue
+        driver = level.driver
+        distance_pct = 100 * (level.price - driver.spot) / driver.spot
+        found.append(
+            Standing(account, told.now, driver.name, level.side, level.price / driver.unit, distance_pct)
+        )
     return found

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from rich.console import Console
 
+from defiliq.pricing.driver import Driver, Move, driver_of_feeds
+from defiliq.types import Level
 from defiliq.view.watch_board import LAST_EVENTS, NEAREST, Board, Now, Standing, standings_of
 from defiliq.watch.fields import EventKind
 from defiliq.watch.memory import Memory, Told
 from defiliq.watch.schema import Event
 
 OWNER = "0x" + "ab" * 20
+
+
+def plain_driver(name: str, spot: int, unit: int) -> Driver:
+    return driver_of_feeds(name, spot, unit, [Move(0)])
 
 
 def now(*standings: Standing, name: str = "aave-v3 Local on local") -> Now:
@@ -105,16 +111,23 @@ def test_what_comes_from_outside_does_nothing_to_the_terminal() -> None:
     assert "\x1b" not in text_of(board)
 
 
-def test_levels_and_distances_follow_from_what_is_remembered() -> None:
+def test_levels_are_those_of_the_block_and_who_is_quiet_again_is_left_out() -> None:
+    driver = plain_driver("ETH/USD", 1_000_000, 1_000)
     memory = Memory(
         told={
-            "a": Told("approaching", "id", 1, 1, "ETH/USD", "long", 990_000),
-            "b": Told("liquidatable", "id", 1, 1, "ETH/USD", "long", None),
-            "c": Told("approaching", "id", 1, 1, "GONE/USD", "long", 5),
+            "a": Told("approaching", "id", 1, 1, "BTC/USD", "long", 990_000, now="approaching"),
+            "b": Told("liquidatable", "id", 1, 1, "ETH/USD", "long", None, now="liquidatable"),
+            "c": Told("liquidatable", "id", 1, 1, "ETH/USD", "long", None, now="approaching"),
+            "d": Told("approaching", "id", 1, 1, "ETH/USD", "long", 995_000, now=None),
         }
     )
-    assert standings_of(memory, {"ETH/USD": (1_000_000, 1_000)}) == [
-        Standing("a", "approaching", "ETH/USD", "long", 990.0, -1.0),
+    nearest = {
+        "a": Level(0, driver, "short", "price", 1_010_000),
+        "b": Level(1, driver, "short", "price", 1_010_000),
+        "d": Level(3, driver, "short", "price", 1_010_000),
+    }
+    assert standings_of(memory, nearest) == [
+        Standing("a", "approaching", "ETH/USD", "short", 1010.0, 1.0),
         Standing("b", "liquidatable", "ETH/USD", "long", None, None),
-        Standing("c", "approaching", "GONE/USD", "long", None, None),
+        Standing("c", "approaching", "ETH/USD", "long", None, None),
     ]
