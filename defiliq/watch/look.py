@@ -105,7 +105,7 @@ class Looker:
         some = self._protocol.read(self.node, self.listing, wanted, head.block)
         if is_same_layout(some.market, asked.market) and not asked.unseen(some):
             missing = self._without(head, some.market, is_new=True)
-        return Glance(head, first, book.updated(some), is_whole=True, missing=missing)
+            return Glance(head, first, book.updated(some), is_whole=True, missing=missing)
         return self.whole(head, joined_of(followed_in(book), list(changed), book.owners.shape[1]), first)
 
     def unaccounted(self, book: Book[Any], since: Block | None = None) -> tuple[int, ...]:
