@@ -56,6 +56,6 @@ def counts_of(state: State) -> Counts:
     return Counts(
         accounts=len(state.book),
         liquidatable=int(state.liquidatable.sum()),
-        approaching=sum(one.status == "approaching" for one in told),
+        approaching=sum(one.now == "approaching" for one in told),
         unread=len(state.book.failed),
     )
