@@ -80,10 +80,12 @@ def test_a_market_whose_node_is_dead_does_not_stop_another(
             until(lambda: "Dead" in watch.said(), "a word about the dead one")
             assert watch.is_running
             dead.up()
-            until(lambda: watch.blocks().count(played.first - 1) == 2, "the dead one's first block")
+            until(
+                lambda: any(event["market"] == "Dead" for event in watch.events()), "a word of the dead one"
+            )
             dead.show(played.last)
             proxy.show(played.last)
-            watch.wait()
+            assert watch.wait() in (0, 3), watch.said()
             told = {
                 name: [event["block_number"] for event in watch.events() if event["market"] == name]
                 for name in ("Alive", "Dead")
@@ -93,23 +95,23 @@ def test_a_market_whose_node_is_dead_does_not_stop_another(
 
 
 BAD = [
-    (["--driver", "DOGE/USD"], 1, "DOGE/USD"),
-    (["--owner", "0x1234"], 1, "0x1234"),
-    (["--within", "-1%"], 2, "-1%"),
-    (["--cooldown", "soon"], 2, "soon"),
-    (["--webhook", "http://127.0.0.1:9/hook"], 1, "private"),
-    (["--webhook", "http://[::ffff:10.0.0.1]/hook"], 1, "private"),
-    (["--webhook", "ftp://example.com/"], 1, "ftp"),
-    (["--owners", "/nowhere/owners.txt"], 1, "owners.txt"),
+    (["--driver", "DOGE/USD"], "DOGE/USD"),
+    (["--owner", "0x1234"], "0x1234"),
+    (["--within", "-1%"], "-1%"),
+    (["--cooldown", "soon"], "soon"),
+    (["--webhook", "http://127.0.0.1:9/hook"], "not a public address"),
+    (["--webhook", "http://[::ffff:10.0.0.1]/hook"], "not a public address"),
+    (["--webhook", "ftp://example.com/"], "ftp"),
+    (["--owners", "/nowhere/owners.txt"], "owners.txt"),
 ]
 
 
-@pytest.mark.parametrize(("more", "code", "said"), BAD)
+@pytest.mark.parametrize(("more", "said"), BAD)
 def test_what_makes_no_sense_is_refused_in_one_line(
-    played: Played, proxy: Proxy, tmp_path: Path, more: list[str], code: int, said: str
+    played: Played, proxy: Proxy, tmp_path: Path, more: list[str], said: str
 ) -> None:
     with watching(tmp_path, *arguments(played, proxy, tmp_path, *more)) as watch:
-        assert watch.finish() == code, watch.said()
+        assert watch.finish() == 2, watch.said()
         assert said in watch.said().splitlines()[-1]
         assert "Traceback" not in watch.said()
         assert watch.events() == []
