@@ -9,11 +9,12 @@ to keep the distance that pools had from the oracle, and liquidity to stay where
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import NamedTuple
 
-from defiliq.depth.combined import Venue
+from defiliq.depth.combined import Combined, Venue
+from defiliq.depth.route import Route
 from defiliq.depth.venue import Fill
 from defiliq.units import mul_div_down, mul_div_up
 
@@ -54,7 +55,7 @@ class Exit:
         """
         best: tuple[Fraction, int, Sale] | None = None
         for way in sorted(self.ways, key=_swaps):
-            depth = way.depth if moved == 1 else way.depth.at_price(way.depth.price * moved)
+            depth = way.depth if moved == 1 else _moved(way.depth, moved)
             gas = way.swaps * swap_cost
             if best is not None and best[2].left == 0 and self._most(depth, amount) - gas <= best[0]:
                 continue
@@ -83,6 +84,18 @@ class Exit:
 def ways_of(depths: Sequence[Way]) -> tuple[Way, ...]:
     """Ways without those of the same pools."""
     return tuple({way.depth.name: way for way in depths}.values())
+
+
+def _moved(depth: Venue, ratio: Fraction) -> Venue:
+    """A depth whose every pool of what is sold stands at so many times its own price.
+
+    Pools together are not brought to one price: an empty pool with a price of its own would drag the deep ones.
+    """
+    if isinstance(depth, Combined):
+        return replace(depth, pools=tuple(_moved(pool, ratio) for pool in depth.pools))
+    if isinstance(depth, Route):
+        return replace(depth, first=_moved(depth.first, ratio))
+    return depth.at_price(depth.price * ratio)
 
 
 def _rescaled(amount: int, decimals: int, to: int) -> int:

@@ -10,7 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from defiliq.depth.combined import combined
+from defiliq.depth.constant_product import PoolV2
 from defiliq.depth.curve import curve
+from defiliq.depth.route import route
 from defiliq.depth.venue import Token
 from defiliq.mev.exits import Exit, Way, ways_of
 from tests.depth.pools import AMOUNTS, pools_v2, pools_v3
@@ -76,3 +78,27 @@ def test_curves_have_decimals_of_their_own(decimals: int, amount: int, got: int)
 def test_the_same_way_counts_once() -> None:
     assert len(ways_of([Way(pool()), Way(pool())])) == 1
     assert exit_of(pool()).sell(0).got == 0
+
+
+def test_an_empty_pool_does_not_drag_the_deep_ones() -> None:
+    """A pool of dust at ten times the price: once the oracle moves, it brings no more than before."""
+    deep, dust = pool(10**6, 3 * 10**9), replace(pool(), base_reserve=10**12, quote_reserve=3 * 10**10)
+    dust = replace(dust, name="dust")
+    together = Way(combined([deep, dust]), 2)
+    for moved in (Fraction(1), Fraction(97, 100), Fraction(1, 2), Fraction(999_999, 10**6)):
+        alone = exit_of(deep).sell(10**18, moved)
+        both = Exit((together,), 18, 6).sell(10**18, moved)
+        assert alone.got <= both.got <= alone.got + 3 * 10**10, "all that the dust holds"
+
+
+def test_pools_together_and_routes_move_each_by_the_ratio() -> None:
+    """As the same two pools do that were read there: a pool 1% above the oracle stays 1% above it."""
+    moved, amount = Fraction(9, 10), 10**20
+    low, high = pool(), replace(pool(2_000, 6_060_000, 500), name="other")
+    there = [one.at_price(one.price * moved) for one in (low, high)]
+    found = Exit((Way(combined([low, high]), 2),), 18, 6).sell(amount, moved)
+    assert found.got == combined(there).sell(amount)[0].got
+    middle = Token("USDC", 6, low.quote.address), Token("DAI", 18, "0xd")
+    second = PoolV2("second", *middle, 10**14, 10**26, 100)
+    over = Exit((Way(route(combined([low, high]), second), 3),), 18, 18).sell(amount, moved)
+    assert over.got == route(combined(there), second).sell(amount)[0].got
