@@ -26,6 +26,7 @@ from defiliq.pipeline.opportunities import OPPORTUNITY_COLUMNS, opportunities, r
 from defiliq.pipeline.valuing import BlockCosts, gas_usd, valuer
 from defiliq.protocols import PROTOCOLS, aave_v3
 from defiliq.types import Block, Head, Liquidation, Listing
+from defiliq.view.opportunities import print_opportunities
 from tests import builders
 from tests.builders import account, address, book, market
 from tests.mev.deals import WETH, borrower, pool, pools_file, terms_of
@@ -180,6 +181,15 @@ def test_refusals_are_rows_with_a_reason(tmp_path: Path) -> None:
     assert np.isnan(row["bonus_usd"])
 
 
+def test_refusals_have_no_bonus_to_tell_people_of(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    paused = market(reserves={"WETH": {"is_paused": True}})
+    of = book([borrower(2_400)], paused)
+    print_opportunities(opportunities(of, None, terms_of(tmp_path), driver="WETH/USD"))
+    out = capsys.readouterr().out
+    assert "  1: ReservePaused: WETH" in out
+    assert "nan" not in out
+
+
 def test_markets_are_ranked_together(tmp_path: Path) -> None:
     terms = terms_of(tmp_path)
     tables = [opportunities(book([borrower(debt, k)]), None, terms) for k, debt in ((1, 2_350), (2, 2_450))]
@@ -252,6 +262,16 @@ def test_curves_and_laws_as_exits(tmp_path: Path) -> None:
     terms = terms_of(tmp_path, exits=(f"USDC/WETH=file:{curve}",))
     with pytest.raises(InputError, match="not the other way"):
         opportunities(of, None, terms, driver="WETH/USD")
+
+
+def test_a_law_stands_at_spot_whichever_level_asks_first(tmp_path: Path) -> None:
+    """It is anchored at the market's price, not at the level's, and moves with the oracle once."""
+    terms = terms_of(tmp_path, exits=("WETH/USDC=impact:1B,4%",))
+    (alone,) = opportunities(book([borrower(2_400)]), None, terms, driver="WETH/USD").to_dict("records")
+    assert 0 < alone["slippage_usd"] < alone["seized_usd"] / 10**4, "a trade of a millionth of the volume"
+    two = opportunities(book([borrower(2_400), borrower(2_600, 2)]), None, terms, driver="WETH/USD")
+    (same,) = two[two["account"] == alone["account"]].to_dict("records")
+    assert same == alone
 
 
 def test_pools_that_contradict_themselves_are_left_out_and_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -55,8 +55,15 @@ class Found:
 class Exits:
     """The exits of one market at one block, each read when it is first asked for."""
 
-    def __init__(self, node: Node | None, at: Block, terms: CostTerms, found: Found) -> None:
-        self._node, self._at, self._terms, self._found = node, at, terms, found
+    def __init__(
+        self,
+        node: Node | None,
+        at: Block,
+        terms: CostTerms,
+        found: Found,
+        spot: tuple[int, ...] | None = None,
+    ) -> None:
+        self._node, self._at, self._terms, self._found, self._spot = node, at, terms, found, spot
         self.known: dict[tuple[int, int], Exit] = {}
         self.unknown: dict[tuple[int, int], str] = {}
         self._pools: dict[tuple[str, str], tuple[Pool, ...]] = {}
@@ -77,7 +84,7 @@ class Exits:
     def _by_hand(self, spec: ExitSpec, market: Market, pair: tuple[int, int]) -> tuple[Way, ...]:
         sold, bought = (market.reserves[k] for k in pair)
         if spec.kind == "impact":
-            price = Fraction(*_ratio(market, pair))
+            price = Fraction(*_ratio(market, pair, market.prices if self._spot is None else self._spot))
             return (Way(read_law(spec.what).at(sold.symbol, bought.symbol, price)),)
         if spec.kind == "file" and spec.what.lower().endswith(".csv"):
             if spec.sold.casefold() not in _names(sold):
@@ -205,8 +212,8 @@ def _names(reserve: Reserve) -> tuple[str, str]:
     return reserve.symbol.casefold(), reserve.asset.casefold()
 
 
-def _ratio(market: Market, pair: tuple[int, int]) -> tuple[int, int]:
-    """The oracle's price of one reserve in the other, whole tokens, as numerator and denominator."""
-    (one, two) = (market.price_of(k) for k in pair)
+def _ratio(market: Market, pair: tuple[int, int], prices: Sequence[int]) -> tuple[int, int]:
+    """The price of one reserve in the other, whole tokens, as numerator and denominator."""
+    (one, two) = (prices[market.reserves[k].feed] for k in pair)
     (unit_one, unit_two) = (market.price_unit(market.reserves[k].feed) for k in pair)
     return one * unit_two, two * unit_one

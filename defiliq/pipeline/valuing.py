@@ -43,7 +43,7 @@ class BlockCosts:
         self._node = node if isinstance(node, EvmNode) else None
         self._head, self._at, self._terms = head, at, terms
         self._spot = None if spot is None else spot.prices
-        self._exits = Exits(self._node, at, terms, found)
+        self._exits = Exits(self._node, at, terms, found, self._spot)
         self._costs: Costs | None = None
 
     def value(self, account: Account, market: Market, taken: Liquidation) -> Profit:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isnan
 from typing import Final
 
 import pandas as pd
@@ -50,8 +51,13 @@ def _reasons(lacking: pd.DataFrame) -> list[str]:
     grouped = lacking.groupby("lacks", sort=False)["bonus_usd"].agg(["size", "max"])
     ordered = grouped.sort_values(["size", "max"], ascending=False, kind="stable")
     lines = [
-        f"  {int(row['size'])}, bonus up to {row['max']:,.0f}: {reason}"
+        f"  {int(row['size'])}{_up_to(row['max'])}: {reason}"
         for reason, row in ordered.head(REASONS).iterrows()
     ]
     more = len(ordered) - REASONS
     return [*lines, f"  and {more} other reasons"] if more > 0 else lines
+
+
+def _up_to(bonus_usd: float) -> str:
+    """The largest bonus of some rows; nothing where they are refused and have none."""
+    return "" if isnan(bonus_usd) else f", bonus up to {bonus_usd:,.0f}"
