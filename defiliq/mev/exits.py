@@ -89,7 +89,7 @@ def ways_of(depths: Sequence[Way]) -> tuple[Way, ...]:
 def _moved(depth: Venue, ratio: Fraction) -> Venue:
     """A depth whose every pool of what is sold stands at so many times its own price.
 
-    Pools together are not brought to one price: an empty pool with a price of its own would drag the deep ones.
+    Pools together are not brought to one price: an empty one with a price of its own would drag the others.
     """
     if isinstance(depth, Combined):
         return replace(depth, pools=tuple(_moved(pool, ratio) for pool in depth.pools))
