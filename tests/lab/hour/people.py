@@ -18,6 +18,8 @@ HELD = ("WETH", "wstETH", "WBTC", "LINK", "USDC")
 SMALL_BASE = 10**6 * 10**8
 """Whales with more debt than that stay out of it."""
 TRIES = 12
+NEAR, NEAR_WAD = 0.5, 103 * 10**16
+"""So many of the acts are of accounts whose health factor is below that, broken ones included."""
 
 
 @dataclass
@@ -33,12 +35,13 @@ class People:
         able = [
             owner for owner, data in found.items() if data is not None and 0 < data.debt_base < SMALL_BASE
         ]
+        near = [owner for owner in able if _is_near(found[owner])]
         planned: list[Planned] = []
         busy: set[str] = set()
         for _ in range(TRIES * count):
             if len(busy) >= count:
                 break
-            owner = self.draw.choice(able)
+            owner = self.draw.choice(near if near and self.draw.random() < NEAR else able)
             data = found[owner]
             if data is None or owner in busy:
                 continue
@@ -73,6 +76,10 @@ class People:
 
     def _of_pool(self, owner: str, sender: str, function: str, *arguments: object, what: str) -> Planned:
         return Planned(Tx(sender, self.stage.lab.market.pool, function, arguments), what, (owner,))
+
+
+def _is_near(data: AccountData | None) -> bool:
+    return data is not None and data.factor_wad < NEAR_WAD
 
 
 Act = Callable[[People, str, AccountData], Planned | None]
