@@ -14,6 +14,7 @@ from defiliq.chain.heads import Heads
 from defiliq.errors import (
     BlockChanged,
     BlockNotFound,
+    DecodeError,
     DefiliqError,
     HistoryUnavailable,
     NodeError,
@@ -131,12 +132,15 @@ class Follower:
             self._fail(error, is_lasting=is_begun or self._failures < EARLY_FAILURES)
         except NodeError as error:
             self._fail(error, is_lasting=is_lasting and is_begun)
+        except DecodeError as error:
+            # A node may tear its newest state while it makes the next. What stays so is no accident.
+            self._fail(error, is_lasting=is_begun and self._failures < EARLY_FAILURES)
         else:
             if self._failures > QUIET_FAILURES:
                 self.notice(f"Reading again, at block {self._number}.")
             self._failures = 0
 
-    def _fail(self, error: NodeError, *, is_lasting: bool) -> None:
+    def _fail(self, error: NodeError | DecodeError, *, is_lasting: bool) -> None:
         if not is_lasting:
             raise error
         self._failures += 1
@@ -254,6 +258,11 @@ class Follower:
     def _bridge(self, target: int, reason: str) -> None:
         """Go on at `target`, past blocks that cannot be evaluated one by one."""
         kept = self.chronicle.last()
+        if not self.chronicle.is_on_chain(kept.head.block):
+            # The chain has changed as well: what was told of blocks that are gone is void.
+            standing = self.chronicle.standing()
+            self._take_back(self.chronicle.oldest(target) if standing is None else standing)
+            kept = self.chronicle.last()
         first = kept.head.block.number + 1
         if target < first:
             # Not one of the kept blocks stands, and the chain is not longer yet.

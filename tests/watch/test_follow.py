@@ -12,7 +12,7 @@ import orjson
 import pytest
 
 from defiliq.book import Book
-from defiliq.errors import BlockNotFound, HistoryUnavailable, InputError, JournalFull, NodeTimeout
+from defiliq.errors import BlockNotFound, DecodeError, HistoryUnavailable, InputError, JournalFull, NodeTimeout
 from defiliq.pipeline.judging import judge_of
 from defiliq.types import Block, Head
 from defiliq.watch import chronicle, follow
@@ -23,7 +23,7 @@ from defiliq.watch.glance import Glance
 from defiliq.watch.journal import Journal
 from defiliq.watch.look import Looker, touched_in
 from defiliq.watch.metrics import Meter
-from defiliq.watch.pace import Pace
+from defiliq.watch.pace import EARLY_FAILURES, Pace
 from defiliq.watch.policy import Policy
 from tests.builders import account, market
 
@@ -320,6 +320,20 @@ def test_a_failed_read_is_tried_again_and_said_once_it_lasts() -> None:
     assert there.kinds() == ["oracle_updated", "liquidatable"]
 
 
+def test_a_torn_answer_is_asked_for_again_and_one_that_stays_so_ends_it() -> None:
+    there = begun()
+    there.chain.add("a", DROP)
+    torn = DecodeError("getReserveData", "last updated after the block's own")
+    there.looker.fails = lambda what: (_ for _ in ()).throw(torn)
+    for _ in range(EARLY_FAILURES):
+        there.advance()
+    with pytest.raises(DecodeError):
+        there.advance()
+    there.looker.fails = lambda what: None
+    there.advance()
+    assert there.kinds() == ["oracle_updated", "liquidatable"]
+
+
 def test_a_debt_that_no_log_tells_of_makes_all_be_read() -> None:
     there = begun()
     there.chain.add("a", SPOT)
@@ -451,6 +465,27 @@ def test_every_so_many_blocks_looks_at_multiples_only() -> None:
     there.advance()
     assert [what for what in there.looker.reads if what.startswith("at")] == ["at 104", "at 108"]
     assert there.standing() == undisturbed(there.chain, every=4)
+
+
+@pytest.mark.parametrize("passed_over", ["too many", "pruned"])
+def test_a_gap_over_blocks_that_were_replaced_takes_them_back(passed_over: str) -> None:
+    """The newest block that was evaluated may be gone when its successors cannot be evaluated."""
+    there = begun(max_gap=3)
+    there.chain.add("a", DROP)
+    there.advance()
+    assert there.kinds() == ["oracle_updated", "liquidatable"]
+    gone = there.standing()
+    there.chain.add("b", SPOT, at=101)
+    for _ in range(4 if passed_over == "too many" else 2):
+        there.chain.add("b", SPOT)
+    there.chain.pruned_to = 0 if passed_over == "too many" else max(there.chain.blocks)
+    there.advance()
+    (reorg,) = [line for line in there.lines() if line["event"] == "reorg"]
+    assert reorg["retracted"] == gone
+    assert there.kinds()[2:] == ["reorg", "gap"]
+    gap = there.lines()[-1]
+    assert (gap["first_block"], gap["last_block"]) == (101, max(there.chain.blocks))
+    assert there.standing() == [gap["id"]]
 
 
 def test_touched_accounts_of_a_whole_glance_are_all() -> None:
