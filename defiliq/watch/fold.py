@@ -53,7 +53,8 @@ def begin(
 
 def step(state: State, glance: Glance, policy: Policy, judge: Judge) -> tuple[State, list[Event]]:
     """The next block that is evaluated."""
-    book = glance.changed if glance.is_whole else state.book.updated(_followed(state.book, glance.changed))
+    followed = _followed(state.book, glance.changed)
+    book = followed if glance.is_whole else state.book.updated(followed)
     return _told(_scene(glance, book, state, state.memory, policy, judge))
 
 
