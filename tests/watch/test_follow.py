@@ -12,7 +12,14 @@ import orjson
 import pytest
 
 from defiliq.book import Book
-from defiliq.errors import BlockNotFound, DecodeError, HistoryUnavailable, InputError, JournalFull, NodeTimeout
+from defiliq.errors import (
+    BlockNotFound,
+    DecodeError,
+    HistoryUnavailable,
+    InputError,
+    JournalFull,
+    NodeTimeout,
+)
 from defiliq.pipeline.judging import judge_of
 from defiliq.types import Block, Head
 from defiliq.watch import chronicle, follow
