@@ -26,10 +26,12 @@ from defiliq.pipeline.opportunities import OPPORTUNITY_COLUMNS, opportunities, r
 from defiliq.pipeline.valuing import BlockCosts, gas_usd, valuer
 from defiliq.protocols import PROTOCOLS, aave_v3
 from defiliq.types import Block, Head, Liquidation, Listing
+from defiliq.units import WAD
 from defiliq.view.opportunities import print_opportunities
 from tests import builders
 from tests.builders import account, address, book, market
 from tests.mev.deals import WETH, borrower, pool, pools_file, terms_of
+from tests.protocols.compound_v2.ctokens import comptroller, ctoken, holds, owner
 
 
 def net_at(of: Book[Any], price: int, terms: CostTerms, number: int = 0) -> int | None:
@@ -150,6 +152,31 @@ def test_another_pair_of_legs_nets_more(tmp_path: Path) -> None:
     (none,) = opportunities(of, None, terms_of(tmp_path, exits=()), driver="WETH/USD").to_dict("records")
     assert (none["seize_asset"], none["bonus_usd"]) == ("wstETH", taken.bonus_base / 10**8)
     assert np.isnan(none["net_usd"])
+
+
+@pytest.mark.parametrize(
+    ("cash", "tokens"), [(0, 0), (1, 0), (3, 1), (10**18 - 1, 399_999_999), (10**30, None)]
+)
+def test_a_ctoken_pays_out_only_its_cash(cash: int, tokens: int | None) -> None:
+    """What cannot be redeemed is no part of the net: a rate of 2.5e9 wei each, in whole cTokens."""
+    rate_wad = 25 * 10**26 if cash > 3 else 25 * 10**17
+    there = comptroller(
+        [ctoken(0, "ETH", cash=cash, exchange_rate_now_wad=rate_wad), ctoken(1, "USDC", 6)],
+        [3_000 * WAD, 10**30],
+    )
+    whose = owner(holds(0, tokens=4 * 10**36 // rate_wad), holds(1, owed=9_500 * 10**6))
+    taken = PROTOCOLS["compound-v2"].take(whose, there)
+    assert isinstance(taken, Liquidation)
+    (deal,) = deals(whose, there, taken)
+    (got,) = deal.got
+    assert got.amount == taken.seizures[0].amount
+    if tokens is None:
+        assert (got.usable, deal.remark) == (got.amount, "")
+        return
+    assert got.usable == tokens * rate_wad // WAD <= cash
+    assert got.usable < got.amount
+    assert (tokens + 1) * rate_wad // WAD > cash, "not one cToken more"
+    assert f"cETH has cash for {got.usable} of {got.amount} base units of ETH" in deal.remark
 
 
 def test_a_known_loss_does_not_stand_for_an_unknown_net(tmp_path: Path) -> None:

@@ -37,6 +37,14 @@ class Got(NamedTuple):
     """Base units of the reserve's asset, after the protocol's fee."""
     base: int
     """The same at oracle prices, in base currency integers."""
+    at_hand: int | None = None
+    """So much of the amount can be had as tokens at once: the rest stays a receipt, which counts for nothing.
+    None: all of it."""
+
+    @property
+    def usable(self) -> int:
+        """What can be sold, or used to repay."""
+        return self.amount if self.at_hand is None else self.at_hand
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,14 +118,14 @@ def _sold(deal: Deal, market: Market, costs: Costs) -> _Sold:
     swap_cost = _swap_cost(deal, market, costs)
     for got in deal.got:
         pair = got.reserve, deal.paid_reserve
-        if _is_same(market, *pair) or got.amount == 0:
-            out += got.amount
+        if _is_same(market, *pair) or got.usable == 0:
+            out += got.usable
             continue
         way_out = costs.exits.get(pair)
         if way_out is None:
             lacks.append(costs.no_exit.get(pair, f"no exit is known for {_pair(market, *pair)}"))
             continue
-        sale = way_out.sell(got.amount, costs.moved(*pair, market), swap_cost)
+        sale = way_out.sell(got.usable, costs.moved(*pair, market), swap_cost)
         sales.append(sale)
         out += sale.got
         slippage += _worth(market, got.reserve, sale.sold) - _worth(market, deal.paid_reserve, sale.got)

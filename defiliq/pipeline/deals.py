@@ -12,11 +12,13 @@ from typing import Any, Final
 from defiliq.mev.deal import ABSORB, PURCHASE, Deal, Got, Step, deal_of, worth_base
 from defiliq.protocols import PROTOCOLS, aave_v3, compound_v2, compound_v3, dydx_solo
 from defiliq.protocols.aave_v3.rules_take import offers as aave_offers
+from defiliq.protocols.compound_v2.legs import underlying
 from defiliq.protocols.compound_v2.take import offers as compound_offers
 from defiliq.protocols.compound_v3.buyer import purchases
 from defiliq.protocols.compound_v3.storefront import BASE
 from defiliq.protocols.dydx_solo.take import offers as solo_offers
 from defiliq.types import Account, Liquidation, Market
+from defiliq.units import WAD
 
 OFFERS: Final[Mapping[str, Callable[[Account, Any], object]]] = {
     aave_v3.name: aave_offers,
@@ -39,7 +41,8 @@ def deals(account: Account, market: Market, taken: Liquidation) -> list[Deal]:
     if market.protocol == compound_v3.name:
         return [_storefront(account, market, taken)]
     others = [other for other in _offers(account, market) if other != taken]
-    return [deal_of(one, market, legs) for one in (taken, *others)]
+    found = [deal_of(one, market, legs) for one in (taken, *others)]
+    return [_redeemed(deal, market) for deal in found] if market.protocol == compound_v2.name else found
 
 
 def _offers(account: Account, market: Market) -> Sequence[Liquidation]:
@@ -50,6 +53,29 @@ def _offers(account: Account, market: Market) -> Sequence[Liquidation]:
         return ()
     found = OFFERS[market.protocol](account, market)
     return [one for one in found if isinstance(one, Liquidation)] if isinstance(found, list) else ()
+
+
+def _redeemed(deal: Deal, market: Any) -> Deal:
+    """The same where a cToken pays out what it is handed for only as far as its cash goes.
+
+    Whole cTokens are redeemed, and CToken.redeemFresh reverts beyond the cash, to which a repayment of the
+    same market is added before.
+    """
+    parts, remarks = [], [deal.remark] if deal.remark else []
+    for got in deal.got:
+        held = market.reserves[got.reserve]
+        cash = held.cash + (deal.paid if got.reserve == deal.paid_reserve else 0)
+        if got.amount <= cash:
+            parts.append(got)
+            continue
+        rate_wad = held.exchange_rate_now_wad
+        at_hand = underlying(((cash + 1) * WAD - 1) // rate_wad, rate_wad)
+        parts.append(got._replace(at_hand=at_hand))
+        remarks.append(
+            f"{held.c_symbol} has cash for {at_hand} of {got.amount} base units of {held.symbol}: "
+            "the rest stays in cTokens and counts for nothing"
+        )
+    return replace(deal, got=tuple(parts), remark="; ".join(remarks))
 
 
 def _storefront(account: Account, market: Any, taken: Liquidation) -> Deal:

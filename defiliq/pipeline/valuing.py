@@ -56,7 +56,7 @@ class BlockCosts:
         for deal in choices:
             for got in deal.got if deal.fund_gains is None else ():
                 is_sold = market.reserves[got.reserve].asset != market.reserves[deal.paid_reserve].asset
-                if is_sold and got.amount:
+                if is_sold and got.usable:
                     self._exits.look_up(market, got.reserve, deal.paid_reserve)
         costs = self.costs(market)
         valued = [profit(taken, market, costs, deal) for deal in choices]

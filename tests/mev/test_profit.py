@@ -37,6 +37,16 @@ def test_every_cost_by_hand() -> None:
     assert (found.lacks, found.kept) == ("", ())
 
 
+@pytest.mark.parametrize("at_hand", [0, 1, 10**17])
+def test_what_stays_a_receipt_counts_for_nothing(at_hand: int) -> None:
+    plain = deal_of(liquidation(), spot())
+    part = replace(plain, got=(plain.got[0]._replace(at_hand=at_hand),))
+    found = profit(liquidation(), spot(), costs(exit_of(pool())), part)
+    assert found.exit_out == at_hand * 3 * 10**12 // (10**21 + at_hand)
+    assert found.net == found.exit_out - 2_850_000_000 - 15_000_000
+    assert found.deal.bonus_base == 150 * 10**8, "the bonus is before anything is sold"
+
+
 def test_no_gas_and_no_bonus() -> None:
     taken = liquidation(repaid=3_000 * 10**6)
     found = profit(taken, spot(), costs(exit_of(pool(10**12, 3 * 10**15 // 10**3)), gas_price_wei=0))
