@@ -59,8 +59,9 @@ def _announced(row: pd.Series[Any], count: int) -> list[str]:
             f"exactly 0 in {row['error_zero_pct']:.1f}%"
         )
     if not math.isnan(row["lead_blocks_median"]):
+        seconds = "" if math.isnan(row["lead_s_median"]) else f", {row['lead_s_median']:.0f} s"
         lines.append(
             f"announced {row['lead_blocks_median']:.0f} blocks before (median; at least "
-            f"{row['lead_blocks_min']:.0f}), {row['lead_s_median']:.0f} s"
+            f"{row['lead_blocks_min']:.0f}){seconds}"
         )
     return lines

@@ -36,7 +36,8 @@ SCORE_COLUMNS = (
 """A row per market, and one of all where there are several. `error_*` is how far the announced level was from
 the one that the account broke at, either way, in integers of its oracle, as text. `told_liquidatable` counts
 announcements, `lapsed` those after which the account recovered without a liquidation, `standing` those that
-still hold at the end."""
+still hold at the end. `lead_*` ends at the liquidation's own block; that block's time is only known where the
+block was evaluated."""
 
 
 class Kept(NamedTuple):
@@ -63,24 +64,26 @@ class Reader:
     def take(self, event: Event) -> None:
         """The next event; ValueError where it is none of the schema's."""
         self.lines += 1
-        if event.id in self._seen:
-            self.duplicates += 1
-            return
+        is_known = event.id in self._seen
+        self.duplicates += is_known
         self._seen.add(event.id)
         if event.kind == "reorg":
-            self._take_back(event.facts["retracted"])
+            # Also one that is told twice: what it takes back may have been told twice before it.
+            self._take_back(event.facts["retracted"], is_known=is_known)
+        elif is_known:
+            return
         elif event.kind in _RELEVANT:
             market = str(event.facts["chain_id"]), str(event.facts["protocol"]), str(event.facts["market"])
             self._kept[event.id] = Kept(event.id, event.kind, market, _needed(event))
 
-    def _take_back(self, ids: object) -> None:
+    def _take_back(self, ids: object, *, is_known: bool) -> None:
         for one in ids if isinstance(ids, list) else ():
             if one in self._seen:
                 # The chain may come back to the block, and the event with it.
                 self._seen.discard(one)
                 self._kept.pop(one, None)
                 self.retracted += 1
-            else:
+            elif not is_known:
                 self.unknown_retractions += 1
 
     def table(self) -> pd.DataFrame:
@@ -99,7 +102,7 @@ class Reader:
 
 _NEEDED = (
     *("account", "was", "cause", "seized_usd", "repaid_usd", "base_symbol", "predicted", "miss_reason"),
-    *("error_units", "block_number", "block_timestamp", "announced_block", "announced_at"),
+    *("error_units", "block_number", "block_timestamp", "happened_block", "announced_block", "announced_at"),
     *("first_block", "last_block"),
 )
 
@@ -162,8 +165,10 @@ class _Tally:
         if predicted == "missed":
             self.reasons[str(facts["miss_reason"])] += 1
         elif facts["announced_block"] is not None:
-            self.lead_blocks.append(_integer(facts["block_number"]) - _integer(facts["announced_block"]))
-            self.lead_s.append(_integer(facts["block_timestamp"]) - _integer(facts["announced_at"]))
+            happened = _integer(facts["happened_block"])
+            self.lead_blocks.append(happened - _integer(facts["announced_block"]))
+            if happened == facts["block_number"]:
+                self.lead_s.append(_integer(facts["block_timestamp"]) - _integer(facts["announced_at"]))
         if facts["error_units"] is not None and predicted != "missed":
             self.errors.append(abs(int(str(facts["error_units"]))))
 

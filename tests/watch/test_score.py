@@ -92,6 +92,37 @@ def test_what_comes_back_after_it_was_taken_back_counts_again() -> None:
     assert (reader.duplicates, reader.retracted, reader.unknown_retractions) == (1, 1, 0)
 
 
+def test_lines_that_come_twice_around_a_reorganisation_count_as_once() -> None:
+    """Stdout and webhooks tell at least once: what is told twice may begin at any line."""
+    events = history()
+    gone = of_kind(events, "liquidated")[0]
+    void = reorg_event(NAMED, 2, "0xold", [gone.id])
+    told = [*events, void]
+    for lines, liquidations in ((told, 2), ([*told, gone], 3)):
+        for begin in range(len(events) - 1, len(lines)):
+            reader = Reader()
+            for event in (*lines, *lines[begin:]):
+                reader.take(event)
+            assert reader.table().iloc[-1]["liquidations"] == liquidations, begin
+            assert reader.unknown_retractions == 0
+        reader = Reader()
+        for event in (*lines, *lines):
+            reader.take(event)
+        assert reader.table().iloc[-1]["liquidations"] == liquidations
+
+
+def test_a_lead_ends_at_the_block_of_the_liquidation() -> None:
+    """Not at the one that was evaluated after it, where only some are."""
+    (plain,) = of_kind(history(), "liquidated")[:1]
+    facts = dict(plain.facts)
+    assert facts["happened_block"] == facts["block_number"]
+    sooner = {"block_number": int(str(facts["block_number"])) + 99, "block_timestamp": 2_000_000_000}
+    row = report([replace(plain, facts=facts | sooner)])
+    assert (row["lead_blocks_median"], row["lead_blocks_min"]) == (1.0, 1.0)
+    assert math.isnan(row["lead_s_median"])
+    assert "announced 1 blocks before (median; at least 1)" in score_lines(pd.DataFrame([row]))
+
+
 def test_errors_are_ranked_by_size() -> None:
     (plain,) = of_kind(history(), "liquidated")[:1]
     errors = ["-7", "0", "3", "12", "-100", *["1"] * 5]
