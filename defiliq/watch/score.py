@@ -19,6 +19,11 @@ from defiliq.watch.schema import Event
 
 MARKET = ("chain_id", "protocol", "market")
 REASONS: Final[tuple[str, ...]] = get_args(MissReason)
+MISSED: Final = "missed"
+PREDICTIONS: Final = ("liquidatable", "approaching", MISSED)
+MOST_USD: Final = 1e100
+MOST_DIGITS: Final = 100
+"""Whatever an event claims beyond these is no value and no price."""
 ALL: Final = "all"
 """The protocol and market of the row that counts every market."""
 _RELEVANT = frozenset({"liquidated", "liquidatable", "approaching", "recovered", "gap"})
@@ -63,6 +68,7 @@ class Reader:
 
     def take(self, event: Event) -> None:
         """The next event; ValueError where it is none of the schema's."""
+        _check(event)
         self.lines += 1
         is_known = event.id in self._seen
         self.duplicates += is_known
@@ -109,6 +115,25 @@ _NEEDED = (
 
 def _needed(event: Event) -> dict[str, object]:
     return {name: event.facts[name] for name in _NEEDED if name in event.facts}
+
+
+def _check(event: Event) -> None:
+    """ValueError where the fields of an event contradict each other, or cannot be summed."""
+    facts = event.facts
+    if event.kind == "gap" and _integer(facts["last_block"]) < _integer(facts["first_block"]):
+        raise ValueError("gap: it ends before it begins")
+    if event.kind != "liquidated":
+        return
+    is_missed = facts["predicted"] == MISSED
+    if facts["predicted"] not in PREDICTIONS or is_missed != (facts["miss_reason"] in REASONS):
+        raise ValueError(f"liquidated: {facts['predicted']!r} because of {facts['miss_reason']!r}"[:200])
+    if any((facts[name] is None) != is_missed for name in ("announced_block", "announced_at")):
+        raise ValueError("liquidated: it does not say when it was announced, or says so of what was not")
+    sums = [facts[name] for name in ("seized_usd", "repaid_usd")]
+    if any(isinstance(value, int | float) and abs(value) > MOST_USD for value in sums):
+        raise ValueError("liquidated: more than there is")
+    if len(str(facts["error_units"])) > MOST_DIGITS:
+        raise ValueError("liquidated: error_units is too long")
 
 
 @dataclass(slots=True)

@@ -198,6 +198,31 @@ def test_a_line_that_is_no_event_is_named_and_the_others_count(tmp_path: Path) -
     assert not found.is_complete
 
 
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"predicted": "surely"},
+        {"predicted": "missed"},
+        {"miss_reason": "interest"},
+        {"announced_at": None},
+        {"seized_usd": 1e308},
+        {"repaid_usd": -1e308},
+        {"error_units": "9" * 5_000},
+    ],
+)
+def test_a_liquidation_that_cannot_be_counted_is_no_event(tmp_path: Path, odd: dict[str, object]) -> None:
+    (plain,) = of_kind(history(), "liquidated")[:1]
+    assert plain.facts["predicted"] != "missed"
+    made = [replace(plain, id=f"id{k}", facts={**plain.facts, **odd}) for k in range(20)]
+    found = score([written(tmp_path / "events", [plain, *made])])
+    assert (found.table.iloc[-1]["liquidations"], found.bad_lines) == (1, 20)
+
+
+def test_a_gap_that_ends_before_it_begins_is_no_event(tmp_path: Path) -> None:
+    found = score([written(tmp_path / "1", [*history(), gap_event(NAMED, 19, 10, "pruned")])])
+    assert (found.gap_blocks, found.bad_lines) == (0, 1)
+
+
 def test_gaps_and_unknown_retractions_make_it_incomplete(tmp_path: Path) -> None:
     gap = score([written(tmp_path / "1", [*history(), gap_event(NAMED, 10, 19, "pruned")])])
     assert (gap.is_complete, gap.gap_blocks) == (False, 10)
