@@ -6,6 +6,7 @@ import random
 import shutil
 import subprocess
 import threading
+import time
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -62,9 +63,13 @@ def test_killed_over_and_over_at_any_moment(
 ) -> None:
     rnd = random.Random(SEED)
     with watching(tmp_path, *arguments(played, proxy, tmp_path)) as watch:
-        for _ in range(KILLS):
+        for turn in range(KILLS):
             watch.start()
-            _kill_later(watch, proxy, rnd)
+            if turn % 2:
+                _kill_later(watch, proxy, rnd)
+            else:
+                proxy.on_request = lambda so_far: None
+                _kill_once_it_writes(watch, rnd.choice((1, 1, 2, 4)))
             while watch.is_running:
                 _go_on(watch, proxy, played.last - 1)
         proxy.on_request = lambda so_far: None
@@ -85,6 +90,26 @@ def _kill_later(watch: Watching, proxy: Proxy, rnd: random.Random) -> None:
             threading.Timer(delay_s, kill).start()
 
     proxy.on_request = count
+
+
+def _kill_once_it_writes(watch: Watching, times: int) -> None:
+    """Right after events reach the file, when the journal may not know of it yet."""
+    kill = watch.killer()
+
+    def look() -> None:
+        left, size = times, _size(watch.out)
+        while left and watch.is_running:
+            now = _size(watch.out)
+            left -= now > size
+            size = now
+            time.sleep(0)  # let the proxy's threads go on
+        kill()
+
+    threading.Thread(target=look, daemon=True).start()
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
 
 
 def _go_on(watch: Watching, proxy: Proxy, last: int) -> None:
