@@ -126,11 +126,14 @@ KINDS: Final[Mapping[EventKind, tuple[str, tuple[Field, ...]]]] = {
     ),
     "liquidated": (
         "A liquidation happened. Prediction fields speak of the block evaluated before: what was announced "
-        "of the account there, and at which price. `miss_reason` is found by judging the account again: "
+        "of the account and held there, and at which price; what held no more counts as missed, even where "
+        "the cooldown still kept that back. `miss_reason` is found by judging the account again: "
         "`moved too far in one block`, `interest` and `parameter changed` are what alone breaks the account "
         "as it was before, or does together with what comes earlier in this list; `new account` owed "
         "nothing before; `changed in the same block`: nothing that holds after the block breaks it as it "
-        "was before, so its own transactions did, or a price that was another within the block.",
+        "was before, so its own transactions did, or a price that was another within the block; `filtered`: "
+        "it was in reach, and left out by what is asked for; `could not be read` and `after a gap`: there "
+        "was no verdict on it.",
         (
             Field("happened_block", "integer", "Its own block, which may be before the evaluated one."),
             Field("transaction", "string", "Its hash."),

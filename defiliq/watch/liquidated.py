@@ -30,7 +30,8 @@ def liquidated_events(scene: Scene) -> list[Ranked]:
     known = scene.memory.told
     fresh = {it for it in scene.liquidated if it not in known or known[it].crossing is None}
     how = crossings(scene, sorted(fresh))
-    why = misses(scene, scene.liquidated - set(known))
+    standing = {account for account in scene.liquidated & set(known) if known[account].now is not None}
+    why = misses(scene, scene.liquidated - standing)
     found: list[Ranked] = []
     for event, worth in zip(scene.glance.happened, scene.glance.worths, strict=True):
         told = known.get(event.account)
@@ -98,10 +99,11 @@ def _gas(scene: Scene, receipt: Receipt | None, bonus_usd: object) -> dict[str, 
 
 
 def _predicted(told: Told | None, why: MissReason | None) -> dict[str, object]:
-    if told is None:
+    if told is None or told.now is None:
         return {"predicted": MISSED, "miss_reason": why}
     return {
-        "predicted": told.status,
+        # Not `status`: what the cooldown still holds back was no announcement of this.
+        "predicted": told.now,
         "announced_id": told.event_id,
         "announced_block": told.block,
         "announced_at": told.at,

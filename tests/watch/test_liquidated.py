@@ -18,6 +18,7 @@ from tests.watch.blocks import (
     POLICY,
     WORTH,
     Watch,
+    about,
     glance_at,
     happening,
     head_at,
@@ -68,6 +69,21 @@ def test_one_that_was_in_reach() -> None:
     facts = liquidated(watch, LEFT, WETH=BROKEN).facts
     assert (facts["predicted"], facts["announced_id"]) == ("approaching", announced.id)
     assert (facts["error_units"], facts["spot_after_raw"]) == ("0", str(BROKEN))
+
+
+def test_what_the_cooldown_holds_back_is_no_announcement() -> None:
+    """What was told held no more the block before, though nobody had been told that yet."""
+    watch = watching(cooldown_s=3600)
+    watch.see(WETH=NEAR)
+    assert about(watch.see(WETH=FAR)) == []
+    facts = liquidated(watch, LEFT, WETH=BROKEN).facts
+    assert (facts["predicted"], facts["miss_reason"]) == ("missed", "moved too far in one block")
+    assert (facts["announced_id"], facts["announced_block"], facts["announced_at"]) == (None, None, None)
+    watch = watching(cooldown_s=3600, WETH=NEAR)
+    (announced,) = of_kind(watch.see(WETH=BROKEN), "liquidatable")
+    assert about(watch.see(WETH=NEAR)) == []
+    facts = liquidated(watch, LEFT, WETH=BROKEN).facts
+    assert (facts["predicted"], facts["announced_id"]) == ("approaching", announced.id)
 
 
 def test_money_and_gas() -> None:
