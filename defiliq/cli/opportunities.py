@@ -116,7 +116,10 @@ def _valued(
             searched=top,
             on_progress=lambda done, total: tell(done, total, "accounts"),
         )
-    talk.say(f"{len(table)} levels within {within_pct:g}% of spot, {table.attrs['beyond']} further away")
+    below, beyond = table.attrs["below"], table.attrs["beyond"]
+    talk.say(f"{len(table) + below} levels within {within_pct:g}% of spot, {beyond} further away")
+    if below:
+        talk.say(f"{below} of them are left out: they net less than asked for, or are not known to net it")
     for remark in table.attrs["remarks"] if len(table) else ():
         talk.say(f"Note: {remark}")
     unknown = table[table["net_usd"].isna()]

@@ -81,17 +81,27 @@ class Costs:
         """Gas of a deal with so many swaps behind it; None where some call of it was never measured."""
         if self.gas_units is not None:
             return self.gas_units
-        steps = [*deal.steps, *([Step(SWAP, times=swaps)] if swaps else [])]
-        if self.flash is not None and deal.paid:
-            steps.append(Step(FLASH))
         total = 0
-        for step in steps:
+        for step in self._steps(deal, swaps):
             units = measured_units(market.protocol, market.version, step.name, step.legs)
             if units is None:
                 return None
             total += units * step.times
         own_code = measured_units(market.protocol, market.version, BOT, 0)
         return total if own_code is None else total + own_code
+
+    def unmeasured(self, deal: Deal, market: Market) -> tuple[str, ...]:
+        """The calls of a deal whose gas was never measured in a market's protocol; none where it is given."""
+        steps = [] if self.gas_units is not None else self._steps(deal, 0)
+        return tuple(
+            step.name
+            for step in steps
+            if measured_units(market.protocol, market.version, step.name, step.legs) is None
+        )
+
+    def _steps(self, deal: Deal, swaps: int) -> list[Step]:
+        steps = [*deal.steps, *([Step(SWAP, times=swaps)] if swaps else [])]
+        return [*steps, Step(FLASH)] if self.flash is not None and deal.paid else steps
 
     def in_debt_token(self, wei: int, deal: Deal, market: Market) -> Fraction | None:
         """An amount of the native coin in base units of what the deal repays; None without a price."""

@@ -6,13 +6,13 @@ taken as 0: without an exit, a gas price or a price of the native coin there is 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil
 
 from defiliq.mev.costs import Costs
-from defiliq.mev.deal import Deal, deal_of, worth_base
+from defiliq.mev.deal import FLASH, Deal, deal_of, worth_base
 from defiliq.mev.exits import Sale
 from defiliq.types import Liquidation, Market
 
@@ -90,7 +90,12 @@ def _of_trade(deal: Deal, market: Market, costs: Costs) -> Profit:
     sold = _sold(deal, market, costs)
     units = costs.units(deal, sum(sale.swaps for sale in sold.sales), market)
     gas_base, gas = _gas(units, deal, market, costs)
-    lacks = [costs.lacks, *_unlent(deal, market, costs), *sold.lacks, *_unpaid(units, gas, costs, market)]
+    lacks = [
+        costs.lacks,
+        *_unlent(deal, market, costs),
+        *sold.lacks,
+        *_unpaid(units, gas, costs, deal, market),
+    ]
     why = "; ".join(reason for reason in lacks if reason)
     fee = 0 if costs.flash is None else costs.flash.fee(deal.paid)
     net = None if why or gas is None else sold.out - deal.paid - fee - gas
@@ -108,7 +113,7 @@ def _of_trade(deal: Deal, market: Market, costs: Costs) -> Profit:
         net=net,
         net_base=None if net is None else worth_base(market, deal.paid_reserve, net),
         lacks=why,
-        remark="; ".join(said for said in (deal.remark, *_left_over(sold.kept, market), costs.note) if said),
+        remark="; ".join(said for said in (deal.remark, *_left_over(sold, market), costs.note) if said),
     )
 
 
@@ -160,18 +165,23 @@ def _swap_cost(deal: Deal, market: Market, costs: Costs) -> Fraction:
     return Fraction(0) if worth is None else worth
 
 
-def _unpaid(units: int | None, gas: int | None, costs: Costs, market: Market) -> Iterator[str]:
+def _unpaid(units: int | None, gas: int | None, costs: Costs, deal: Deal, market: Market) -> Iterator[str]:
     """Why the cost of gas is not known."""
     if units is None:
-        yield f"the gas of a liquidation in {market.protocol} was not measured: give --gas-units"
+        calls = costs.unmeasured(deal, market)
+        what = "a flash loan" if calls == (FLASH,) else "a liquidation"
+        yield f"the gas of {what} in {market.protocol} was not measured: give --gas-units"
     elif costs.gas_price_wei is None:
         yield "no gas price is known: give --gas-gwei"
     elif gas is None:
         yield f"no price of {costs.native.symbol} is known here: give --native-usd"
 
 
-def _left_over(kept: Sequence[Kept], market: Market) -> Iterator[str]:
-    for one in kept:
+def _left_over(sold: _Sold, market: Market) -> Iterator[str]:
+    """What is not in the sales."""
+    if len(sold.sales) > 1:
+        yield "each collateral is sold as if the others were not: pools that they share would bring less"
+    for one in sold.kept:
         symbol = market.reserves[one.reserve].symbol
         yield f"the exit runs dry: {one.amount} base units of {symbol} are kept and count for nothing"
 

@@ -62,18 +62,20 @@ def opportunities(
     `lacks` says why; `min_profit_usd` leaves them out.
 
     `attrs`: `unresolved` and `failed` as in `ladder`, `unread_pools` (address to reason), `remarks` on all
-    rows, `beyond` counts the levels further from spot.
+    rows, `beyond` counts the levels further from spot, `below` those that `min_profit_usd` leaves out.
     """
     if side not in ("both", "long", "short"):
         raise InputError(f"no side {side!r}. Use both, long or short.")
+    if min_profit_usd is not None and math.isnan(min_profit_usd):
+        raise InputError("a least profit of nan is no number.")
     names = () if driver is None else (driver,) if isinstance(driver, str) else tuple(driver)
     chosen = choose_drivers(book.market, names, groups)
     solved = solve_book(book, chosen, side, on_progress=on_progress)
     found = Found()
     desk = _Desk(book, _block_costs(book.market, node, CostTerms() if costs is None else costs, found))
     near = [level for level in solved.levels if _is_near(level, within_pct)]
-    rungs = [desk.rung(level) for level in desk.once(near)]
-    rungs = [rung for rung in rungs if min_profit_usd is None or rung.net_usd >= min_profit_usd]
+    every = [desk.rung(level) for level in desk.once(near)]
+    rungs = [rung for rung in every if min_profit_usd is None or rung.net_usd >= min_profit_usd]
     rungs.sort(key=_rank)
     for place, rung in enumerate(rungs):
         if searched is None or place < searched:
@@ -83,6 +85,7 @@ def opportunities(
     table.attrs["unread_pools"] = dict(found.unread)
     table.attrs["remarks"] = list(desk.costs.costs(book.market).remarks)
     table.attrs["beyond"] = len(solved.levels) - len(near)
+    table.attrs["below"] = len(every) - len(rungs)
     return table
 
 

@@ -19,7 +19,7 @@ from defiliq.pipeline.chains import chain_name
 from defiliq.pipeline.cost_terms import CostTerms
 from defiliq.pipeline.deals import deals
 from defiliq.pipeline.exits import Exits, Found, is_coin
-from defiliq.protocols import aave_v3
+from defiliq.protocols import aave_v3, dydx_solo
 from defiliq.protocols.aave_v3.flash import read_flash_loans, rounds_premium_up
 from defiliq.types import Account, Block, Head, Liquidation, Listing, Market
 from defiliq.watch.judge import Valuer
@@ -113,6 +113,8 @@ class BlockCosts:
 
     def _remarks(self, protocol: str) -> tuple[str, ...]:
         said, by_hand = [], self._terms.gas_price_wei is not None
+        if protocol in (aave_v3.name, dydx_solo.name):
+            said.append("what is seized is taken to be withdrawable at once")
         chain_id = self._at.chain_id
         if not by_hand and self._head is not None and not predicts_base_fee(chain_id):
             where = chain_name(chain_id)

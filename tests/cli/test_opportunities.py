@@ -92,6 +92,11 @@ def test_within_and_profit(run: Run, kept: Path, tmp_path: Path) -> None:
     assert (narrow["distance_pct"].astype(float).abs() <= 3.5).all()
     rich = shown("--min-profit-usd", "1000")
     assert set(rich["account"]) == {account(2).owner}
+    err = run("opportunities", "--from", kept, *options(tmp_path), "--min-profit-usd", "1000")[2]
+    assert "6 levels within 10% of spot" in err
+    assert f"{6 - len(rich)} of them are left out" in err
+    code, _, err = run("opportunities", "--from", kept, *options(tmp_path), "--min-profit-usd", "nan")
+    assert (code, "no number" in err) == (2, True)
     assert set(shown("--driver", "WETH/USD")["driver"]) == {"WETH/USD"}
     assert set(shown("--side", "short")["side"]) == {"short"}
 

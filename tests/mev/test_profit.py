@@ -104,6 +104,22 @@ def test_gas_that_was_never_measured() -> None:
     assert found.lacks == "the gas of a liquidation in aave-v9 was not measured: give --gas-units"
 
 
+def test_only_the_gas_of_the_loan_was_never_measured() -> None:
+    comet = replace(spot(), protocol="compound-v3", version="")
+    deal = replace(deal_of(liquidation(), comet), steps=(Step("absorb", 1), Step("purchase")))
+    terms = costs(exit_of(pool()), gas_units=None)
+    assert profit(liquidation(), comet, terms, deal).lacks == ""
+    found = profit(liquidation(), comet, replace(terms, flash=Flash(5)), deal)
+    assert found.lacks == "the gas of a flash loan in compound-v3 was not measured: give --gas-units"
+
+
+def test_several_sales_say_that_they_do_not_see_each_other() -> None:
+    two = replace(liquidation(), seizures=liquidation().seizures * 2)
+    said = "each collateral is sold as if the others were not: pools that they share would bring less"
+    assert profit(two, spot(), costs(exit_of(pool()))).remark == said
+    assert profit(liquidation(), spot(), costs(exit_of(pool()))).remark == ""
+
+
 def test_a_dry_pool_keeps_the_rest() -> None:
     narrow = v3([(-200_340, -196_320, 10**12)], 2**96 * 5_477 // 10**8)
     narrow = replace(narrow, base=pool().base, quote=pool().quote)
