@@ -82,7 +82,10 @@ def follow_markets(
         Member(market.name, _Run(market, outlets, stopping, notice, is_alone=len(markets) == 1).run)
         for market in markets
     ]
-    return run_all(members, stopping, notice)
+    began = outlets.folder is not None and any(
+        journal_path(outlets.folder, market.listing).exists() for market in markets
+    )
+    return run_all(members, stopping, notice, tries_alone=began)
 
 
 @dataclass(frozen=True, slots=True)

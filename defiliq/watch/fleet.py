@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
-from defiliq.errors import DefiliqError, NodeError
+from defiliq.errors import DefiliqError, NodeError, WrongChain
 
 FIRST_BACKOFF_S = 2.0
 LONGEST_BACKOFF_S = 60.0
@@ -38,15 +38,20 @@ class Outcome:
 
 
 def run_all(
-    members: Sequence[Member], stopping: threading.Event, notice: Callable[[str], None]
+    members: Sequence[Member],
+    stopping: threading.Event,
+    notice: Callable[[str], None],
+    *,
+    tries_alone: bool = False,
 ) -> list[Outcome]:
     """Follow every member until `stopping` is set or each has ended by itself.
 
-    A single member's error ends it. Of several, one whose node fails is begun again, later and later;
-    what can never work ends that member alone. An error that nobody foresaw stops all and is raised.
+    Of several, one whose node fails is begun again, later and later; what can never work ends that member
+    alone. A single member's error ends it, unless `tries_alone` says that it worked before: then a node that
+    fails is waited for, too. An error that nobody foresaw stops all and is raised.
     """
     outcomes = [Outcome(member.name) for member in members]
-    is_alone = len(members) == 1
+    is_alone = len(members) == 1 and not tries_alone
     with ThreadPoolExecutor(len(members), thread_name_prefix="defiliq-watch") as pool:
         running = {
             pool.submit(_run, member, outcome, stopping, notice, is_alone)
@@ -76,10 +81,12 @@ def _run(
             is_complete = member.run()
         except NodeError as error:
             outcome.error, outcome.is_complete = error, False
-            if is_alone:
+            if is_alone or isinstance(error, WrongChain):
+                if not is_alone:
+                    notice(f"{member.name}: {error} It is no longer followed.")
                 return
             outcome.failures += 1
-            notice(f"{member.name}: {error} Trying again in {wait_s:.0f} s; the others go on.")
+            notice(f"{member.name}: {error} Trying again in {wait_s:.0f} s.")
             stopping.wait(wait_s)
             wait_s = min(LONGEST_BACKOFF_S, 2 * wait_s)
         except DefiliqError as error:

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from defiliq.errors import InputError, NodeUnreachable
+from defiliq.errors import InputError, NodeUnreachable, WrongChain
 from defiliq.watch import fleet
 from defiliq.watch.fleet import Member, run_all
 
@@ -75,6 +75,23 @@ def test_a_single_market_ends_with_its_error_and_without_words() -> None:
     assert outcome.error is DEAD
     assert only.calls == 1
     assert said == []
+
+
+def test_a_single_market_that_worked_before_waits_for_its_node() -> None:
+    said: list[str] = []
+    flaky = Flaky(3, DEAD)
+    (outcome,) = run_all([Member("a", flaky)], threading.Event(), said.append, tries_alone=True)
+    assert (outcome.error, outcome.failures, flaky.calls) == (None, 3, 4)
+    assert len(said) == 3
+
+
+def test_a_node_of_another_chain_is_not_tried_again() -> None:
+    said: list[str] = []
+    wrong = Flaky(99, WrongChain("http://other", 5, 1))
+    outcomes = run_all([Member("a", wrong), Member("b", Flaky(0, DEAD))], threading.Event(), said.append)
+    assert isinstance(outcomes[0].error, WrongChain)
+    assert wrong.calls == 1
+    assert len(said) == 1
 
 
 def test_an_error_that_nobody_foresaw_stops_all() -> None:
