@@ -74,5 +74,7 @@ def _is_outdated(glance: Glance, known: Basis, basis: Basis) -> bool:
     """Whether a glance that was read by an older basis might lack what a newer one asks for."""
     if glance.is_whole or not is_same_layout(glance.changed.market, basis.asked.market):
         return True
+    if known.asked.unread != basis.asked.unread:
+        return True  # others would have been tried again
     told = {mode for mode, _ in known.asked.modes} | set(glance.changed.modes.tolist())
     return not {mode for mode, _ in basis.asked.modes} <= told

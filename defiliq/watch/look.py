@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,9 @@ from defiliq.watch.glance import Glance
 
 Keys = NDArray[np.uint8]
 """(n, K) accounts as books keep them."""
+MOST_UNREAD: Final = 256
+"""So many accounts that could not be read are tried again at each block: where a price is missing they may
+be most of a market."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +32,14 @@ class Asked:
     market: Market
     modes: tuple[tuple[int, bytes], ...]
     """(eMode, an account that uses it) of every one in use, so that the market tells of it."""
+    unread: tuple[bytes, ...] = ()
+    """Accounts that could not be read: no log need tell when they can be."""
+
+    def again_at(self, number: int) -> tuple[bytes, ...]:
+        """Whom of `unread` to try at a block: MOST_UNREAD at a time, begun anywhere."""
+        drawn = int.from_bytes(hashlib.sha256(b"%d" % number).digest())
+        first = drawn % len(self.unread) if len(self.unread) > MOST_UNREAD else 0
+        return (self.unread[first:] + self.unread[:first])[:MOST_UNREAD]
 
     def unseen(self, book: Book[Any]) -> set[int]:
         """The eModes in use that no account of a later book has: its market may not tell of them."""
@@ -40,7 +52,7 @@ def asked_of(book: Book[Any]) -> Asked:
     named = tuple(
         (int(mode), book.owners[i].tobytes()) for mode, i in zip(modes, firsts, strict=True) if mode != 0
     )
-    return Asked(book.market, named)
+    return Asked(book.market, named, tuple(sorted(key.tobytes() for key in _unread_in(book))))
 
 
 class Looker:
@@ -86,7 +98,8 @@ class Looker:
         pinned = PinnedLogs(self.node, head.block)
         logs = pinned.logs(touching.wanted, first, head.block.number)
         touched = touching.accounts_of(logs)
-        wanted = joined_of(touched, [key for _, key in asked.modes], followed.shape[1])
+        besides = [*(key for _, key in asked.modes), *asked.again_at(head.block.number)]
+        wanted = joined_of(touched, besides, followed.shape[1])
         book = self._protocol.read(self.node, self.listing, wanted, head.block)
         if is_same_layout(book.market, asked.market) and not asked.unseen(book):
             return self._glance(head, first, book, is_whole=False)
@@ -182,14 +195,15 @@ def followed_in(book: Book[Any]) -> Keys:
 
     Where the chain lists all accounts nobody asks for some, and what is missing may have no name.
     """
-    if PROTOCOLS[book.market.protocol].touching(book.market) is None:
-        return book.owners
-    failed = [book.market.account_key(name) for name in book.failed]
-    return (
-        np.concatenate([book.owners, np.frombuffer(b"".join(failed), np.uint8).reshape(len(failed), -1)])
-        if failed
-        else book.owners
-    )
+    unread = _unread_in(book)
+    return np.concatenate([book.owners, unread]) if len(unread) else book.owners
+
+
+def _unread_in(book: Book[Any]) -> Keys:
+    """(n, K) the accounts of a book that could not be read; none where nobody asks for some."""
+    is_asked = PROTOCOLS[book.market.protocol].touching(book.market) is not None
+    keys = [book.market.account_key(name) for name in book.failed] if is_asked else []
+    return np.frombuffer(b"".join(keys), np.uint8).reshape(len(keys), book.owners.shape[1])
 
 
 def is_same_layout(market: Market, before: Market) -> bool:
