@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -227,6 +228,9 @@ def _given(texts: tuple[str, ...]) -> dict[str, Offchain]:
     from defiliq.pipeline.offchain import given_price
 
     pairs = [_split(text, "--price", "ETH/USD=2500.5") for text in texts]
+    twice = [name for name, count in Counter(name.casefold() for name, _ in pairs).items() if count > 1]
+    if twice:
+        raise click.BadParameter(f"{twice[0]} is given twice.", param_hint="'--price'")
     return {name: given_price(value) for name, value in pairs}
 
 
@@ -289,14 +293,17 @@ def _pool_price(market: Opened, driver: str, spec: Spec) -> Offchain:
     from defiliq.pipeline.offchain import pool_price
 
     at, sold = market.book.market, driver.partition("/")[0]
+    is_meant = spec.base is not None
     if spec.kind == "file":
-        return pool_price(at, driver, load_depth(spec.what, spec.base, like=sold))
+        return pool_price(at, driver, load_depth(spec.what, spec.base, like=sold), is_meant=is_meant)
     if not isinstance(market.node, EvmNode):
         raise click.UsageError(f"{spec.kind}:{spec.what} is read from a node of an EVM chain: use file:PATH.")
     if spec.kind == "pair":
-        return pool_price(at, driver, together(pools_of_pair(market.node, spec.what, at.block), spec.base))
-    pools = pools_at(market.node, spec.what.split("+"), at.block)
-    return pool_price(at, driver, together(pools, spec.base, like=sold))
+        depth = together(pools_of_pair(market.node, spec.what, at.block), spec.base)
+    else:
+        pools = pools_at(market.node, spec.what.split("+"), at.block)
+        depth = together(pools, spec.base, like=sold)
+    return pool_price(at, driver, depth, is_meant=is_meant)
 
 
 def _venue_urls(elsewhere: Elsewhere) -> Mapping[str, str]:

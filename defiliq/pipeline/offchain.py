@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from defiliq.cex.venues.config import VenueConfig
 from defiliq.cex.venues.read import read_prices
+from defiliq.depth.naming import is_dollar
 from defiliq.depth.venue import Depth
 from defiliq.errors import InputError, VenueError
 from defiliq.mev.triggers import Offchain
@@ -37,15 +38,44 @@ def given_price(text: str) -> Offchain:
     return Offchain(price, "given")
 
 
-def pool_price(market: Market, driver: str, depth: Depth) -> Offchain:
+def pool_price(market: Market, driver: str, depth: Depth, *, is_meant: bool = False) -> Offchain:
     """The marginal price of a depth, before fees, as one of a driver's.
 
-    In what the driver is quoted in where the market has a feed of that (USDC/USD of a pool of USDC); else the
-    pool's quote is taken as it is, which the source says.
+    In what the driver is quoted in where the market has a feed of that (USDC/USD of a pool of USDC); else one
+    dollar is taken for another, and a wrapped coin for the coin, which the source says. InputError where the
+    quote is neither, or what is sold is not the driver's asset and does not wrap it, unless it `is_meant`. A
+    curve names no tokens.
     """
     base, quote = depth.base, depth.quote
+    asset = driver.partition("/")[0].strip()
+    if base.address and not is_meant and not _is(base.symbol, asset):
+        raise InputError(
+            f"{depth.name} sells {base.symbol}, and {driver} is of {asset}. "
+            f"Write SPEC@{base.symbol} where that is the same."
+        )
+    _, _, paid = driver.partition("/")
+    is_told = _has_feed(market, quote.symbol, paid) or _stands_for(quote.symbol, paid)
+    if quote.address and paid and not is_told:
+        raise InputError(
+            f"{depth.name} pays in {quote.symbol}, and {driver} is in {paid}: "
+            f"the market has no {quote.symbol}/{paid} to bring one to the other."
+        )
     price = depth.price * 10**base.decimals / 10**quote.decimals
     return _quoted(market, driver, Offchain(price, depth.name), quote.symbol)
+
+
+def _is(symbol: str, asset: str) -> bool:
+    """Whether a token is called like an asset, or wraps it."""
+    return symbol.casefold() in (asset.casefold(), f"w{asset}".casefold())
+
+
+def _stands_for(quote: str, paid: str) -> bool:
+    """Whether a token may be taken for what a driver is quoted in: one dollar for another, WETH for ETH."""
+    return _is(quote, paid.strip()) or (is_dollar(quote) and is_dollar(paid))
+
+
+def _has_feed(market: Market, quote: str, paid: str) -> bool:
+    return any(one.name.casefold() == f"{quote}/{paid}".casefold() for one in input_drivers(market))
 
 
 def venue_prices(

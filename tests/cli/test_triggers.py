@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from rich.console import Console
 from defiliq.book import Book
 from defiliq.chain.evm import EvmNode, connect
 from defiliq.depth.read import Pool
+from defiliq.errors import InputError
 from defiliq.pipeline.by_time import TIME_COLUMNS
 from defiliq.pipeline.offchain import pool_price
 from defiliq.pipeline.snapshot import save_snapshot
@@ -146,6 +148,7 @@ def test_several_markets_are_joined(run: Run, resolved: Path, tmp_path: Path) ->
         (("--price", "2500"), 2, "names no driver"),
         (("--price", "ETH/USD=cheap"), 2, "is no amount"),
         (("--price", "ETH/USD=0"), 2, "a price of 0 is none"),
+        (("--price", "ETH/USD=1", "--price", "eth/usd=2"), 2, "eth/usd is given twice"),
         (("--price", "NOPE=1"), 2, "NOPE"),
         (("--driver", "NOPE"), 2, "NOPE"),
         (("--heartbeat", "ETH/USD=soon"), 2, "is no time"),
@@ -188,6 +191,19 @@ def test_a_pool_s_quote_is_brought_to_dollars_by_the_market_s_own_feed() -> None
     bare = pool.price * 10**pool.base.decimals / 10**pool.quote.decimals
     assert priced.price == bare * 99980000 / 10**8
     assert priced.source.endswith("times USDC/USD")
+
+
+def test_a_pool_of_something_else_has_no_price_of_a_driver() -> None:
+    """WETH/USDC says nothing of BTC/USD, nor, in WETH, of USDC/USD; who means it says so."""
+    at, pool = graph_market(), deep(500)
+    with pytest.raises(InputError, match="sells WETH, and BTC/USD is of BTC"):
+        pool_price(at, "BTC/USD", pool)
+    with pytest.raises(InputError, match="pays in WETH, and USDC/USD is in USD"):
+        pool_price(at, "USDC/USD", pool.turned())
+    meant = pool_price(at, "LDO/USD", pool, is_meant=True)
+    assert meant == pool_price(at, "eth/usd", pool)
+    strange = replace(pool, quote=pool.quote._replace(symbol="FRAX"))
+    assert pool_price(at, "ETH/USD", strange).source.endswith("FRAX taken for USD")
 
 
 @pytest.fixture
