@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -114,15 +115,15 @@ class Asked:
 def _replay(asked: Asked, span: str, output: str | None) -> bool:
     """Blocks of the past; whether everything could be read."""
     from defiliq.cli.events import parse_blocks
-    from defiliq.cli.sources import listings
     from defiliq.pipeline.watching import replay_blocks
 
     blocks = parse_blocks(span)
     if asked.source.replay is not None or asked.source.record is not None:
         raise click.UsageError("A recording holds the answers at one block only.")
     policy, pace, is_complete = asked.wanted.policy(), asked.pacing.pace(), True
+    found = _told_apart(asked.source)
     with _written(output) as write:
-        for listing in listings(asked.source):
+        for listing in found:
             with asked.node(listing) as node, asked.index() as index, asked.talk.progress("Blocks") as tell:
                 asked.talk.say(f"Replaying {listing.protocol} {listing.name} from {node.label}")
                 done = replay_blocks(
@@ -143,6 +144,21 @@ def _replay(asked: Asked, span: str, output: str | None) -> bool:
     return is_complete
 
 
+def _told_apart(source: Source) -> list[Listing]:
+    """The markets that are named; InputError where events would not tell two of them apart."""
+    from defiliq.cli.sources import listings
+
+    found = listings(source)
+    names = Counter((one.protocol, one.chain_id, one.name) for one in found)
+    for (protocol, chain_id, name), count in names.items():
+        if count > 1:
+            raise InputError(
+                f"{count} markets are called {protocol} {name} on chain {chain_id}: their events would have "
+                "the same ids. Give each market file another name."
+            )
+    return found
+
+
 @contextmanager
 def _written(output: str | None) -> Iterator[Callable[[str], None]]:
     """Writes lines to stdout, or to a file that is begun anew."""
@@ -158,12 +174,11 @@ def _written(output: str | None) -> Iterator[Callable[[str], None]]:
 
 def _follow(asked: Asked, told: Told, output: str | None, shape: str | None) -> bool:
     """Blocks as they come; whether everything could be read."""
-    from defiliq.cli.sources import listings
     from defiliq.pipeline.watch_live import follow_markets
 
     if asked.source.replay is not None or asked.source.record is not None:
         raise click.UsageError("A recording brings no new blocks.")
-    found = listings(asked.source)
+    found = _told_apart(asked.source)
     is_table = (sys.stdout.isatty() and output is None) if shape is None else shape == "table"
     is_lines = shape == "jsonl" or (shape is None and output is None and not is_table)
     stopping = threading.Event()

@@ -65,6 +65,22 @@ def test_blocks_of_the_past_are_lines_on_stdout_that_fit_the_schema(there: There
     assert numbers == sorted(numbers)  # type: ignore[type-var]
 
 
+@pytest.mark.parametrize("span", [(), ("--blocks", "-2:")])
+def test_markets_that_events_would_not_tell_apart_are_refused(
+    there: There, run: Run, span: tuple[str, ...]
+) -> None:
+    """Nothing is written then: a file that is begun anew is begun once all is known to be well."""
+    kept = there.folder / "events.jsonl"
+    kept.write_text('{"id":"kept"}\n')
+    other = there.folder / "other.json"
+    other.write_text(there.market.read_text().replace(there.lab.provider, there.lab.pool))
+    code, out, err = run("watch", *there.source, "--market-file", other, *span, "-o", kept)
+    assert (code, out) == (2, "")
+    assert "2 markets are called aave-v3 Local v3.6" in err
+    assert "same ids" in err
+    assert kept.read_text() == '{"id":"kept"}\n'
+
+
 def test_a_negative_range_counts_from_the_end_and_a_file_is_begun_anew(there: There, run: Run) -> None:
     wanted = there.folder / "events.jsonl"
     code, out, _ = run("watch", *there.source, "--blocks", f"-{len(ODDS)}:", "-o", wanted)
