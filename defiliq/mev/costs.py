@@ -71,11 +71,17 @@ class Costs:
     no_exit: Mapping[tuple[int, int], str] = field(default_factory=dict)
     """Why there is no exit, where one was looked for."""
     lacks: str = ""
-    """What else is not known, so that there is no net; '' where nothing is lacking."""
+    """Why it is not known what a loan costs, so that there is no net; '' where nothing is lacking."""
     remarks: tuple[str, ...] = ()
     """What is taken for granted, of all liquidations alike."""
     note: str = ""
     """What is not in these costs: said with every one of them."""
+
+    def flash_fee(self, deal: Deal) -> int | None:
+        """Premium of what a deal repays; 0 with own funds, None where `lacks` says why it is not known."""
+        if self.flash is not None:
+            return self.flash.fee(deal.paid)
+        return None if self.lacks else 0
 
     def units(self, deal: Deal, swaps: int, market: Market) -> int | None:
         """Gas of a deal with so many swaps behind it; None where some call of it was never measured."""

@@ -34,7 +34,7 @@ ECONOMICS: Final = (
     EconomicsField("repaid_usd", "number", "what is paid, at oracle prices"),
     EconomicsField("bonus_usd", "number", "the difference, before any cost"),
     EconomicsField("protocol_fee_usd", "number", "collateral that the protocol keeps, at oracle prices"),
-    EconomicsField("flash_fee_raw", "integer string", "premium of the flash loan, in the repaid token"),
+    EconomicsField("flash_fee_raw", "integer string?", "premium of the flash loan, in the repaid token"),
     EconomicsField(
         "gas_units", "integer?", "gas of all calls together, as measured; null where never measured"
     ),
@@ -77,7 +77,7 @@ def economics(found: Profit, market: Market) -> Mapping[str, object]:
         "repaid_usd": deal.paid_base / unit,
         "bonus_usd": deal.bonus_base / unit,
         "protocol_fee_usd": deal.protocol_fee_base / unit,
-        "flash_fee_raw": str(found.flash_fee),
+        "flash_fee_raw": _text(found.flash_fee),
         "gas_units": found.gas_units,
         "gas_price_wei": _text(found.gas_price_wei),
         "gas_usd": _money(found.gas_base, unit),

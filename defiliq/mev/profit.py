@@ -37,7 +37,8 @@ class Profit:
     slippage_base: int | None
     """What is sold at oracle prices less what the sales brought at oracle prices, in base currency integers:
     fees of pools and their distance from the oracle are in it."""
-    flash_fee: int
+    flash_fee: int | None
+    """None where it is not known what a loan costs."""
     gas_units: int | None
     gas_price_wei: int | None
     gas_base: int | None
@@ -97,8 +98,8 @@ def _of_trade(deal: Deal, market: Market, costs: Costs) -> Profit:
         *_unpaid(units, gas, costs, deal, market),
     ]
     why = "; ".join(reason for reason in lacks if reason)
-    fee = 0 if costs.flash is None else costs.flash.fee(deal.paid)
-    net = None if why or gas is None else sold.out - deal.paid - fee - gas
+    fee = costs.flash_fee(deal)
+    net = None if why or gas is None or fee is None else sold.out - deal.paid - fee - gas
     return Profit(
         deal=deal,
         sales=sold.sales,

@@ -96,6 +96,14 @@ def test_what_is_not_known_is_never_taken_as_nothing(changes: dict[str, object],
     assert found.exit_out is not None
 
 
+def test_a_premium_that_is_not_known_is_not_0() -> None:
+    terms = costs(exit_of(pool()), lacks="a snapshot has no premium")
+    found = profit(liquidation(), spot(), terms)
+    assert found.flash_fee is None
+    assert economics(found, spot())["flash_fee_raw"] is None
+    assert profit(liquidation(), spot(), replace(terms, lacks="")).flash_fee == 0
+
+
 def test_gas_that_was_never_measured() -> None:
     strange = replace(spot(), protocol="aave-v9")
     deal = replace(deal_of(liquidation(), spot()), steps=(Step("teleport"),))
@@ -197,6 +205,7 @@ def test_the_parts_add_up(seized: int, repaid: int, gas_price_wei: int, bps: int
     assert found.net is not None
     assert found.gas is not None
     out = sum(sale.got for sale in found.sales)
+    assert found.flash_fee is not None
     assert found.net == out - repaid - found.flash_fee - found.gas
     assert all(sale.sold + sale.left == seized for sale in found.sales)
     assert found.gas == -(-500_000 * gas_price_wei * 3_000 // 10**12)
