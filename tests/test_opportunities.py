@@ -291,6 +291,13 @@ def test_curves_and_laws_as_exits(tmp_path: Path) -> None:
         opportunities(of, None, terms, driver="WETH/USD")
 
 
+def test_exits_of_what_is_not_listed_are_told(tmp_path: Path) -> None:
+    given = (f"WETH/USDC=file:{pools_file(tmp_path)}", "WHET/usdc=impact:1B", "DAI/WETH=impact:1B")
+    table = opportunities(book([borrower(2_400)]), None, terms_of(tmp_path, exits=given))
+    told = [said for said in table.attrs["remarks"] if said.startswith("--exit")]
+    assert told == ["--exit WHET/usdc is of no use here: WHET is not listed"]
+
+
 def test_a_law_stands_at_spot_whichever_level_asks_first(tmp_path: Path) -> None:
     """It is anchored at the market's price, not at the level's, and moves with the oracle once."""
     terms = terms_of(tmp_path, exits=("WETH/USDC=impact:1B,4%",))

@@ -81,6 +81,16 @@ class Exits:
         else:
             self.known[pair] = Exit(ways, reserves[0].decimals, reserves[1].decimals)
 
+    def strangers(self, market: Market) -> tuple[str, ...]:
+        """What was given as an exit and names a token that a market does not list."""
+        listed = {name for reserve in market.reserves for name in _names(reserve)}
+        return tuple(
+            f"--exit {spec.sold}/{spec.bought} is of no use here: {name} is not listed"
+            for spec in self._terms.exits
+            for name in (spec.sold, spec.bought)
+            if name.casefold() not in listed
+        )
+
     def _by_hand(self, spec: ExitSpec, market: Market, pair: tuple[int, int]) -> tuple[Way, ...]:
         sold, bought = (market.reserves[k] for k in pair)
         if spec.kind == "impact":

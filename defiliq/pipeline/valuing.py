@@ -77,7 +77,7 @@ class BlockCosts:
                 spot=self._spot,
                 no_exit=self._exits.unknown,
                 lacks=lacks,
-                remarks=(*remarks, *self._remarks(market.protocol)),
+                remarks=(*remarks, *self._remarks(market.protocol), *self._exits.strangers(market)),
                 note=self._note(),
             )
         return self._costs
