@@ -64,13 +64,9 @@ def opportunities(
     `attrs`: `unresolved` and `failed` as in `ladder`, `unread_pools` (address to reason), `remarks` on all
     rows, `beyond` counts the levels further from spot, `below` those that `min_profit_usd` leaves out.
     """
-    if side not in ("both", "long", "short"):
-        raise InputError(f"no side {side!r}. Use both, long or short.")
-    if min_profit_usd is not None and math.isnan(min_profit_usd):
-        raise InputError("a least profit of nan is no number.")
+    _check(side, min_profit_usd)
     names = () if driver is None else (driver,) if isinstance(driver, str) else tuple(driver)
-    chosen = choose_drivers(book.market, names, groups)
-    solved = solve_book(book, chosen, side, on_progress=on_progress)
+    solved = solve_book(book, choose_drivers(book.market, names, groups), side, on_progress=on_progress)
     found = Found()
     desk = _Desk(book, _block_costs(book.market, node, CostTerms() if costs is None else costs, found))
     near = [level for level in solved.levels if _is_near(level, within_pct)]
@@ -81,12 +77,22 @@ def opportunities(
         if searched is None or place < searched:
             rung.row |= desk.prices(rung.level)
     table = as_table([rung.row for rung in rungs], OPPORTUNITY_COLUMNS)
-    table.attrs["unresolved"] = [list(pair) for pair in solved.unresolved]
-    table.attrs["unread_pools"] = dict(found.unread)
-    table.attrs["remarks"] = list(desk.costs.costs(book.market).remarks)
-    table.attrs["beyond"] = len(solved.levels) - len(near)
-    table.attrs["below"] = len(every) - len(rungs)
+    table.attrs |= {
+        "unresolved": [list(pair) for pair in solved.unresolved],
+        "unread_pools": dict(found.unread),
+        "remarks": list(desk.costs.costs(book.market).remarks),
+        "beyond": len(solved.levels) - len(near),
+        "below": len(every) - len(rungs),
+    }
     return table
+
+
+def _check(side: str, min_profit_usd: float | None) -> None:
+    """InputError for what cannot be asked for."""
+    if side not in ("both", "long", "short"):
+        raise InputError(f"no side {side!r}. Use both, long or short.")
+    if min_profit_usd is not None and math.isnan(min_profit_usd):
+        raise InputError("a least profit of nan is no number.")
 
 
 def ranked(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
