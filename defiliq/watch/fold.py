@@ -106,7 +106,23 @@ def _told(scene: Scene, *, is_first: bool = False) -> tuple[State, list[Event]]:
         bad=bad.bad,
     )
     state = State(scene.head, scene.book, memory, scene.liquidatable, scene.nearest)
-    return state, in_order(events)
+    return state, in_order([one for one in events if _is_asked_for(one[1], scene)])
+
+
+def _is_asked_for(event: Event, scene: Scene) -> bool:
+    """Whether an event is about an account of those that alone are asked for, or about none.
+
+    Other filters leave liquidations in: how good announcements were shows in those that were missed.
+    """
+    owners = scene.policy.owners
+    if owners is None or event.kind not in ("liquidated", "bad_debt", "unread"):
+        return True
+    account = event.facts["account"]
+    return account in owners or account in scene.glance.missing or account in _assets(scene)
+
+
+def _assets(scene: Scene) -> set[str]:
+    return {reserve.asset for reserve in scene.book.market.reserves}
 
 
 def _followed(book: Book[Any], changed: Book[Any]) -> Book[Any]:

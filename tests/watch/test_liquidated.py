@@ -219,13 +219,21 @@ MISSES = {
     "interest": [by_interest, by_an_index],
     "filtered": [
         lambda: miss(watching(WETH=BROKEN, min_debt_usd=10_000.0), LEFT, WETH=BROKEN),
-        lambda: miss(watching(WETH=NEAR, owners=frozenset({address(9)})), LEFT, WETH=BROKEN),
         lambda: miss(watching(WETH=NEAR, drivers=frozenset({"WBTC/USD"})), LEFT, WETH=BROKEN),
         lambda: miss(watching(WETH=NEAR, min_profit_usd=1e9), LEFT, WETH=BROKEN),
     ],
     "could not be read": [lost],
     "after a gap": [after_a_gap],
 }
+
+
+def test_of_accounts_that_are_not_asked_for_nothing_is_told() -> None:
+    """Neither that they were liquidated, nor their bad debt, nor that they cannot be read."""
+    for owners, kinds in (({address(9)}, set()), ({address(1)}, {"liquidated"})):
+        watch = watching(WETH=NEAR, owners=frozenset(owners))
+        happened = [happening(1, watch.number + 1)]
+        seen = watch.see(LEFT, happened=happened, WETH=BROKEN, failed={address(5): "too many legs"})
+        assert {event.kind for event in seen} - {"oracle_updated", "recovered"} == kinds
 
 
 @pytest.mark.parametrize(
