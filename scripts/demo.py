@@ -413,6 +413,14 @@ def show_whole_market(demo: Demo, protocol: str, driver: str) -> None:
     fall = ("--set", f"{driver}=-25%", "--format", "table")
     demo.run(f"stress: {driver} falls by a quarter", "stress", "--from", snapshot, *fall)
     demo.run("verify: the chain is asked about every account and level", "verify", protocol, "--levels")
+    demo.run(
+        "opportunities: who earns what near spot, as rows",
+        "opportunities", protocol, "--within", "5%", "-o", f"{protocol}-nets.csv",
+    )  # fmt: skip
+    demo.run(
+        "triggers: the nearest levels of every driver",
+        "triggers", "--from", snapshot, "--format", "table",
+    )  # fmt: skip
 
 
 def nearest_account(ladder: Path, driver: str) -> str:

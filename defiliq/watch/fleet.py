@@ -51,10 +51,11 @@ def run_all(
     fails is waited for, too. An error that nobody foresaw stops all and is raised.
     """
     outcomes = [Outcome(member.name) for member in members]
-    is_alone = len(members) == 1 and not tries_alone
+    has_others = len(members) > 1
+    tries = has_others or tries_alone
     with ThreadPoolExecutor(len(members), thread_name_prefix="defiliq-watch") as pool:
         running = {
-            pool.submit(_run, member, outcome, stopping, notice, is_alone)
+            pool.submit(_run, member, outcome, stopping, notice, has_others, tries)
             for member, outcome in zip(members, outcomes, strict=True)
         }
         try:
@@ -72,28 +73,24 @@ def _run(
     outcome: Outcome,
     stopping: threading.Event,
     notice: Callable[[str], None],
-    is_alone: bool,
+    has_others: bool,
+    tries: bool,
 ) -> None:
     wait_s = FIRST_BACKOFF_S
     outcome.is_complete = True  # also where all is to stop before it could begin
     while not stopping.is_set():
         try:
             is_complete = member.run()
-        except NodeError as error:
+        except DefiliqError as error:
             outcome.error, outcome.is_complete = error, False
-            if is_alone or isinstance(error, WrongChain):
-                if not is_alone:
-                    notice(f"{member.name}: {error} It is no longer followed.")
+            if not tries or not isinstance(error, NodeError) or isinstance(error, WrongChain):
+                if has_others:
+                    notice(f"{member.name}: {error} It is no longer followed; the others go on.")
                 return
             outcome.failures += 1
             notice(f"{member.name}: {error} Trying again in {wait_s:.0f} s.")
             stopping.wait(wait_s)
             wait_s = min(LONGEST_BACKOFF_S, 2 * wait_s)
-        except DefiliqError as error:
-            outcome.error, outcome.is_complete = error, False
-            if not is_alone:
-                notice(f"{member.name}: {error} It is no longer followed; the others go on.")
-            return
         else:
             outcome.is_complete = is_complete and not outcome.failures
             outcome.error = None

@@ -94,6 +94,14 @@ def test_a_node_of_another_chain_is_not_tried_again() -> None:
     assert len(said) == 1
 
 
+def test_a_single_market_that_can_never_work_says_so_by_its_error_alone() -> None:
+    said: list[str] = []
+    never = Flaky(99, InputError("nobody knows the driver XYZ."))
+    (outcome,) = run_all([Member("a", never)], threading.Event(), said.append, tries_alone=True)
+    assert isinstance(outcome.error, InputError)
+    assert said == []
+
+
 def test_an_error_that_nobody_foresaw_stops_all() -> None:
     stopping = threading.Event()
     with pytest.raises(ZeroDivisionError):
