@@ -17,7 +17,7 @@ from tests.watch.proxy import Proxy
 pytestmark = pytest.mark.lab
 
 DEPTH = 5
-CUTS = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 14, 17, 20, 24, 29, 35)
+CUTS = (1, 2, 3, 5, 7, 9, 12, 17, 24, 35)
 """Which request of a reorganisation fails."""
 
 
