@@ -44,11 +44,6 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         pytest.skip("DEFILIQ_NO_LAB=1: the local node is left out")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The files that take longest first, so that no process is left alone with them at the end."""
-    items.sort(key=lambda item: "tests/watch/" not in item.nodeid)
-
-
 @pytest.fixture(scope="session")
 def lab_v36() -> Iterator[Lab]:
     """Aave v3.6, pool revision 10. Leave it as you found it: change things inside `lab.rewinding()`."""
