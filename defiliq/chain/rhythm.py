@@ -57,12 +57,6 @@ class Rhythm:
     """Five blocks, and at least half a minute."""
 
 
-def expected_block_s(chain_id: ChainId) -> float | None:
-    """Seconds from block to block, about; None for a chain that is not known here."""
-    known_ms = BLOCK_MS.get(chain_id)
-    return None if known_ms is None else _seconds(known_ms)
-
-
 def rhythm_of(node: AnyNode) -> Rhythm:
     """What suits a node's chain, by its id or else its last blocks. NodeError if it tells no chain id."""
     known_ms = BLOCK_MS.get(node.chain_id)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
@@ -100,11 +100,6 @@ class Board:
 def live(board: Board, console: Console | None = None) -> Live:
     """The board on a terminal, drawn again a few times a second while it is entered."""
     return Live(board, console=console, refresh_per_second=REDRAWS_PER_S, transient=False)
-
-
-def draw_at_once(board: Board, print_line: Callable[[Any], None]) -> None:
-    """The board once, where nothing can be drawn over."""
-    print_line(board.__rich__())
 
 
 def _markets(markets: Sequence[Now]) -> Table:

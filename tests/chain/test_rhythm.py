@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from defiliq.chain.rhythm import BLOCK_MS, Rhythm, expected_block_s, rhythm_of
+from defiliq.chain.rhythm import BLOCK_MS, Rhythm, rhythm_of
 from defiliq.errors import BlockNotFound, NodeError
 from defiliq.pipeline.chains import CHAINS
 from defiliq.types import Block, ChainId
@@ -33,8 +33,6 @@ class Clockwork(SilentNode):
 
 def test_known_chains_have_a_name() -> None:
     assert set(BLOCK_MS) <= set(CHAINS.values())
-    assert (expected_block_s(1), expected_block_s(42161), expected_block_s("dydx-mainnet-1")) == (12, 0.25, 1)
-    assert expected_block_s(12_345) is None
 
 
 @pytest.mark.parametrize(
