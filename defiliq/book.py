@@ -177,9 +177,8 @@ class Book(Generic[M]):
 
     def find(self, owner: str) -> int | None:
         """Position of an account, in any spelling; None where the book does not have it."""
-        wanted = np.frombuffer(self.market.account_key(owner), dtype=np.uint8)
-        rows = np.flatnonzero((self.owners == wanted).all(axis=1))
-        return int(rows[0]) if len(rows) else None
+        key = self.market.account_key(owner)
+        return next((k for k in _candidates(self.owners, [key]) if self.owners[k].tobytes() == key), None)
 
     @classmethod
     def build(

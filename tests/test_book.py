@@ -116,3 +116,11 @@ def test_many_updates_are_those_of_a_mapping(rounds: list[dict[int, list[int]]])
         one.owner: one for one in known.values()
     }
     assert not {*book.failed} & {one.owner for one in known.values()}
+
+
+def test_an_account_is_found_in_any_spelling_and_a_stranger_is_not() -> None:
+    known = aave_book([owing(1, 5), owing(2, 7), owing(3, 9)])
+    for k in range(3):
+        assert known.find(known.owner(k)) == known.find(known.owner(k).lower()) == k
+    assert known.find(address(99)) is None
+    assert known.keep(np.zeros(3, np.bool_)).find(known.owner(0)) is None

@@ -14,7 +14,7 @@ from defiliq.chain.node import AnyNode
 from defiliq.chain.rhythm import rhythm_of
 from defiliq.errors import DefiliqError, InputError
 from defiliq.index import Index
-from defiliq.pipeline.watching import journal_path, make_follower, market_key, was_complete
+from defiliq.pipeline.watching import journal_path, make_follower, market_key
 from defiliq.types import Head, Listing, Market
 from defiliq.watch.fleet import Member, Outcome, run_all
 from defiliq.watch.journal import Journal
@@ -137,7 +137,7 @@ class _Run:
             stack.callback(market.meter.up, False)
             follower.follow(heads)
             outbox.pump()
-            return was_complete(follower, self._say)
+            return not follower.is_incomplete
 
     def _let_go(self, journal: Journal, used: set[str], slow: Background | None) -> None:
         """Forget the sinks of earlier runs that are not asked for any more: nothing is kept for them."""

@@ -166,14 +166,7 @@ def replay_blocks(
         )
         follower.replay(begin, end)
         outbox.pump()
-    return Replayed(begin, end, outbox.count, was_complete(follower, notice))
-
-
-def was_complete(follower: Follower, notice: Callable[[str], None]) -> bool:
-    """Whether everything could be read; says what was never told at all."""
-    if follower.looker.lacks:
-        notice(f"INCOMPLETE: liquidations are not told: {follower.looker.lacks}")
-    return not follower.is_incomplete and not follower.looker.lacks
+    return Replayed(begin, end, outbox.count, not follower.is_incomplete)
 
 
 class _Outbox:

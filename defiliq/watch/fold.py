@@ -133,8 +133,8 @@ def _followed(book: Book[Any], changed: Book[Any]) -> Book[Any]:
     touching = PROTOCOLS[book.market.protocol].touching(book.market)
     if touching is None or touching.keeps_unindebted:
         return changed
-    owes = changed.debtors
-    known = {key.tobytes() for key in book.owners} if not owes.all() else set()
-    known |= {book.market.account_key(name) for name in book.failed}
-    kept = [bool(owes[k]) or key.tobytes() in known for k, key in enumerate(changed.owners)]
-    return changed if all(kept) else changed.keep(np.array(kept, dtype=np.bool_))
+    kept = changed.debtors
+    for k in np.flatnonzero(~kept):
+        owner = changed.owner(int(k))
+        kept[k] = owner in book.failed or book.find(owner) is not None
+    return changed if kept.all() else changed.keep(kept)

@@ -67,6 +67,7 @@ class Follower:
     _unaccounted: tuple[int, ...] = ()
     """Debts that the chain has and the book has not, by reserve. What they are has its reasons; that they
     change without a whole read means that the logs have not told all."""
+    _said_lacks: bool = False
     _failures: int = 0
     _seen_at: float = 0.0
 
@@ -292,6 +293,9 @@ class Follower:
         self.state, self._unaccounted = state, unaccounted
 
     def _tell(self, state: State, events: Sequence[Event], seconds: float) -> None:
+        if self.looker.lacks and not self._said_lacks:
+            self.notice(f"INCOMPLETE: liquidations are not told: {self.looker.lacks}")
+            self.is_incomplete = self._said_lacks = True
         self.meter.evaluated(state.head, counts_of(state), events, seconds)
         self.deliver()
 

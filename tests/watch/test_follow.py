@@ -341,6 +341,16 @@ def test_a_torn_answer_is_asked_for_again_and_one_that_stays_so_ends_it() -> Non
     assert there.kinds() == ["oracle_updated", "liquidatable"]
 
 
+def test_that_liquidations_cannot_be_told_is_said_at_once_and_once() -> None:
+    there = begun()
+    there.looker.lacks = "this endpoint has no events."
+    for _ in range(3):
+        there.chain.add("a", SPOT)
+    there.advance()
+    assert there.said == ["INCOMPLETE: liquidations are not told: this endpoint has no events."]
+    assert there.follower.is_incomplete
+
+
 def test_a_debt_that_no_log_tells_of_makes_all_be_read() -> None:
     there = begun()
     there.chain.add("a", SPOT)
