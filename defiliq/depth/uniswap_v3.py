@@ -159,7 +159,7 @@ class PoolV3:
                     crossed += 1
                 tick = next_tick - 1 if zero_for_one else next_tick
             elif price != start:
-                tick = tick_at_sqrt_ratio(price)
+                tick = self._tick_at(price, zero_for_one)
         done = specified - remaining
         amounts = (done, calculated) if zero_for_one is exact_in else (calculated, done)
         after = replace(self, sqrt_price_x96=price, tick=tick, liquidity=liquidity)
@@ -202,6 +202,15 @@ class PoolV3:
         if place < len(self.ticks) and (liquidity == 0 or self.ticks[place] <= end):
             return place, self.ticks[place]
         return None, MAX_TICK if liquidity == 0 else min(end, MAX_TICK)
+
+    def _tick_at(self, sqrt_price_x96: int, zero_for_one: bool) -> int:
+        """slot0.tick where a step ended between initialized ticks.
+
+        The contract goes without liquidity word by word, and is past the end of one that it comes down to.
+        """
+        tick = tick_at_sqrt_ratio(sqrt_price_x96)
+        is_end = tick % (WORD_TICKS * self.tick_spacing) == 0 and sqrt_ratio_at_tick(tick) == sqrt_price_x96
+        return tick - 1 if zero_for_one and is_end else tick
 
     def _sold(self, amount: int, limit: int) -> tuple[Fill, Self]:
         zero_for_one = self.base_is_token0
