@@ -81,9 +81,14 @@ def test_events_come_back_as_they_were(kind: str, tmp_path: Path) -> None:
         ("repaid_usd", "-1", "row 2 has repaid_usd -1.0"),
         ("bad_debt_usd", "1e400", "row 2 has bad_debt_usd inf"),
         ("distance_pct", "-inf", "row 2 has distance_pct -inf"),
-        ("block_number", "many", "it is no ladder"),
-        ("callable", "maybe", "it is no ladder"),
-        ("chain_id", "", "a row is of no chain"),
+        ("block_number", "many", "row 2 has block_number 'many'"),
+        ("block_number", "9" * 30, "row 2 has block_number '9999"),
+        ("callable", "maybe", "row 2 has callable 'maybe'"),
+        ("callable", "", "row 2 has callable ''"),
+        ("chain_id", "", "row 2 has chain_id ''"),
+        ("seized_usd", "1,5", "row 2 has seized_usd '1,5'"),
+        ("driver", "", "row 2 has driver ''"),
+        ("account", "", "row 2 has account ''"),
     ],
 )
 def test_a_row_that_makes_no_sense_is_named(
@@ -149,7 +154,7 @@ def test_what_other_programs_make_of_columns_is_read(rungs: pd.DataFrame, tmp_pa
 
 def test_a_part_of_a_block_is_none(rungs: pd.DataFrame, tmp_path: Path) -> None:
     path = write_table(rungs.assign(block_number=1.5), tmp_path / "ladder.parquet")
-    with pytest.raises(BadFile, match=r"1\.5 is no integer"):
+    with pytest.raises(BadFile, match=r"row 1 has block_number '1\.5'"):
         load_ladder(path)
 
 
@@ -157,6 +162,19 @@ def test_two_columns_of_one_name_are_refused(rungs: pd.DataFrame, tmp_path: Path
     table, path = kept(rungs, tmp_path)
     pq.write_table(table.append_column("side", table.column("side")), path)
     with pytest.raises(BadFile, match="two columns side"):
+        load_ladder(path)
+    path = write_table(rungs, tmp_path / "ladder.csv")
+    head, *lines = path.read_text().splitlines()
+    path.write_text("\n".join([f"{head},side", *(f"{line},short" for line in lines)]))
+    with pytest.raises(BadFile, match="two columns side"):
+        load_ladder(path)
+
+
+def test_a_row_that_is_longer_than_the_header_moves_no_column(rungs: pd.DataFrame, tmp_path: Path) -> None:
+    path = write_table(rungs, tmp_path / "ladder.csv")
+    head, *lines = path.read_text().splitlines()
+    path.write_text("\n".join([head, *(f"{line},0" for line in lines)]))
+    with pytest.raises(BadFile, match="it cannot be read as a table"):
         load_ladder(path)
 
 

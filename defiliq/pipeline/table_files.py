@@ -86,7 +86,9 @@ def _load(path: str | Path, columns: Sequence[str], what: str) -> pd.DataFrame:
 
 
 def _read_csv(path: Path) -> pd.DataFrame:
-    return pd.read_csv(path, dtype=str, keep_default_na=False)
+    """All cells as texts, and the names of columns as they stand there, even where one comes twice."""
+    cells = pd.read_csv(path, dtype=str, keep_default_na=False, header=None)
+    return cells.iloc[1:].reset_index(drop=True).set_axis(cells.iloc[0].tolist(), axis="columns")
 
 
 def _read_json(path: Path) -> pd.DataFrame:
@@ -113,7 +115,20 @@ _READERS: dict[str, Callable[[Path], pd.DataFrame]] = {
 
 def _columns(table: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
     """The columns with values of the kinds that they have."""
-    return pd.DataFrame({name: pd.Series(list(map(_kind_of(name), table[name].tolist()))) for name in names})
+    return pd.DataFrame({name: pd.Series(_values(name, table[name].tolist())) for name in names})
+
+
+def _values(name: str, cells: Sequence[Any]) -> list[object]:
+    """What the cells of a column hold; ValueError that names the first row in which one cannot be read."""
+    kind, row = _kind_of(name), 0
+    values = np.empty(len(cells), dtype=object)
+    try:
+        for row, cell in enumerate(cells):
+            values[row] = kind(cell)
+    except (ValueError, TypeError, KeyError, OverflowError):
+        raise ValueError(f"row {row + 1} has {name} {str(cells[row])[:40]!r}") from None
+    found: list[object] = values.tolist()
+    return found
 
 
 def _kind_of(name: str) -> Callable[[Any], object]:
@@ -139,8 +154,8 @@ def _chain(value: object) -> int | str:
 def _whole(value: Any) -> int:
     """An integer, which a float without a fraction is, too."""
     whole = int(value)
-    if isinstance(value, float) and whole != value:
-        raise ValueError(f"{value} is no integer")
+    if (isinstance(value, float) and whole != value) or not -(2**63) <= whole < 2**63:
+        raise ValueError(f"{value} is no integer, or none of 64 bits")
     return whole
 
 
@@ -175,6 +190,8 @@ def _check(ladder: pd.DataFrame, shown: str) -> None:
     priced = ladder["outcome"] != "never"
     wrong["price_raw"] = priced & ~ladder["price_raw"].str.fullmatch(r"[1-9][0-9]{0,77}")
     wrong["price_usd"] = priced & ~(np.isfinite(ladder["price_usd"]) & (ladder["price_usd"] > 0))
+    for name in ("protocol", "market", "account", "driver", "base_symbol"):
+        wrong[name] = ladder[name] == ""
     for name in ("seized_usd", "repaid_usd", "notional_usd"):
         wrong[name] = ladder[name] < 0
     for name in _floats(LADDER_COLUMNS):
