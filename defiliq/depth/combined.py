@@ -7,7 +7,9 @@ last stretch of the search. No split is worse than the best pool alone: that is 
 The price of a combination: arbitrage leaves pools alone as long as the market is between the best of what
 they pay and the best of what they ask, both after fees. The price is the geometric middle of the two. Where
 one pool is best on both sides, as the cheapest one is among pools that agree, that is its own price, exactly.
-A pool that is dry on one side pays or asks nothing there.
+A pool that is dry on one side pays or asks nothing there. Pools that disagree so far that one pays more than
+another asks have the price at which arbitrage between them would end: a forgotten pool with a few dollars in
+it does not make the price of the deep ones.
 """
 
 from __future__ import annotations
@@ -79,11 +81,13 @@ class Combined:
 
     @property
     def price(self) -> Fraction:
-        """The geometric middle of what the best pool pays and the best pool asks."""
+        """The geometric middle of what the best pool pays and the best pool asks, or where they meet."""
         payer = max([pool for pool in self.pools if pool.bid is not None] or self.pools, key=_pays)
         seller = min([pool for pool in self.pools if pool.ask is not None] or self.pools, key=_asks)
         if payer == seller:
             return payer.price
+        if _pays(payer) > _asks(seller):
+            return self._settled(_asks(seller), _pays(payer))
         product = _pays(payer) * _asks(seller)
         return Fraction(isqrt((product.numerator << 2 * ROOT_BITS) // product.denominator), 1 << ROOT_BITS)
 
@@ -154,6 +158,15 @@ class Combined:
         level = Fraction(price, self.keeps)
         return _sum([pool.purchase_to(level * pool.keeps) for pool in self.pools])
 
+    def _settled(self, low: Fraction, high: Fraction) -> Fraction:
+        """Between what is asked and what is paid: where as much can be bought as can be sold, after fees."""
+        for _ in range(SEARCH_STEPS):
+            middle = _middle(low, high)
+            bought = sum(pool.purchase_to(middle * pool.keeps).got for pool in self.pools)
+            sold = sum(pool.sale_to(Fraction(middle, pool.keeps)).given for pool in self.pools)
+            low, high = (middle, high) if bought < sold else (low, middle)
+        return high
+
     def _with(self, place: int, pool: Venue) -> Self:
         return replace(self, pools=(*self.pools[:place], pool, *self.pools[place + 1 :]))
 
@@ -211,13 +224,22 @@ def _shares(
     if sum(more) < amount:
         more = list(most)
     for _ in range(SEARCH_STEPS):
-        middle = HALF * (near + far)
+        middle = _middle(min(near, far), max(near, far))
         parts = at_most(middle)
         if sum(parts) <= amount:
             near, less = middle, parts
         else:
             far, more = middle, parts
     return _filled(amount, less, more)
+
+
+def _middle(low: Fraction, high: Fraction) -> Fraction:
+    """Halfway between two prices; where one is many times the other, about halfway in the logarithm.
+
+    Anybody can make a pool of next to nothing at any price, which the halvings must not be used up for.
+    """
+    times = int(high / low) if low > 0 else 0
+    return low * (1 << times.bit_length() // 2) if times >= 4 else HALF * (low + high)
 
 
 def _filled(amount: int, less: Sequence[int], more: Sequence[int]) -> list[int]:

@@ -13,6 +13,7 @@ from defiliq.depth.combined import Combined, Venue, combined
 from defiliq.depth.constant_product import PoolV2
 from defiliq.depth.impact import square_root_impact
 from defiliq.depth.route import Route, route
+from defiliq.depth.tick_math import sqrt_ratio_at_tick
 from tests.depth.pools import AMOUNTS, SPOT, USDC, WBTC, WETH, curves, deep, laws, pools_v2, root_of, v3
 
 PAIR = PoolV2("pair", WETH, USDC, 4_000 * 10**18, 10_000_000 * 10**6)
@@ -104,6 +105,27 @@ def test_a_pool_that_the_market_has_left_does_not_make_the_price() -> None:
             combined((near, deep(500), deep(3_000))).at_price(moved).price == deep(500).at_price(moved).price
         )
     assert combined((near, replace(near, fee_pips=500))).at_price(SPOT / 2).price > 0
+
+
+@pytest.mark.parametrize("share", [Fraction(1, 2), Fraction(99, 100), Fraction(103, 100), Fraction(10)])
+def test_a_forgotten_pair_does_not_make_the_price(share: Fraction) -> None:
+    """A few dollars at a price of their own; arbitrage brings them to where the deep pool charges its fee."""
+    price = SPOT * share
+    forgotten = PoolV2("pair", WETH, USDC, 10**15, 10**15 * price.numerator // price.denominator)
+    whole = combined((deep(500), forgotten))
+    assert abs(whole.price / SPOT - 1) < Fraction(501, 10**6)
+    moved = whole.sell(10**18)[1].price
+    assert abs(moved / deep(500).sell(10**18)[1].price - 1) < Fraction(501, 10**6)
+
+
+def test_next_to_nothing_at_an_absurd_price_changes_neither_price_nor_split() -> None:
+    absurd = v3([(879_960, 880_080, 10**6)], sqrt_ratio_at_tick(880_020), fee_pips=10_000)
+    assert absurd.price > SPOT * 10**30
+    whole, amount = combined((*SIX, absurd)), 3_000 * 10**18
+    assert abs(whole.price / SPOT - 1) < Fraction(501, 10**6)
+    fill, _ = whole.sell(amount)
+    assert fill.got - absurd.sell(amount)[0].got >= combined(SIX).sell(amount)[0].got
+    assert whole.buy(amount)[0] == combined(SIX).buy(amount)[0]
 
 
 def test_it_runs_dry_when_all_do() -> None:
