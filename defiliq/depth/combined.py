@@ -238,7 +238,7 @@ def _middle(low: Fraction, high: Fraction) -> Fraction:
 
     Anybody can make a pool of next to nothing at any price, which the halvings must not be used up for.
     """
-    times = int(high / low) if low > 0 else 0
+    times = high // low if low > 0 else 0
     return low * (1 << times.bit_length() // 2) if times >= 4 else HALF * (low + high)
 
 
