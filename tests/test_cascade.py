@@ -197,6 +197,30 @@ def test_debt_that_vanishes_without_being_bad_is_noticed() -> None:
         LawBook(one, law._replace(after=generous)).settle(prices)
 
 
+def test_bad_debt_excuses_no_collateral_that_stays_behind() -> None:
+    """All of 10 WETH at 1,500 is taken from 22,495.5 dollars of debt; a thousandth of it is left behind."""
+    one = book({"WETH": (10, 0), "USDC": (0, 22_500)})
+    law = law_of(one)
+
+    def careless(account: Account, market: Any, taken: Liquidation) -> Account:
+        assert taken.bad_debt_base > 8_000 * 10**8
+        left = law.after(account, market, taken)
+        return replace(left, legs=(replace(account.legs[0], collateral=10**16), *left.legs))
+
+    prices = one.market.at_prices({0: 1500_00000000}).prices
+    LawBook(one, law).settle(prices)
+    with pytest.raises(ConservationBroken, match="does not add up"):
+        LawBook(one, law._replace(after=careless)).settle(prices)
+
+
+def test_what_hangs_on_a_driver_that_has_fallen_to_nothing_has_a_price_too() -> None:
+    """At one integer of USDT/USD the discounted PT would stand at 0, by which its contract divides."""
+    one = book({"PT-sUSDe": (1_000, 0), "WETH": (0, 0.2)}, {"PT-sUSDe": (1_000, 0), "USDC": (0, 10)})
+    depths: dict[str, Depth] = {"USDT/USD": depth(1, Fraction(1, 10**9))}
+    found = cascade([one], "USDT/USD=-99.999999999%", depths)
+    assert found.rounds["accounts"].tolist()[:2] == [0, 2]
+
+
 @pytest.mark.parametrize("of", [LawBook, ColumnBook])
 def test_debt_that_is_bad_already_is_not_bad_once_more(of: type[LawBook] | type[ColumnBook]) -> None:
     """A call that leaves a single unit's worth of collateral says that the debt is bad; the call on that unit

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from typing import Any
@@ -195,6 +195,32 @@ def test_a_heartbeat_comes_while_other_oracles_follow_their_deviation() -> None:
     assert found.rounds["oracle_usd"].tolist()[2:4] == [93.0, 92.0], "the lower one, as the price falls"
     broken = found.markets[(found.markets["market"] == "Slow") & (found.markets["accounts"] > 0)]
     assert broken["round"].tolist() == [3]
+
+
+def test_an_oracle_that_had_nothing_new_to_say_said_so_at_its_heartbeat() -> None:
+    """The slow one waits for 5% or 20 seconds. When 94 becomes 93 under it, at 24, its beat at 20 has passed:
+    the next one is at 40.
+    """
+    rungs = [rung(95, 950, driver="BTC/USD"), rung(93, 930, driver="BTC/USD", account="b")]
+    stages = [RungStage(ladder(*rungs), ["BTC/USD"]), Late(ladder(rung(95, 950)), ["ETH/USD"], after=3)]
+    depths = {name: Straight(Fraction(100), Fraction(1, 10)) for name in ("BTC/USD", "ETH/USD")}
+    found = simulate(stages, dict.fromkeys(depths, Fraction("0.94")), depths)
+    ether = found.rounds[found.rounds["driver"] == "ETH/USD"]
+    assert ether["at_s"].tolist() == [0, 0, 12, 24, 40]
+    assert ether["market_after_usd"].tolist() == [100.0, 94.0, 94.0, 93.0, 93.0]
+    assert ether["oracle_usd"].tolist() == [100.0, 94.0, 94.0, 94.0, 93.0]
+
+
+class Late(Waiting):
+    """The same, in which nobody is liquidated in the first so many rounds."""
+
+    def __init__(self, rungs: pd.DataFrame, drivers: Sequence[str], *, after: int) -> None:
+        super().__init__(rungs, drivers)
+        self.rounds_left = after
+
+    def settle(self, at: Mapping[str, int]) -> Settled:
+        self.rounds_left -= 1
+        return super().settle(at if self.rounds_left < 0 else dict.fromkeys(at, 10_000))
 
 
 def test_what_is_bought_once_the_price_has_fallen_to_nothing_has_no_slippage() -> None:

@@ -70,7 +70,7 @@ class BookStage:
         )
 
     def _moved(self, at: Mapping[str, int]) -> Market:
-        """The market with its drivers at these integers, and all that hangs on them."""
+        """The market with its drivers at these integers, and all that hangs on them: at least 1 each."""
         inputs: dict[int, int] = {}
         by_hand: dict[int, int] = {}
         for name, integer in at.items():
@@ -80,7 +80,8 @@ class BookStage:
             else:
                 by_hand |= driver.prices(integer)
         market = self._market.at_inputs(inputs) if inputs else self._market
-        return market.at_prices(by_hand) if by_hand else market
+        prices = {feed: max(1, price) for feed, price in enumerate(market.prices)} | by_hand
+        return market.at_prices(prices)
 
     def _flows(
         self, taken: Taken, market: Market, at: Mapping[str, int]

@@ -73,6 +73,20 @@ class _Quote:
     rule: OracleRule
     answered_s: int = 0
 
+    @property
+    def beat_s(self) -> int | None:
+        """When it answers at the latest; None where nothing is known of that."""
+        return None if self.rule.heartbeat_s is None else self.answered_s + self.rule.heartbeat_s
+
+    def answer_at(self, clock_s: int, market: int) -> None:
+        """Let it follow the market if it has a reason to by now."""
+        is_over = self.beat_s is not None and self.beat_s <= clock_s
+        if self.rule.is_due(self.answer, market) or (is_over and market != self.answer):
+            self.answer, self.answered_s = market, clock_s
+        elif is_over and self.rule.heartbeat_s:
+            # It has said the same again at each of its beats so far.
+            self.answered_s = clock_s - (clock_s - self.answered_s) % self.rule.heartbeat_s
+
 
 @dataclass(slots=True)
 class _Venue:
@@ -158,29 +172,18 @@ class _Run:
 
     def follow(self, round_s: int) -> Cause | None:
         """Let oracles answer; what made them, or None where none has anything new to say."""
-        due = [
-            quote
-            for quote in self.quotes
-            if quote.driver in self.venues and quote.rule.is_due(quote.answer, self._market(quote))
-        ]
-        behind = [
-            (quote.answered_s + quote.rule.heartbeat_s, quote)
-            for quote in self.quotes
-            if quote.driver in self.venues
-            and quote.rule.heartbeat_s is not None
-            and self._market(quote) != quote.answer
-        ]
-        if not due and not behind:
+        followed = [quote for quote in self.quotes if quote.driver in self.venues]
+        behind = [quote for quote in followed if self._market(quote) != quote.answer]
+        is_due = any(quote.rule.is_due(quote.answer, self._market(quote)) for quote in behind)
+        beats = [quote.beat_s for quote in behind if quote.beat_s is not None]
+        if not is_due and not beats:
             return None
         self.clock_s += round_s
-        if not due:
-            self.clock_s = max(self.clock_s, min(at for at, _ in behind))
-        self._answer([*due, *(quote for at, quote in behind if at <= self.clock_s)])
-        return "deviation" if due else "heartbeat"
-
-    def _answer(self, quotes: Sequence[_Quote]) -> None:
-        for quote in quotes:
-            quote.answer, quote.answered_s = self._market(quote), self.clock_s
+        if not is_due:
+            self.clock_s = max(self.clock_s, min(beats))
+        for quote in followed:
+            quote.answer_at(self.clock_s, self._market(quote))
+        return "deviation" if is_due else "heartbeat"
 
     def _market(self, quote: _Quote) -> int:
         """The market's price in an oracle's integers."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from fractions import Fraction
 
 from defiliq.engine.taken import Taken
 from defiliq.errors import ConservationBroken
@@ -68,7 +69,7 @@ def require_conserved(
 ) -> None:
     """ConservationBroken unless an account lost what was seized, and its debt fell by what was repaid.
 
-    More debt than was repaid may only go where it is said to be bad.
+    More debt than was repaid may only go where it is said to be bad, and no more than that.
     """
     change = [0] * len(market.reserves)
     for sign, account in ((1, left), (-1, before)):
@@ -79,10 +80,21 @@ def require_conserved(
     change[call.repay_reserve] -= call.repaid
     if call.backstop is not None:
         change[call.backstop.reserve] -= call.backstop.amount
-    forgiven = SLACK if call.bad_debt_base == 0 else None
+    forgiven_base = Fraction(0)
     for reserve, rest in enumerate(change):
-        if rest < -SLACK or (forgiven is not None and rest > forgiven):
+        if rest > SLACK:
+            # The bad debt of each reserve may be told rounded down.
+            forgiven_base += _worth(market, reserve, rest - SLACK) * market.base_unit - 1
+        is_kept = rest > SLACK and (call.bad_debt_base == 0 or forgiven_base > call.bad_debt_base)
+        if rest < -SLACK or is_kept:
             raise ConservationBroken(before.owner, market.reserves[reserve].symbol, rest)
+
+
+def _worth(market: Market, reserve: int, amount: int) -> Fraction:
+    """Token base units in the base currency."""
+    named = market.reserves[reserve]
+    whole = Fraction(amount) / Fraction(10) ** named.decimals
+    return whole * market.price_of(reserve) / market.price_unit(named.feed)
 
 
 def require_kept(
