@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from defiliq.chain.calldata import number_rows
 from defiliq.depth import abi, read
+from defiliq.depth import factories as factories_module
 from defiliq.depth.constant_product import PoolV2
 from defiliq.depth.factories import Factory, factories, token_address
 from defiliq.depth.read import MAX_POOLS, find_pools, read_pools
 from defiliq.depth.uniswap_v3 import WORD_TICKS, PoolV3
 from defiliq.errors import BadResponse, InputError, NotAPool, UnsoundPool
+from defiliq.pipeline.chains import CHAINS
 from defiliq.types import Block
 from tests.builders import BLOCK, address
 from tests.depth.pools import USDC, WETH, deep, v3
@@ -261,10 +265,17 @@ def test_tokens_by_symbol() -> None:
             token_address(named, chain_id)
 
 
-@pytest.mark.parametrize("chain_id", [1, 10, 56, 130, 137, 8453, 42161, 42220, 43114])
+@pytest.mark.parametrize("chain_id", [name for name in CHAINS.values() if factories(name)])
 def test_every_chain_s_factories_can_be_asked(chain_id: int) -> None:
     known = factories(chain_id)
-    assert len({one.address for one in known}) == len(known) > 0
+    assert known[0].name == "Uniswap v3"
+    assert len({one.address for one in known}) == len(known)
     for one in known:
         assert one.address == token_address(one.address, chain_id)
         assert (len(one.keys) > 0) == (one.kind != "pair")
+
+
+def test_every_factory_is_of_a_chain_that_has_a_name() -> None:
+    kept = json.loads(Path(factories_module.__file__).with_suffix(".json").read_text())["factories"]
+    assert set(map(int, kept)) <= set(CHAINS.values())
+    assert len(kept) == len([name for name in CHAINS.values() if factories(name)]) > 15
