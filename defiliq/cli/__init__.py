@@ -18,6 +18,7 @@ from defiliq.cli.events import events
 from defiliq.cli.feeds import feeds
 from defiliq.cli.heatmap import heatmap
 from defiliq.cli.ladder import ladder
+from defiliq.cli.letters import write_what_fits
 from defiliq.cli.markets import markets
 from defiliq.cli.opportunities import opportunities
 from defiliq.cli.position import position
@@ -61,6 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Not through click's own `main`, which ends the process with 1 when a reader such as `head` leaves early.
     """
+    write_what_fits()
     try:
         words = list(sys.argv[1:] if arguments is None else arguments)
         with defiliq.make_context("defiliq", words) as context:

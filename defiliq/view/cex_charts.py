@@ -22,7 +22,16 @@ from defiliq.view.cex_words import (
     source_words,
     sums_words,
 )
-from defiliq.view.chart_frame import Caption, add_axes, framed, money_axis, price_axis, say_nothing, window
+from defiliq.view.chart_frame import (
+    Caption,
+    add_axes,
+    framed,
+    money_axis,
+    price_axis,
+    price_room,
+    say_nothing,
+    window,
+)
 from defiliq.view.charts import compact
 from defiliq.view.heat_rows import WITHIN_PCT, few_slots, price_shown
 from defiliq.view.model_charts import SLOTS, draw_strip, name_clusters
@@ -62,12 +71,13 @@ def draw_estimate(
     caption = cex_caption(headline(estimate), estimate_lines_of(estimate), notes)
     with framed(caption, (WIDE, 9.2)) as figure:
         bottom, top = caption.bottom + 0.55, caption.top + 0.35
-        bars = add_axes(figure, (0.95, bottom, 1.95, top))
         if not shown.full_usd > 0:
-            say_nothing(bars, NOTHING)
+            say_nothing(add_axes(figure, (0.95, bottom, 1.95, top)), NOTHING)
             return figure
         driver = driver_of(estimate.instrument)
-        price_axis(bars.yaxis, *window(shown.low_usd, shown.high_usd), driver)
+        low, high = window(shown.low_usd, shown.high_usd)
+        bars = add_axes(figure, (price_room(low, high, driver), bottom, 1.95, top))
+        price_axis(bars.yaxis, low, high, driver)
         _draw_bars(bars, shown)
         name_clusters(bars, clusters, shown.spot_usd, driver, lambda found: cluster_words(estimate, found))
         if shown.full_density_usd > 0:

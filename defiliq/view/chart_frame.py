@@ -13,12 +13,13 @@ import pandas as pd
 
 from defiliq.view.charts import SETTINGS, compact, cut, drawable, require_matplotlib
 from defiliq.view.heat_rows import market_lines, price_shown
-from defiliq.view.palette import FAINT, GREY, INK, RULE, price_ticks
+from defiliq.view.palette import FAINT, GREY, INK, RULE, price_ticks, scale_ticks
 from defiliq.view.terminal import clean
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.axis import Axis
+    from matplotlib.colorbar import Colorbar
     from matplotlib.figure import Figure
 
 DISCLAIMER = "Not investment advice."
@@ -27,6 +28,9 @@ _PADDING = 0.03
 _NARROWEST = 0.002
 _MARKETS_NAMED = 2
 _NARROW_TITLE = 66
+_USUAL_ROOM = 1.0
+_AMOUNTS = 5
+"""Beside a scale of colours, without the 0."""
 _NAME = 40
 """Letters of an axis's name."""
 
@@ -105,6 +109,13 @@ def window(low: float, high: float) -> tuple[float, float]:
     return low * math.exp(-spread), high * math.exp(spread)
 
 
+def price_room(low: float, high: float, driver: str) -> float:
+    """How many inches an upright axis of prices needs at its left, for its name and its longest label."""
+    labels = (price_shown(tick, driver) for tick in price_ticks(low, high))
+    longest = max((_points(label, SETTINGS["font.size"]) for label in labels), default=0.0)
+    return max(_USUAL_ROOM, 0.5 + longest / 72)
+
+
 def price_axis(axis: Axis, low: float, high: float, driver: str) -> None:
     """A logarithmic axis from `low` to `high` with round prices: the same percentage is the same length."""
     from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
@@ -127,6 +138,13 @@ def money_axis(axis: Axis, label: str, base_symbol: str, *, absolute: bool = Fal
     axis.set_label_text(f"{label} ({spelled(base_symbol)})", color=INK)
 
 
+def name_amounts(bar: Colorbar, full: float) -> None:
+    """Round amounts beside a scale whose colours go with the square root, at its foot as close as above."""
+    ticks = scale_ticks(full, _AMOUNTS)
+    bar.set_ticks(ticks, labels=[compact(tick) for tick in ticks])
+    bar.minorticks_off()
+
+
 def spelled(text: object) -> str:
     """Text from a chain as far as the picture's font has it."""
     return drawable(clean(text))
@@ -143,19 +161,20 @@ def say_nothing(axes: Axes, words: str) -> None:
 
 def _fitted(text: str, room: float, size: float, weight: str = "normal") -> str:
     """As much of a line as `room` points hold: letters are not equally wide."""
+    shown = text
+    while len(shown) > 1 and (wide := _points(shown, size, weight)) > room:
+        kept = min(len(shown) - 2, int(len(shown) * room / wide))
+        shown = f"{shown[: max(kept, 0)].rstrip('…')}…"
+    return shown
+
+
+def _points(text: str, size: float, weight: str = "normal") -> float:
+    """How wide a line is."""
     from matplotlib.font_manager import FontProperties
     from matplotlib.textpath import text_to_path
 
     font = FontProperties(family="DejaVu Sans", weight=weight, size=size)
-
-    def width(shown: str) -> float:
-        return float(text_to_path.get_text_width_height_descent(shown, font, ismath=False)[0])
-
-    shown = text
-    while len(shown) > 1 and width(shown) > room:
-        kept = min(len(shown) - 2, int(len(shown) * room / width(shown)))
-        shown = f"{shown[: max(kept, 0)].rstrip('…')}…"
-    return shown
+    return float(text_to_path.get_text_width_height_descent(text, font, ismath=False)[0])
 
 
 def _wrapped(notes: Sequence[str], letters: float) -> list[str]:

@@ -26,6 +26,8 @@ BALANCED = 2.0
 """Neither side has more than so many times the other's dollars."""
 NEAR_PCT = 5.0
 """So far from spot reaches what is called the current price area."""
+_LEAST_WRITTEN_OUT = 1e-6
+"""Smaller prices have an exponent."""
 _EDGE = 1e-9
 """Edges of rows and of buckets are the same but for rounding."""
 WIDENINGS = (
@@ -228,7 +230,10 @@ def price_shown(price: float, driver: str) -> str:
     """A price as its driver quotes it: dollars have their sign, ratios and other currencies have none."""
     if math.isnan(price):
         return "unknown"
-    digits = f"{price:,.0f}" if price >= 10_000 else f"{price:,.2f}" if price >= 100 else f"{price:.6g}"
+    if _LEAST_WRITTEN_OUT <= price < 1e-4:  # six digits, as above it, and no exponent
+        digits = f"{price:.{5 - math.floor(math.log10(price))}f}".rstrip("0")
+    else:
+        digits = f"{price:,.0f}" if price >= 10_000 else f"{price:,.2f}" if price >= 100 else f"{price:.6g}"
     return f"{'$' if driver.endswith('USD') else ''}{digits.removesuffix('.00')}"
 
 

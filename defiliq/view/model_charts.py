@@ -11,12 +11,14 @@ from defiliq.view.chart_frame import (
     caption_of,
     framed,
     money_axis,
+    name_amounts,
     price_axis,
+    price_room,
     say_nothing,
     spelled,
     window,
 )
-from defiliq.view.charts import compact, spread
+from defiliq.view.charts import spread
 from defiliq.view.heat_rows import (
     WITHIN_PCT,
     HeatRows,
@@ -57,13 +59,14 @@ def draw_heatmap(heat: Heat, clusters: Sequence[Cluster], *, within_pct: float =
     caption = caption_of(f"{heading_of(heat)} heatmap, {_headed(heat)}", heat.sources, notes)
     with framed(caption, (10, 9)) as figure:
         bottom, top = caption.bottom + 0.55, caption.top + 0.35
-        bars = add_axes(figure, (1.0, bottom, 2.0, top))
         if not shown.full_usd > 0:
-            say_nothing(bars, NOTHING)
+            say_nothing(add_axes(figure, (1.0, bottom, 2.0, top)), NOTHING)
             return figure
+        low, high = window(shown.low_usd, shown.high_usd)
+        bars = add_axes(figure, (price_room(low, high, heat.driver), bottom, 2.0, top))
         strip = add_axes(figure, (8.15, bottom, 1.35, top), sharey=bars)
         scale = add_axes(figure, (9.05, bottom, 0.78, top))
-        price_axis(bars.yaxis, *window(shown.low_usd, shown.high_usd), heat.driver)
+        price_axis(bars.yaxis, low, high, heat.driver)
         _draw_bars(bars, shown, heat)
         strip_of = shown.strip(*bars.get_ylim())
         draw_strip(strip, scale, strip_of, shown.full_density_usd, heat.base_symbol)
@@ -156,7 +159,6 @@ def draw_strip(
     `strip` is (edges, densities), `full` the density of the last colour.
     """
     from matplotlib.colors import PowerNorm
-    from matplotlib.ticker import FuncFormatter
 
     low, high = axes.get_ylim()
     edges, density = strip
@@ -165,9 +167,9 @@ def draw_strip(
     axes.set_ylim(low, high)
     axes.tick_params(labelleft=False, left=False, bottom=False, labelbottom=False)
     axes.set_xlabel("density", color=INK)
-    shape = FuncFormatter(lambda value, _: compact(value))
     extend = "max" if max(density) > full else "neither"
-    bar = axes.figure.colorbar(colours, cax=scale, format=shape, extend=extend)
+    bar = axes.figure.colorbar(colours, cax=scale, extend=extend)
+    name_amounts(bar, full)
     bar.set_label(f"{spelled(money)} per 1% of price", color=INK)
     bar.outline.set_visible(False)
 

@@ -45,7 +45,13 @@ SIDED_STOPS: list[tuple[float, str]] = [
 ]
 """From pale blue (much of longs) over black (nothing) to pale red (much of shorts)."""
 _STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
-_DECADES = ((1, 1.5, 2, 3, 5, 7), (1, 2, 5), (1, 3), (1,))
+_EVEN = 2.0
+"""Up to such a ratio of its ends an axis has evenly spaced prices; a longer one's would crowd at its top."""
+_DECADES = (
+    (1, 1.2, 1.4, 1.6, 1.8, 2, 2.5, 3, 3.5, 4, 4.5, 5, 6, 7, 8, 9),
+    (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8),
+    *((1, 1.5, 2, 3, 5, 7), (1, 2, 5), (1, 3), (1,)),
+)
 
 
 def tinted(colour: str, white: float) -> str:
@@ -56,7 +62,7 @@ def tinted(colour: str, white: float) -> str:
 
 def price_ticks(low: float, high: float, most: int = 9) -> list[float]:
     """Round prices on a logarithmic axis: evenly spaced ones in a narrow window, else some of each decade."""
-    if high < 5 * low or low == 0:
+    if high <= _EVEN * low or low == 0:
         exponent = math.floor(math.log10((high - low) / most))
         step = next(k * 10**exponent for k in _STEPS if (high - low) / (k * 10**exponent) <= most)
         first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
@@ -69,11 +75,11 @@ def price_ticks(low: float, high: float, most: int = 9) -> list[float]:
     return ticks[:: math.ceil(len(ticks) / most)]
 
 
-def scale_ticks(most: float) -> list[float]:
+def scale_ticks(most: float, count: int = 3) -> list[float]:
     """Amounts to be named on the scale of colours: nothing, and round ones well apart in the square root."""
     found = {0.0}
-    for share in (1 / 16, 1 / 4, 1):
-        least = most * share * (1 + 1e-9)
+    for k in range(1, count + 1):
+        least = most * (k / count) ** 2 * (1 + 1e-9)
         unit = 10.0 ** math.floor(math.log10(least))
         found.add(max(digit * unit for digit in (1, 1.5, 2, 3, 4, 5, 6, 8) if digit * unit <= least))
     return sorted(found)

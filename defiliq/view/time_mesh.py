@@ -13,7 +13,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from defiliq.view.chart_frame import Caption, add_axes, framed, price_axis, say_nothing, spelled
+from defiliq.view.chart_frame import (
+    Caption,
+    add_axes,
+    framed,
+    name_amounts,
+    price_axis,
+    price_room,
+    say_nothing,
+    spelled,
+)
 from defiliq.view.charts import compact, require_matplotlib
 from defiliq.view.feeds import END_OF_CALENDAR
 from defiliq.view.palette import GREY, INK, SCALE, SCALE_POWER, SIDED_STOPS, scale_ticks
@@ -166,10 +175,11 @@ def draw_mesh(mesh: TimeMesh, caption: Caption, words: TimeWords, *, by_side: bo
 
     with framed(caption, (caption.wide, 7)) as figure:
         bottom, top = caption.bottom + 0.55, caption.top + 0.35
-        axes = add_axes(figure, (1.0, bottom, 1.4, top))
         if not mesh.full_usd > 0:
-            say_nothing(axes, words.nothing)
+            say_nothing(add_axes(figure, (1.0, bottom, 1.4, top)), words.nothing)
             return figure
+        room = price_room(mesh.edges_usd[0], mesh.edges_usd[-1], mesh.driver)
+        axes = add_axes(figure, (room, bottom, 1.4, top))
         scale = add_axes(figure, (caption.wide - 1.2, bottom, 1.02, top))
         edges, shown = mesh.columns()
         price_axis(axes.yaxis, mesh.edges_usd[0], mesh.edges_usd[-1], mesh.driver)
@@ -206,7 +216,7 @@ def _draw_cells(
 ) -> None:
     """The cells with their scale of colours."""
     from matplotlib.colors import LinearSegmentedColormap, Normalize, PowerNorm
-    from matplotlib.ticker import FixedFormatter, FixedLocator, FuncFormatter
+    from matplotlib.ticker import FixedFormatter, FixedLocator
 
     edges, shown = columns
     roots = mesh.roots(shown, by_side=by_side)
@@ -216,8 +226,9 @@ def _draw_cells(
     if not by_side:
         norm = PowerNorm(SCALE_POWER, vmin=0, vmax=mesh.full_usd)
         colours = axes.pcolormesh(edges, mesh.edges_usd, (roots**2).T, norm=norm, cmap=SCALE, rasterized=True)
-        shape = FuncFormatter(lambda value, _: compact(value))
-        axes.figure.colorbar(colours, cax=scale, format=shape, extend=extend).set_label(label, color=INK)
+        amounts = axes.figure.colorbar(colours, cax=scale, extend=extend)
+        name_amounts(amounts, mesh.full_usd)
+        amounts.set_label(label, color=INK)
         return
     full = math.sqrt(mesh.full_usd)
     hues = LinearSegmentedColormap.from_list("sides", SIDED_STOPS, N=512)

@@ -41,13 +41,39 @@ def test_the_published_levels_as_a_picture() -> None:
     ]
 
 
-@pytest.mark.parametrize("width", [80, 97, 120])
+@pytest.mark.parametrize("width", [60, 80, 97, 120])
 @pytest.mark.parametrize("heat", [seeds_heat(), wide_heat(), wide_heat(40, 5)])
 def test_no_line_is_wider_than_the_terminal(heat: Heat, width: int) -> None:
     lines = heatmap_lines(heat, find_clusters(heat), width=width)
     assert max(line.cell_len for line in lines) <= width
-    assert max(line.cell_len for line in lines) >= 75
+    assert max(line.cell_len for line in lines) >= width - 5
     assert not any("…" in line.plain for line in lines)
+
+
+def test_on_a_narrow_terminal_words_are_short_and_none_are_cut() -> None:
+    lines = plain(seeds_heat(), 60)
+    assert lines[1:3] == ["aave-v3 Ethereum, chain 1, block 23,872,000, 2025-11-24", "16:00 UTC"]
+    assert "►    $57,000 ── current price ────           Longs" in lines
+    assert "│    $56,800 █████                    16.00M Moderate long" in lines
+    assert lines[-5:-1] == [
+        *("A full bar is $34.04M within 0.1% of price; » is beyond", "that."),
+        *("◆ the heaviest level of a cluster, │ its reach (6 clusters", "in all)."),
+    ]
+
+
+@pytest.mark.parametrize("spot", [1.2e-8, 8.5e-5, 3.4e7])
+def test_prices_of_any_length_stand_in_their_column(spot: float) -> None:
+    levels: list[Level] = [(spot * (0.7 + 0.0123 * k), 1e6, "long") for k in range(20)]
+    lines = plain(heat_of(levels, spot, "ODD/USD"))
+    first = next(k for k, line in enumerate(lines) if "interpretation" in line)
+    ends, bars = lines[first].index("price") + len("price"), lines[first].index("long")
+    rows = [line for line in lines[first + 1 : lines.index("", first)] if "⋮" not in line]
+    assert len(rows) > 20
+    for row in rows:
+        assert row[1] == row[ends] == " "
+        assert row[ends - 1].isdigit()
+        assert row[bars] in "█─ "
+        assert row.endswith((" zone", " area)", "  "))
 
 
 def test_a_wide_range_is_folded_and_fits_a_screen() -> None:

@@ -170,6 +170,22 @@ def test_nothing_within_the_window(levels: list[Level]) -> None:
         assert "Not investment advice." in said(figure)
 
 
+@pytest.mark.parametrize("spot", [8.5e-5, 1.2e6, 4.1e9])
+def test_prices_of_any_length_leave_room_for_the_axis_s_name(spot: float) -> None:
+    levels: list[Level] = [(0.6 * spot, 2e6, "long"), (1.3 * spot, 1e6, "short")]
+    figure = draw_heatmap(heat_of(levels, spot), ())
+    assert clipped(figure) == []
+    assert touching(figure) == []
+
+
+def test_amounts_are_named_at_the_foot_of_the_scale_too() -> None:
+    figure = draw_heatmap(heat_of([(2500.0, 1e6, "long")]), ())
+    heights = [label.get_window_extent().y0 for label in figure.axes[2].get_yticklabels()]
+    low, high = figure.axes[2].get_window_extent().intervaly
+    assert len(heights) == 6
+    assert max(np.diff(heights)) < 0.3 * (high - low)
+
+
 @pytest.mark.parametrize("suffix", ["png", "svg"])
 def test_the_same_heat_is_the_same_file(tmp_path: Path, suffix: str) -> None:
     heat = wide_heat(100)
@@ -203,6 +219,8 @@ def test_without_matplotlib_it_says_what_to_install(monkeypatch: pytest.MonkeyPa
     ("low", "high", "ticks"),
     [
         (2000.0, 4000.0, [2000, 2250, 2500, 2750, 3000, 3250, 3500, 3750, 4000]),
+        (1530.0, 4800.0, [1600, 1800, 2000, 2500, 3000, 3500, 4000, 4500]),
+        (2000.0, 9000.0, [2000, 2500, 3000, 4000, 5000, 6000, 8000]),
         (55_980.0, 57_100.0, [56_000, 56_200, 56_400, 56_600, 56_800, 57_000]),
         (1.0, 1000.0, [1, 3, 10, 30, 100, 300, 1000]),
         (0.98, 1.02, [0.98, 0.985, 0.99, 0.995, 1, 1.005, 1.01, 1.015, 1.02]),
