@@ -117,7 +117,7 @@ def cascade(
     _require_uses(ctx, is_sweep=sweep, has_deviation=deviation is not None)
     require_one_kind(shocks, sweep=sweep)
     check_shocks(shocks)
-    depths.check(needed="a cascade")
+    depths.check(source, needed="a cascade")
     rule, fund = oracle_rule(deviation, heartbeat), fund_dollars(insurance_fund)
     talk = Talk(quiet=source.quiet)
     with opened_ladders(source, along_shocks(lens, shocks), talk) as ladders:

@@ -158,7 +158,7 @@ def clusters(
     """
     is_picture = output is not None and Path(output).suffix.lower() in PICTURES.split()
     require_format(output, f"{TABLES} {PICTURES}" if contagion else TABLES)
-    depths.check(needed="--contagion" if contagion else None)
+    depths.check(source, needed="--contagion" if contagion else None)
     talk = Talk(quiet=source.quiet)
     with opened_ladders(source, lens, talk) as ladders:
         from defiliq.model.tables import cluster_table, contagion_table
@@ -233,7 +233,7 @@ def magnet(
     --from takes snapshots, or ladders as `defiliq ladder -o` writes them.
     """
     require_format(output, TABLES)
-    depths.check()
+    depths.check(source)
     talk = Talk(quiet=source.quiet)
     with opened_ladders(source, lens, talk) as ladders:
         from defiliq.model.magnet import find_magnet, find_vacuums

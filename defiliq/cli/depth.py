@@ -132,13 +132,15 @@ def _of_node(
     """Pools of a node at one block, and kept where that was asked."""
     from defiliq.cli.sources import block_tag, evm_node
     from defiliq.pipeline.chains import chain_id_of
-    from defiliq.pipeline.depths import pools_at, pools_of_pair, together
+    from defiliq.pipeline.depths import pools_at, pools_of_pair, together, tokens_of
 
     if source.chain is None:
         raise click.UsageError("Name the --chain that the pools are on.")
     chain_id = chain_id_of(source.chain)
     if not isinstance(chain_id, int):
         raise InputError(f"{source.chain} is no EVM chain, so there are no such pools on it.")
+    if pair is not None:
+        tokens_of(pair, chain_id)
     with closing(evm_node(chain_id, "", source)) as node:
         node.expect_chain(chain_id)
         block = node.block(block_tag(source.block, chain_id))

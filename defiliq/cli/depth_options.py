@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import click
 
-from defiliq.cli.options import collected
+from defiliq.cli.options import Source, collected
 from defiliq.errors import InputError
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class Depths:
     impact: str | None = None
     _read: dict[int, tuple[Ladders, Mapping[str, Depth]]] = field(default_factory=dict, compare=False)
 
-    def check(self, needed: str | None = None) -> None:
+    def check(self, source: Source, needed: str | None = None) -> None:
         """Refuse what cannot be used before a market is read, and no depth where something needs one."""
         from defiliq.pipeline.depths import load_depth, read_law
 
@@ -54,6 +54,8 @@ class Depths:
                 load_depth(spec.what, spec.base)
             elif spec.kind == "pool":
                 check_addresses(spec.what.split("+"))
+            else:
+                _check_pair(spec.what, source)
         if self.impact is not None:
             read_law(self.impact)
         if needed is not None and not self.depth and self.impact is None:
@@ -106,7 +108,16 @@ def check_addresses(pools: Iterable[str]) -> None:
     from defiliq.depth.read import pool_address
 
     for address in pools:
-        pool_address(address)
+        pool_address(address.strip())
+
+
+def _check_pair(pair: str, source: Source) -> None:
+    """Refuse a pair that is none, or whose tokens nobody knows on the chains of the markets."""
+    from defiliq.cli.sources import listings
+    from defiliq.pipeline.depths import tokens_of
+
+    for market in () if source.snapshot else listings(source):
+        tokens_of(pair, market.chain_id)
 
 
 def read_spec(text: str) -> Spec:

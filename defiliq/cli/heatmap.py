@@ -73,7 +73,7 @@ def heatmap(
     require_use(ctx, "curve", is_used=_is_picture(output) and folder is None, needed="a picture: -o FILE.png")
     is_time = _is_picture(output) and folder is not None
     require_use(ctx, "by_side", is_used=is_time, needed="--over-time DIR -o FILE.png")
-    depths.check()
+    depths.check(source)
     talk = Talk(quiet=source.quiet)
     if folder is not None:
         _over_time(folder, source, lens, threshold, output, shape, talk, by_side=by_side)

@@ -83,14 +83,14 @@ class Trial:
     sweep: bool
     deviation: str | None
 
-    def check(self, ctx: click.Context, lens: Lens, depths: Depths) -> OracleRule | None:
+    def check(self, ctx: click.Context, source: Source, lens: Lens, depths: Depths) -> OracleRule | None:
         """The oracles' rule; refuses what contradicts itself before anything is read."""
         is_asked = bool(self.shocks) or self.sweep
         require_use(ctx, "deviation", is_used=is_asked, needed="--shock or --sweep")
         if lens.groups and is_asked:
             raise click.UsageError("--group is a view along several feeds: no cascade runs along it.")
         check_shocks(self.shocks)
-        depths.check(needed="--shock" if self.shocks else "--sweep" if self.sweep else None)
+        depths.check(source, needed="--shock" if self.shocks else "--sweep" if self.sweep else None)
         return oracle_rule(self.deviation, None)
 
 
@@ -155,7 +155,7 @@ def report(
     require_use(ctx, "folder", is_used=is_page, needed="a page: -o FILE.html")
     require_past(ctx, past, source)
     is_beside = require_exchanges(ctx, venue_source)
-    rule = trial.check(ctx, lens, depths)
+    rule = trial.check(ctx, source, lens, depths)
     talk = Talk(quiet=source.quiet)
     with opened_ladders(source, lens, talk) as ladders:
         happened = _events(source, past, talk)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -56,7 +56,9 @@ def opened(
         if source.snapshot:
             yield [_load(path, source, talk, stack, need_node) for path in source.snapshot]
         else:
-            yield [_read(found, source, talk, stack, account) for found in listings(source)]
+            named = listings(source)
+            check_accounts(() if account is None else (account,), named)
+            yield [_read(found, source, talk, stack, account) for found in named]
 
 
 @contextmanager
@@ -105,6 +107,16 @@ def listings(source: Source) -> list[Listing]:
     if source.market == "all":
         return list(markets(protocol, source.chain))
     return [market(protocol, source.chain, source.market)]
+
+
+def check_accounts(names: Iterable[str], markets: Iterable[Listing]) -> None:
+    """Refuse what no account of some markets can be called, before a node is asked."""
+    from defiliq.protocols import PROTOCOLS
+
+    kinds = [PROTOCOLS[market.protocol].market_type for market in markets]
+    for name in names:
+        for kind in kinds:
+            kind.check_typed(name)
 
 
 def require_protocol(wanted: str | None, seen: str) -> None:

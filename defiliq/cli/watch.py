@@ -121,7 +121,7 @@ def _replay(asked: Asked, span: str, output: str | None) -> bool:
     if asked.source.replay is not None or asked.source.record is not None:
         raise click.UsageError("A recording holds the answers at one block only.")
     policy, pace, is_complete = asked.wanted.policy(), asked.pacing.pace(), True
-    found = _told_apart(asked.source)
+    found = _told_apart(asked)
     with _written(output) as write:
         for listing in found:
             with asked.node(listing) as node, asked.index() as index, asked.talk.progress("Blocks") as tell:
@@ -144,11 +144,16 @@ def _replay(asked: Asked, span: str, output: str | None) -> bool:
     return is_complete
 
 
-def _told_apart(source: Source) -> list[Listing]:
-    """The markets that are named; InputError where events would not tell two of them apart."""
-    from defiliq.cli.sources import listings
+def _told_apart(asked: Asked) -> list[Listing]:
+    """The markets that are named; InputError where events would not tell two of them apart.
 
-    found = listings(source)
+    What nobody can use of owners and exits is refused here, too, before a node is asked.
+    """
+    from defiliq.cli.sources import check_accounts, listings
+
+    asked.cost.terms()
+    found = listings(asked.source)
+    check_accounts(sorted(asked.wanted.policy().owners or ()), found)
     names = Counter((one.protocol, one.chain_id, one.name) for one in found)
     for (protocol, chain_id, name), count in names.items():
         if count > 1:
@@ -178,7 +183,7 @@ def _follow(asked: Asked, told: Told, output: str | None, shape: str | None) -> 
 
     if asked.source.replay is not None or asked.source.record is not None:
         raise click.UsageError("A recording brings no new blocks.")
-    found = _told_apart(asked.source)
+    found = _told_apart(asked)
     is_table = (sys.stdout.isatty() and output is None) if shape is None else shape == "table"
     is_lines = shape == "jsonl" or (shape is None and output is None and not is_table)
     stopping = threading.Event()

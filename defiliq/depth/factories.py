@@ -56,6 +56,8 @@ def token_address(named: str, chain_id: ChainId) -> str:
     known = token_addresses(chain_id)
     fits = [address for symbol, address in known.items() if symbol.casefold() == named.casefold()]
     if len(fits) != 1:
+        if named.lower().startswith("0x"):
+            raise InputError(f"{named[:60]!r} is no address of a token. Write 0x and 40 hex digits.")
         raise InputError(f"no token {named!r} is known on chain {chain_id}. Give its address.")
     return fits[0]
 

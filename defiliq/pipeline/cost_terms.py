@@ -8,7 +8,9 @@ from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 from typing import Final, Literal, NamedTuple, TypeAlias
 
+from defiliq.depth.read import pool_address
 from defiliq.errors import InputError
+from defiliq.pipeline.depths import read_law
 from defiliq.units import BPS
 
 GWEI: Final = 10**9
@@ -86,7 +88,13 @@ def read_exit(text: str) -> ExitSpec:
             f"{text[:80]!r} is no exit. Write WETH/USDC=pool:0x.., WETH/USDC=pair:WETH/USDC, "
             "WETH/USDC=file:PATH, WETH/USDC=impact:1.2B,4%, auto or none."
         )
-    return ExitSpec(*(found[name].strip() for name in ("sold", "bought", "kind", "what")))
+    spec = ExitSpec(*(found[name].strip() for name in ("sold", "bought", "kind", "what")))
+    if spec.kind == "pool":
+        for address in spec.what.split("+"):
+            pool_address(address.strip())
+    elif spec.kind == "impact":
+        read_law(spec.what)
+    return spec
 
 
 def _flash(text: str) -> FlashSource:

@@ -23,7 +23,7 @@ from defiliq.depth.route import route
 from defiliq.depth.venue import Token
 from defiliq.errors import InputError
 from defiliq.pipeline.chains import chain_name
-from defiliq.types import Block
+from defiliq.types import Block, ChainId
 
 CURVE_DECIMALS = 18
 _AMOUNT = re.compile(r"(?P<number>[0-9]{1,30}(?:\.[0-9]{1,30})?)(?P<size>[kKmMbBtT]?)")
@@ -79,17 +79,22 @@ def pools_at(node: Node, addresses: Sequence[str], at: Block) -> tuple[Pool, ...
 
 def pools_of_pair(node: Node, pair: str, at: Block) -> tuple[Pool, ...]:
     """All pools of BASE/QUOTE that the known factories have, or of both legs of BASE/MIDDLE/QUOTE."""
-    named = [side.strip() for side in pair.split("/")]
-    if not 2 <= len(named) <= 3 or not all(named):
-        raise InputError(f"{pair!r} is no pair. Write BASE/QUOTE, such as WETH/USDC or two addresses.")
     pools: list[Pool] = []
-    for sold, paid in pairwise(token_address(side, at.chain_id) for side in named):
+    for sold, paid in pairwise(tokens_of(pair, at.chain_id)):
         found = find_pools(node, sold, paid, at)
         if not found:
             raise InputError(f"no known factory has a pool of {pair} with liquidity at block {at.number}.")
         pools += read_pools(node, found, at, base=sold)
     _check(node, at)
     return tuple(pools)
+
+
+def tokens_of(pair: str, chain_id: ChainId) -> tuple[str, ...]:
+    """The addresses of the tokens of BASE/QUOTE, or of BASE/MIDDLE/QUOTE; InputError for what is no pair."""
+    named = [side.strip() for side in pair.split("/")]
+    if not 2 <= len(named) <= 3 or not all(named):
+        raise InputError(f"{pair!r} is no pair. Write BASE/QUOTE, such as WETH/USDC or two addresses.")
+    return tuple(token_address(side, chain_id) for side in named)
 
 
 def load_depth(path: str | Path, base: str | None = None, *, like: str = "") -> Venue:

@@ -96,6 +96,19 @@ class Market:
             raise InputError(f"{name!r} is no address. Write 0x and 40 hex digits.")
         return bytes.fromhex(name[2:])
 
+    @classmethod
+    def check_typed(cls, name: str) -> None:
+        """Refuse a name that a person mistyped, before anyone is asked for it: InputError.
+
+        Capitals of an address are its checksum (EIP-55), unless all letters are capitals or none.
+        """
+        cls.account_key(name)
+        digits = name[2:42]
+        if digits not in (digits.lower(), digits.upper()) and checksum(bytes.fromhex(digits))[2:] != digits:
+            raise InputError(
+                f"{name!r} is no address, by its checksum. Check its spelling, or write it in small letters."
+            )
+
     @staticmethod
     def mode_name(mode: int) -> str:
         """What `Account.mode` is called; '' for 0, which is none."""

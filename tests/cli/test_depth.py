@@ -322,12 +322,3 @@ def test_pools_are_read_at_the_books_block_and_once(lab_uniswap_v3: UniswapLab, 
         assert (one.base.symbol, one.quote.symbol) == pair
     turned = Depths((f"pool:{both}@USDC",)).of(there)["ETH/USD"]
     assert turned.base.symbol == "USDC"
-
-
-def test_a_wrong_address_is_refused_before_a_node_is_asked() -> None:
-    """Port 9 answers nobody."""
-    dead = ("--chain", "ethereum", "-r", "http://127.0.0.1:9")
-    with pytest.raises(InputError, match="'0x12' is no address of a pool"):
-        run("--pool", "0x12", *dead)
-    with pytest.raises(InputError, match="'0x12' is no address of a pool"):
-        Depths((f"ETH/USD=pool:{'0x' + '88' * 20}+0x12",)).check()

@@ -288,7 +288,7 @@ def test_position_by_number_and_without(run: Run, place: Place) -> None:
             1,
             "the chain keeps no such subaccount. Isolated positions are in numbers from 128 on",
         ),
-        (f"{owner(1)[:-1]}{'q' if owner(1)[-1] != 'q' else 'p'}", 1, "its checksum is wrong"),
+        (f"{owner(1)[:-1]}{'q' if owner(1)[-1] != 'q' else 'p'}", 2, "its checksum is wrong"),
         ("dydx1.../0", 2, "is no subaccount. Write an owner and a number, such as dydx1.../0."),
         (f"{owner(1)}/4294967296", 2, "is no subaccount"),
     ],

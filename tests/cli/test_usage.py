@@ -15,8 +15,12 @@ from defiliq.cli.nodes import config_path, node_url
 from defiliq.cli.sources import evaluation_time, moment
 from defiliq.cli.verify import share
 from defiliq.errors import BadFile, NoNodeGiven
+from defiliq.types import Market
 from tests.builders import address
 from tests.cli.conftest import Fakes, Run
+
+CHECKED = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed"
+"""EIP-55's own first example."""
 
 
 @pytest.mark.parametrize(
@@ -60,6 +64,47 @@ def test_usage_errors_say_what_to_do_and_exit_2(
     assert out == ""
     assert seen in err
     assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    ("words", "seen"),
+    [
+        (("position", "0x12", "aave-v3"), "'0x12' is no address. Write 0x and 40 hex digits."),
+        (("position", f"{CHECKED[:-1]}A", "aave-v3"), f"'{CHECKED[:-1]}A' is no address, by its checksum."),
+        (("position", f"{CHECKED[:-1]}A/3", "dydx-solo"), "is no address, by its checksum."),
+        (("position", "0x12", "dydx-solo"), "'0x12' is no account. Write OWNER/NUMBER"),
+        (("position", "dydx1.../0", "dydx-v4"), "'dydx1.../0' is no subaccount. Write an owner and a number"),
+        (("position", "dydx1qqqq/0", "dydx-v4"), "'dydx1qqqq/0' is no subaccount: its owner is not a bech32"),
+        (("watch", "aave-v3", "--owner", "0x12"), "'0x12' is no address."),
+        (("watch", "aave-v3", "--owner", "0x12", "--blocks", "-1:"), "'0x12' is no address."),
+        (("watch", "aave-v3", "--exit", "WETH/USDC=pool:0x12"), "'0x12' is no address of a pool."),
+        (("opportunities", "aave-v3", "--exit", f"A/B=pool:{CHECKED}+0x1"), "'0x1' is no address of a pool."),
+        (("opportunities", "aave-v3", "--exit", "A/B=impact:much"), "'much' is no amount."),
+        (("triggers", "aave-v3", "--pool", "ETH/USD=pool:0x12"), "'0x12' is no address of a pool."),
+        (("depth", "--pool", "0x12"), "'0x12' is no address of a pool."),
+        (("depth", "--pair", "0x12/USDC"), "'0x12' is no address of a token. Write 0x and 40 hex digits."),
+        (("depth", "--pair", "WETH"), "'WETH' is no pair. Write BASE/QUOTE"),
+        (("depth", "--pair", "WETH/NOPE"), "no token 'NOPE' is known on chain 1. Give its address."),
+        (("clusters", "aave-v3", "--depth", f"pool:{CHECKED}+0x12"), "'0x12' is no address of a pool."),
+        (("clusters", "aave-v3", "--depth", "pair:WETH/NOPE"), "no token 'NOPE' is known on chain 1."),
+        (("report", "aave-v3", "--depth", "pair:WETH"), "'WETH' is no pair. Write BASE/QUOTE"),
+    ],
+)
+def test_a_mistyped_address_is_a_usage_error_before_a_node_is_asked(
+    run: Run, words: tuple[str, ...], seen: str
+) -> None:
+    """Port 9 answers nobody, and a market takes minutes: a typing error does not wait for it."""
+    chain, url = ("dydx", "grpc://127.0.0.1:9") if "dydx-v4" in words else ("ethereum", "http://127.0.0.1:9")
+    code, out, err = run(*words, "--chain", chain, "-r", url)
+    assert (code, out) == (2, "")
+    assert err.startswith("Error: ")
+    assert seen in err
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("spelled", [CHECKED, CHECKED.lower(), f"0x{CHECKED[2:].upper()}"])
+def test_an_address_is_fine_in_small_letters_in_capitals_and_with_its_checksum(spelled: str) -> None:
+    Market.check_typed(spelled)
 
 
 def test_a_wrong_block_is_refused(run: Run, fakes: Fakes, market_file: Path) -> None:

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal, Self, TypeAlias
 
+from defiliq.chain.bech32 import NotBech32, decode_address
 from defiliq.errors import InputError
 from defiliq.types import Market, Reserve
 
@@ -121,6 +122,15 @@ class DydxMarket(Market):
         if match is None or number >= MOST_SUBACCOUNTS:
             raise InputError(f"{name!r} is no subaccount. Write an owner and a number, such as dydx1.../0.")
         return match["owner"].encode().ljust(OWNER_BYTES, b"\0") + number.to_bytes(NUMBER_BYTES, "big")
+
+    @classmethod
+    def check_typed(cls, name: str) -> None:
+        """Refuse a name that a person mistyped: the owner's checksum must be right."""
+        cls.account_key(name)
+        try:
+            decode_address(name.partition("/")[0], "dydx")
+        except NotBech32 as error:
+            raise InputError(f"{name!r} is no subaccount: its owner is {error}") from None
 
     def at_time(self, timestamp: int) -> Self:
         """The same market at `timestamp`: nothing accrues that is known ahead, because votes set funding."""
