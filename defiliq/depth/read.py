@@ -102,7 +102,7 @@ def read_pools(
 def find_pools(
     node: Node, token_a: str, token_b: str, at: Block, known: Sequence[Factory] | None = None
 ) -> tuple[str, ...]:
-    """The addresses of all pools of two tokens that factories know, and in which liquidity lies.
+    """The addresses of all pools of two tokens that factories know and that hold liquidity, in range or not.
 
     `known` are other factories than those that come with defiliq for the node's chain.
     """
@@ -115,7 +115,7 @@ def find_pools(
         raise InputError(f"no factory of pools is known on chain {at.chain_id}. Name the pools themselves.")
     found = dict.fromkeys(_address_in(answer) for answer in node.call(asked, at))
     there = [address for address in found if address is not None and address != NOWHERE]
-    return tuple(head.address for head in _fetch_heads(node, there, at) if _holds_something(head))
+    return tuple(head.address for head in _fetch_heads(node, there, at) if _holds_something(node, head, at))
 
 
 def pool_address(address: str) -> str:
@@ -136,10 +136,14 @@ def _address_in(answer: Answer) -> str | None:
     return None if isinstance(answer, CallReverted) or len(answer) != WORD else address_of(answer)
 
 
-def _holds_something(head: _Head) -> bool:
-    """Whether a pool has liquidity in range, or a pair reserves."""
-    word = head.word(abi.LIQUIDITY) if head.word(abi.SLOT0) is not None else head.word(abi.GET_RESERVES)
-    return word is not None and any(word)
+def _holds_something(node: Node, head: _Head, at: Block) -> bool:
+    """Whether a pool has a price and liquidity, which may all be out of range, or a pair reserves."""
+    price, liquidity, reserve = (head.word(each) for each in (abi.SLOT0, abi.LIQUIDITY, abi.GET_RESERVES))
+    if price is None:
+        return reserve is not None and any(reserve)
+    if not any(price) or liquidity is None:
+        return False
+    return any(liquidity) or len(_read_ticks(node, head.address, _spacing(head), at)) > 0
 
 
 def _fetch_heads(node: Node, addresses: Sequence[str], at: Block) -> list[_Head]:
@@ -201,9 +205,7 @@ def _read_v3(
     node: Node, head: _Head, maker: Factory | None, sides: tuple[tuple[Token, Token], Token, Token], at: Block
 ) -> PoolV3:
     pair, base, quote = sides
-    spacing = head.signed(abi.TICK_SPACING, 24)
-    if not 0 < spacing <= MAX_SPACING:
-        raise UnsoundPool(head.address, f"its tick spacing is {spacing}")
+    spacing = _spacing(head)
     fee_pips = head.number(abi.FEE, 24)
     try:
         return pool_v3(
@@ -220,6 +222,13 @@ def _read_v3(
         )
     except ValueError as error:
         raise UnsoundPool(head.address, str(error)) from None
+
+
+def _spacing(head: _Head) -> int:
+    spacing = head.signed(abi.TICK_SPACING, 24)
+    if not 0 < spacing <= MAX_SPACING:
+        raise UnsoundPool(head.address, f"its tick spacing is {spacing}")
+    return spacing
 
 
 def _confirmed(node: Node, heads: Sequence[_Head], at: Block) -> list[Factory | None]:

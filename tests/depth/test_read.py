@@ -238,7 +238,7 @@ def test_pools_are_found_where_liquidity_lies() -> None:
     node.say(FACTORY, words(0), abi.GET_POOL_BY_FEE, WETH.address, USDC.address, 10_000)
     node.say(FACTORY, words(POOL), abi.GET_POOL_BY_SPACING, WETH.address, USDC.address, 100)
     node.say(FACTORY, words(PAIR), abi.GET_PAIR, WETH.address, USDC.address)
-    node.say(empty, words(LIKE.sqrt_price_x96, LIKE.tick), abi.SLOT0)
+    node.say(empty, words(0, 0), abi.SLOT0)
     node.say(empty, words(0), abi.LIQUIDITY)
     assert find_pools(node, WETH.address, USDC.address, BLOCK, known) == (POOL, PAIR)
     node.say(FACTORY, words(2**255), abi.GET_PAIR, WETH.address, USDC.address)
@@ -246,6 +246,24 @@ def test_pools_are_found_where_liquidity_lies() -> None:
     assert find_pools(node, WETH.address, USDC.address, BLOCK, known) == (POOL,)
     with pytest.raises(InputError, match="no factory of pools is known on chain 31337"):
         find_pools(node, WETH.address, USDC.address, BLOCK)
+
+
+@pytest.mark.parametrize(
+    ("positions", "price", "is_found"),
+    [
+        ([(-300, 300, 10**18)], LIKE.sqrt_price_x96, True),
+        ([], LIKE.sqrt_price_x96, False),
+        ([(-300, 300, 10**18)], 0, False),
+    ],
+)
+def test_a_pool_whose_liquidity_is_all_out_of_range_is_found(
+    positions: list[tuple[int, int, int]], price: int, is_found: bool
+) -> None:
+    node = node_with(v3(positions, LIKE.sqrt_price_x96))
+    node.say(POOL, words(price, LIKE.tick), abi.SLOT0)
+    node.say(FACTORY, words(POOL), abi.GET_POOL_BY_FEE, WETH.address, USDC.address, 500)
+    known = (Factory("v3", "fee", FACTORY, (500,)),)
+    assert find_pools(node, WETH.address, USDC.address, BLOCK, known) == ((POOL,) if is_found else ())
 
 
 def test_a_failing_node_is_not_a_missing_pool(monkeypatch: pytest.MonkeyPatch) -> None:
