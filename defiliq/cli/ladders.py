@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 STEP_PCT = "0.25%"
+MONEY_WITHIN = 0.02
+"""A price so near to a dollar is that of a dollar."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +212,7 @@ def _of_files(files: Sequence[str], source: Source, lens: Lens, talk: Talk) -> L
     if not any(len(table) for table in tables):
         raise InputError("the ladder is empty: nobody breaks at any price, so there is nothing to show.")
     if lens.driver is None:
-        driver = _heaviest(tables, talk)
+        driver = _heaviest(tables, lens.side, talk)
     else:
         driver = driver_names(tables, {lens.driver: None})[lens.driver]
     for table in tables:
@@ -245,7 +248,7 @@ def _of_books(books: Sequence[Book[Any]], nodes: Sequence[AnyNode | None], lens:
     undecided = [(owner, name) for table in tables for owner, name in table.attrs["unresolved"]]
     incomplete = bool(undecided) or any(book.failed for book in books)
     if lens.driver is None:
-        driver = _heaviest(tables, talk)
+        driver = _heaviest(tables, lens.side, talk)
         if not lens.groups:
             having = [_has(book, driver) for book in books]
             tables = [table for table, has in zip(tables, having, strict=True) if has]
@@ -288,21 +291,29 @@ def _solved(book: Book[Any], names: Sequence[str], lens: Lens, talk: Talk) -> pd
     return table
 
 
-def _heaviest(tables: Sequence[pd.DataFrame], talk: Talk) -> str:
+def _heaviest(tables: Sequence[pd.DataFrame], side: str, talk: Talk) -> str:
     """The driver along which most dollars break within half its price, where nobody names one.
 
     Where nobody breaks so near, all that breaks counts; where nobody does at all, what is broken at spot.
+    Prices of dollars are passed over: whoever owes USDC breaks as it rises, which says little of anybody.
     """
     from defiliq.ladder import joined
 
     rungs = joined([table for table in tables if len(table)] or tables)
+    asked = rungs[rungs["side"] == side]
+    rungs = asked if len(asked) else rungs
     priced = rungs[rungs["outcome"] == "price"]
     near = priced[priced["distance_pct"].abs() <= 50]
     chosen = next((some for some in (near, priced, rungs[rungs["outcome"] == "already"]) if len(some)), None)
     if chosen is None:
         raise InputError("nobody breaks at any price of any driver, so there is nothing to show.")
     size = chosen["notional_usd"].fillna(chosen["repaid_usd"])
-    driver = str(size.groupby(chosen["driver"]).sum().sort_index().idxmax())
+    # Correctly rounded, so that drivers that hold the same do not change places with the rows.
+    sums = size.groupby(chosen["driver"], sort=True).agg(lambda part: math.fsum(part.dropna()))
+    is_dollar = chosen["driver"].str.endswith("/USD") & ((chosen["spot_usd"] - 1).abs() <= MONEY_WITHIN)
+    others = sums.drop(chosen["driver"][is_dollar].unique())
+    driver, most = str((others if len(others) else sums).idxmax()), str(sums.idxmax())
     where = "are liquidatable already" if priced.empty else "break"
-    talk.say(f"Along {driver}, where most dollars {where} (--driver chooses another)")
+    aside = "" if driver == most else f", {most} aside"
+    talk.say(f"Along {driver}, where most dollars {where}{aside} (--driver chooses another)")
     return driver

@@ -270,6 +270,25 @@ def test_the_driver_is_the_one_where_most_breaks(run: Run, files: dict[str, Path
     assert set(rows(out)["driver"]) == {"BTC/USD"}
 
 
+def test_dollars_are_passed_over_and_the_side_counts(run: Run, tmp_path: Path) -> None:
+    """All debts in USDC break as USDC rises: no default that anybody would look along."""
+    found = rungs()[rungs()["outcome"] == "price"]
+    longs, shorts = (found[found["side"] == side] for side in ("long", "short"))
+    dear = shorts.assign(driver="BTC/USD", repaid_usd=longs["repaid_usd"].min() / len(shorts))
+    dollars = dear.assign(driver="USDC/USD", repaid_usd=1e12, spot_usd=0.99, price_usd=1.2, distance_pct=20)
+    path = ladder_file(pd.concat([longs, dear, dollars]), tmp_path / "three.csv")
+    for side, said in (
+        ("both", f"Along {ETH}, where most dollars break, USDC/USD aside (--driver chooses another)"),
+        ("long", f"Along {ETH}, where most dollars break (--driver chooses another)"),
+        ("short", "Along BTC/USD, where most dollars break, USDC/USD aside (--driver chooses another)"),
+    ):
+        code, _, err = run("clusters", "--from", path, "--side", side)
+        assert code == 0
+        assert said in err
+    alone = ladder_file(dollars, tmp_path / "dollars.csv")
+    assert "Along USDC/USD, where most dollars break (--driver" in run("clusters", "--from", alone)[2]
+
+
 def test_all_broken_already(run: Run, tmp_path: Path) -> None:
     broken = ladder(held())
     already = ladder_file(broken[broken["outcome"] == "already"], tmp_path / "already.csv")
