@@ -174,7 +174,8 @@ def load_curve(path: str | Path, base: Token, quote: Token) -> Curve:
 def curve_from_text(text: str, path: str, base: Token, quote: Token) -> Curve:
     """The curve that a CSV text holds; `path` names it."""
     try:
-        levels = _levels(line for line in text.splitlines() if line.strip() and line[0] != "#")
+        lines = enumerate(text.splitlines(), 1)
+        levels = _levels({number: line for number, line in lines if line.strip() and line[0] != "#"})
         middle = levels["mid"][0][0] if levels["mid"] else None
         bids = [(price, amount) for price, amount in levels["bid"] if amount is not None]
         asks = [(price, amount) for price, amount in levels["ask"] if amount is not None]
@@ -183,9 +184,9 @@ def curve_from_text(text: str, path: str, base: Token, quote: Token) -> Curve:
         raise BadFile(path, f"it is no depth curve: {error}") from None
 
 
-def _levels(lines: Iterable[str]) -> dict[str, list[Level]]:
-    """The rows by side, amounts of each level alone."""
-    rows = csv.DictReader(lines, strict=True)
+def _levels(lines: Mapping[int, str]) -> dict[str, list[Level]]:
+    """The rows of numbered lines by side, amounts of each level alone."""
+    rows, numbers = csv.DictReader(lines.values(), strict=True), list(lines)
     header = [] if rows.fieldnames is None else [name.strip() for name in rows.fieldnames]
     given = [name for name in header if name in ("amount", "cumulative")]
     if header.count("side") != 1 or header.count("price") != 1 or len(given) != 1:
@@ -195,7 +196,10 @@ def _levels(lines: Iterable[str]) -> dict[str, list[Level]]:
     for count, row in enumerate(rows, 1):
         if count > MAX_ROWS:
             raise ValueError(f"more than {MAX_ROWS} rows")
-        side, level = _level(row, given[0])
+        try:
+            side, level = _level(row, given[0])
+        except ValueError as error:
+            raise ValueError(f"line {numbers[rows.line_num - 1]}: {error}") from None
         found[side].append(level)
     if len(found["mid"]) > 1:
         raise ValueError("two rows of side mid")
@@ -206,6 +210,8 @@ def _levels(lines: Iterable[str]) -> dict[str, list[Level]]:
 
 
 def _level(row: Mapping[str, str | None], amount: str) -> tuple[str, Level]:
+    if None in row:
+        raise ValueError("more cells than the header has; write 2010.5 for a price, not 2,010.5")
     side, price, size = (_cell(row, name) for name in ("side", "price", amount))
     if side not in _SIDES:
         raise ValueError(f"side {side[:20]!r} is not bid, ask or mid")
@@ -230,9 +236,10 @@ def _alone(levels: list[Level]) -> list[Level]:
 
 
 def _number(text: str) -> Fraction:
-    if not _NUMBER.fullmatch(text):
-        raise ValueError(f"{text[:40]!r} is no number")
-    return Fraction(text)
+    value = Fraction(text) if _NUMBER.fullmatch(text) else None
+    if value is None or value == 0:
+        raise ValueError(f"{text[:40]!r} is no number above 0")
+    return value
 
 
 def _text(path: Path) -> str:

@@ -90,7 +90,7 @@ def test_levels_at_one_price_are_a_flat_stretch() -> None:
         ("side,price\nbid,1\n", "header is not"),
         ("side,price,amount,cumulative\n", "header is not"),
         ("side,price,amount,amount\nbid,1,1,2\nask,4,1,2\n", "header is not"),
-        ("side,price,amount\nmid,0,\nask,4,1\n", "not above 0"),
+        ("side,price,amount\nmid,0,\nask,4,1\n", "line 2: '0' is no number above 0"),
         ("side,price,amount\n", "no row of side mid"),
         ("side,price,amount\nmid,5,\n", "it has no levels"),
         ("side,price,amount\nbid,1,1\n", "no row of side mid"),
@@ -105,8 +105,10 @@ def test_levels_at_one_price_are_a_flat_stretch() -> None:
         ("side,price,amount\nbid,1e999999999,1\nask,4,1\n", "is no number"),
         ("side,price,amount\nbid,1,\nask,4,1\n", "'' is no number"),
         ("side,price,amount\nbid,1\nask,4,1\n", "'' is no number"),
-        ("side,price,amount\nbid,1,0\nask,4,1\n", "not above 0"),
-        ("side,price,amount\nbid,0,1\nask,4,1\n", "not above 0"),
+        ("side,price,amount\nbid,1,0\nask,4,1\n", "'0' is no number above 0"),
+        ("side,price,amount\nbid,0,1\nask,4,1\n", "'0' is no number above 0"),
+        ("side,price,amount\n# wrong\n\nask,4,1\nbid,-1,1\n", "line 5: '-1' is no number above 0"),
+        ("side,price,amount\nask,2,010,100\nbid,1,990,100\n", "line 2: more cells than the header has"),
         ("side,price,amount\nbid,1,0.0001\nask,4,1\n", "less than a base unit of ETH"),
         ("side,price,cumulative\nbid,3,5\nbid,2,5\nask,4,1\n", "do not grow"),
         ('side,price,amount\nbid,"3,5\n', "no depth curve"),
@@ -133,6 +135,12 @@ def test_too_much_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     path.write_bytes(b"\xff\xfe\xff")
     with pytest.raises(BadFile):
         load_curve(path, BASE, QUOTE)
+
+
+@pytest.mark.parametrize(("price", "amount"), [(0, 1), (1, 0), (1, -1)])
+def test_no_level_of_nothing(price: int, amount: int) -> None:
+    with pytest.raises(ValueError, match="not above 0"):
+        curve("c", BASE, QUOTE, [(Fraction(price), Fraction(amount))], [(Fraction(2), Fraction(1))])
 
 
 def test_no_price_at_or_below_nothing() -> None:
