@@ -21,7 +21,7 @@ from defiliq.ladder import joined
 from defiliq.model.cascade import LawBook, OracleRule
 from defiliq.model.cascade.booked import followed
 from defiliq.oracle.drivers import find_driver
-from defiliq.pipeline.cascade import cascade, law_of, sweep
+from defiliq.pipeline.cascade import cascade, law_of, quote_usd, sweep
 from defiliq.pipeline.judge import ladder
 from defiliq.pricing.driver import Move, driver_of_inputs
 from defiliq.protocols import PROTOCOLS, aave_v3
@@ -33,7 +33,7 @@ from tests.builders import account_in, graph_market
 from tests.model.straight import Straight
 from tests.sensitivity.population import dydx_book
 
-ETH = "ETH/USD"
+ETH, RATIO = "ETH/USD", "wstETH/ETH ratio"
 UNIT = 10**9
 
 
@@ -89,6 +89,59 @@ def test_debt_in_the_same_driver_is_bought_back() -> None:
     assert row["traded_usd"] == pytest.approx(-row["repaid_usd"], rel=1e-12)
     assert row["market_after_usd"] > 3300
     assert found.untraded_usd["LDO"] == pytest.approx(row["seized_usd"], rel=1e-9)
+
+
+def test_a_ratio_is_sold_in_its_own_tokens_for_ether_which_is_netted_with_ether() -> None:
+    """100 wstETH at 1.08 ETH back 92 WETH, which are repaid. 1.045 times their worth is seized: 89.02 wstETH.
+
+    Sold at 1.08 those are 96.14 ETH, of which 4.14 are left to sell for dollars.
+    """
+    loop = book({"wstETH": (100, 0), "WETH": (0, 92)})
+    staked = {RATIO: Straight(Fraction(119, 100), Fraction(1, 10**22), base=Token("wstETH", 18))}
+    for depths in (
+        staked,
+        staked | {ETH: depth(3000, Fraction(1, 10))},
+        {ETH: depth(3000, Fraction(1, 10))} | staked,
+    ):
+        found = cascade([loop], f"{RATIO}=-10%", depths)
+        rows = found.rounds[found.rounds["round"] == 1].set_index("driver")
+        seized = rows["seized_usd"].iloc[0]
+        tokens = seized / 3000 / 1.08
+        assert rows["repaid_usd"].iloc[0] == 92 * 3000
+        assert tokens == pytest.approx(92 * 1.045 / 1.08, rel=1e-9)
+        assert rows["traded_usd"][RATIO] == pytest.approx(seized, rel=1e-12)
+        assert float(found.final[RATIO]) == pytest.approx(
+            0.9 * (1 - tokens / 10**4 / (0.9 * 1.19)), rel=1e-12
+        )
+        if ETH in depths:
+            assert rows["traded_usd"][ETH] == pytest.approx(seized - 92 * 3000, rel=1e-12)
+            assert rows["market_after_usd"][ETH] == pytest.approx(3000 - (seized / 3000 - 92) / 10, rel=1e-12)
+
+
+def test_what_a_ratio_is_quoted_in_moves_with_its_own_driver() -> None:
+    """ETH falls by a quarter beside it: as many wstETH are sold, for as much less money."""
+    loop = book({"wstETH": (100, 0), "WETH": (0, 92)})
+    depths: dict[str, Depth] = {RATIO: depth(1, Fraction(1, 10**9)), ETH: depth(3000, Fraction(1, 10**9))}
+    for shock, ether in ((0, 3000), (-25, 2250)):
+        found = cascade([loop], [f"{RATIO}=-10%", f"{ETH}={shock:+d}%"], depths)
+        rows = found.rounds[found.rounds["round"] == 1].set_index("driver")
+        assert rows["traded_usd"][RATIO] == pytest.approx(92 * 1.045 * ether, rel=1e-9)
+
+
+def test_a_ladder_along_a_ratio_must_say_what_its_quote_is_worth() -> None:
+    some = book({"wstETH": (100, 0), "WETH": (0, 92)}, {"WETH": (10, 0), "USDC": (0, 22_500)})
+    along = {name: ladder(some, name) for name in (RATIO, ETH)}
+    depths: dict[str, Depth] = {RATIO: depth(1, Fraction(1, 100))}
+    with pytest.raises(InputError, match="wstETH/ETH ratio is in ETH, and no rung says what that is worth"):
+        cascade([along[RATIO]], f"{RATIO}=-10%", depths)
+    both = pd.concat([along[RATIO], along[ETH]], ignore_index=True)
+    found = cascade([both], f"{RATIO}=-10%", depths)
+    row = along[RATIO].iloc[0]
+    assert found.rounds["accounts"].tolist()[:2] == [0, 1]
+    tokens = row["seized_usd"] / 3000 / row["price_usd"]
+    assert found.rounds["traded_usd"].iloc[1] == pytest.approx(tokens * 1.08 * 3000, rel=1e-9)
+    assert quote_usd([both], RATIO) == quote_usd([some], RATIO) == 3000.0
+    assert quote_usd([both], ETH) == quote_usd([some], ETH) == 1.0
 
 
 def test_a_feed_of_the_market_waits_for_its_own_deviation() -> None:

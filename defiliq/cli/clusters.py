@@ -91,6 +91,7 @@ def clusters_of(ladders: Ladders, heat: Heat, threshold: Threshold, depths: Dept
     """The clusters of a heat, with what each does to the market where a depth is given for the driver."""
     from defiliq.model.clusters import find_clusters
     from defiliq.model.impact import impact
+    from defiliq.pipeline.cascade import quote_usd
 
     depth = depths.of(ladders).get(heat.driver)
     return find_clusters(
@@ -98,7 +99,7 @@ def clusters_of(ladders: Ladders, heat: Heat, threshold: Threshold, depths: Dept
         within_pct=threshold.within_pct,
         min_share_pct=threshold.min_share_pct,
         min_impact_pct=threshold.min_impact_pct,
-        impact=None if depth is None else impact(depth, heat.spot_usd),
+        impact=None if depth is None else impact(depth, heat.spot_usd, quote_usd(ladders.of, heat.driver)),
     )
 
 

@@ -142,9 +142,10 @@ def _called(named: str | None, ladders: Ladders) -> str:
 
 
 def _depth(spec: Spec, driver: str, ladders: Ladders) -> Venue:
+    from defiliq.model.cascade import quote_symbol
     from defiliq.pipeline.depths import load_depth, pools_at, pools_of_pair, read_law, together
 
-    sold, _, paid = driver.partition("/")
+    sold, paid = driver.partition("/")[0], quote_symbol(driver)
     if spec.kind == "impact":
         return read_law(spec.what).at(sold, paid if paid else "USD", _spot(driver, ladders))
     if spec.kind == "file":

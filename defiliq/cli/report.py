@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -14,7 +15,7 @@ from defiliq.cli.cascade import check_shocks, named_shocks, oracle_rule
 from defiliq.cli.clusters import Threshold, contagion_of, require_depth, say_untold, threshold_options
 from defiliq.cli.compare import Others, exchanges_beside, require_exchanges
 from defiliq.cli.depth_options import Depths, depth_options
-from defiliq.cli.events import parse_blocks
+from defiliq.cli.events import Blocks, parse_blocks
 from defiliq.cli.exchange_options import Guess, VenueSource, guess_options, venue_options
 from defiliq.cli.heatmap import read_history
 from defiliq.cli.ladders import Ladders, Lens, lens_options, opened_ladders
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from defiliq.model.cascade import Cascade, OracleRule
     from defiliq.model.contagion import Place
     from defiliq.model.over_time import HeatOverTime
+    from defiliq.types import Listing
     from defiliq.view.cex_beside import Beside
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -191,6 +193,8 @@ class _Happened(NamedTuple):
 
     events: pd.DataFrame | None = None
     coverage: str = ""
+    searched: tuple[int, int] | None = None
+    """After which second and up to which one; None where no file tells."""
     is_missing_some: bool = False
 
 
@@ -206,7 +210,9 @@ def _events(source: Source, past: Past, talk: Talk) -> _Happened:
         if len(once) < len(table):
             talk.say(f"{len(table) - len(once)} events are in these files again, and count once")
         names = dict.fromkeys(Path(path).name for path in past.event_files)
-        return _Happened(once, f"from {', '.join(names)}")
+        told = f"from {', '.join(names)}, which does not tell what was searched"
+        unpriced = bool((once["seized_usd"].isna() | once["repaid_usd"].isna()).any())
+        return _Happened(once, told, is_missing_some=unpriced)
     if past.blocks is None:
         return _Happened()
     from defiliq.cli.events import happened
@@ -219,12 +225,30 @@ def _events(source: Source, past: Past, talk: Talk) -> _Happened:
         f"{listing.name} {_searched(table)}" for listing, table in zip(found, tables, strict=True)
     )
     missing = any(table.attrs["stopped"] or table.attrs["unpriced"] for table in tables)
-    return _Happened(joined(tables), told, missing)
+    searched = _time_searched(found, tables, span)
+    return _Happened(joined(tables), told, searched, missing)
+
+
+def _time_searched(found: Sequence[Listing], tables: Sequence[pd.DataFrame], span: Blocks) -> tuple[int, int]:
+    """After which second and up to which one all markets were searched.
+
+    Nothing happened before a market's first block. A search up to the newest block ends after the blocks of
+    the ladders, which were read before it.
+    """
+    abouts = [table.attrs for table in tables]
+    begins = [
+        0 if about["first"] <= max(listing.from_block, 1) else about["first_at"] - 1
+        for listing, about in zip(found, abouts, strict=True)
+    ]
+    ends = [about["covered_at"] for about in abouts if about["stopped"] or span.last != "latest"]
+    return max(begins), min(ends, default=sys.maxsize)
 
 
 def _searched(table: pd.DataFrame) -> str:
     """Which blocks a search of events covered, in words."""
     about = table.attrs
+    if about["first"] > about["last"]:
+        return f"begins at block {about['first']}, after all of these"
     whole = "" if about["covered"] == about["last"] else f" of {about['last']}, where the search stopped"
     return f"blocks {about['first']} to {about['covered']}{whole}"
 
@@ -262,6 +286,7 @@ def _analysis(
 ) -> Analysis:
     from defiliq.model.analysis import Settings, analyse_heat
     from defiliq.model.impact import impact
+    from defiliq.pipeline.cascade import quote_usd
 
     heat, depth = ladders.heat(), depths.of(ladders).get(ladders.driver)
     return analyse_heat(
@@ -273,10 +298,11 @@ def _analysis(
             min_impact_pct=threshold.min_impact_pct,
             large_usd=large_usd,
         ),
-        impact=None if depth is None else impact(depth, heat.spot_usd),
+        impact=None if depth is None else impact(depth, heat.spot_usd, quote_usd(ladders.of, heat.driver)),
         depth="" if depth is None else depth.name,
         events=happened.events,
         events_coverage=happened.coverage,
+        events_searched=happened.searched,
         cascade=cascade,
         sweep=swept,
         unresolved=ladders.unresolved,

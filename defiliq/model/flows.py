@@ -21,15 +21,16 @@ def cluster_flows(
     ladders: Sequence[pd.DataFrame],
     heat: Heat,
     clusters: Sequence[Cluster],
-    driver_of: Mapping[str, str],
+    drivers_of: Mapping[str, Sequence[str]],
     *,
     mixed_blocks: bool = False,
 ) -> dict[Place, tuple[Flow, ...]]:
-    """What each cluster of a heat sells and buys, where `driver_of` says what an asset's symbol hangs on.
+    """What each cluster of a heat sells and buys, where `drivers_of` says what an asset's symbol hangs on.
 
     A perpetual is closed on the heat's own driver. Elsewhere the seized asset is sold and the repaid one is
-    bought, and what a cluster sells and buys of one driver is netted. Assets without a driver, stablecoins
-    most often, and seized assets that are several of different drivers are a flow of driver ''.
+    bought along each of its drivers, and what a cluster sells and buys of one driver is netted. Assets
+    without a driver, stablecoins most often, and seized assets that are several of different drivers are a
+    flow of driver ''.
     """
     rungs = rungs_on(ladders, heat.driver, mixed_blocks=mixed_blocks)
     if rungs.empty:
@@ -41,7 +42,7 @@ def cluster_flows(
         is_inside = (middles > cluster.low_usd) & (middles < cluster.high_usd)
         part = rungs[is_inside & (rungs["side"] == cluster.type).to_numpy()]
         place = Place(heat.driver, cluster.type, cluster.price_usd)
-        found[place] = _netted(part, heat.driver, driver_of)
+        found[place] = _netted(part, heat.driver, drivers_of)
     return found
 
 
@@ -53,11 +54,11 @@ def _bucket_middles(rungs: pd.DataFrame, heat: Heat) -> NDArray[np.float64]:
     return middles
 
 
-def _netted(rungs: pd.DataFrame, own: str, driver_of: Mapping[str, str]) -> tuple[Flow, ...]:
+def _netted(rungs: pd.DataFrame, own: str, drivers_of: Mapping[str, Sequence[str]]) -> tuple[Flow, ...]:
     """The rungs' trades by driver: sold less bought; what hangs on no driver is summed as it is."""
     sold: dict[str, list[float]] = defaultdict(list)
     elsewhere: dict[str, list[float]] = defaultdict(list)
-    for driver, side, amounts in _trades(rungs, own, driver_of):
+    for driver, side, amounts in _trades(rungs, own, drivers_of):
         if driver:
             sold[driver] += amounts if side == "long" else [-amount for amount in amounts]
         else:
@@ -69,7 +70,7 @@ def _netted(rungs: pd.DataFrame, own: str, driver_of: Mapping[str, str]) -> tupl
 
 
 def _trades(
-    rungs: pd.DataFrame, own: str, driver_of: Mapping[str, str]
+    rungs: pd.DataFrame, own: str, drivers_of: Mapping[str, Sequence[str]]
 ) -> Iterator[tuple[str, Side, list[float]]]:
     """(driver, side, dollars of each) of what the rungs sell and buy."""
     is_perpetual = rungs["notional_usd"].notna()
@@ -77,7 +78,9 @@ def _trades(
         closed = rungs["notional_usd"][is_perpetual & (rungs["side"] == side)]
         yield own, side, closed.tolist()
     for assets, part in rungs[~is_perpetual].groupby("seize_asset", sort=True):
-        hangs_on = {driver_of.get(symbol, "") for symbol in str(assets).split("+")}
-        yield hangs_on.pop() if len(hangs_on) == 1 else "", "long", part["seized_usd"].dropna().tolist()
+        hangs_on = {tuple(drivers_of.get(symbol, ())) for symbol in str(assets).split("+")}
+        for driver in (hangs_on.pop() if len(hangs_on) == 1 else ()) or ("",):
+            yield driver, "long", part["seized_usd"].dropna().tolist()
     for asset, part in rungs[~is_perpetual].groupby("repay_asset", sort=True):
-        yield driver_of.get(str(asset), ""), "short", part["repaid_usd"].dropna().tolist()
+        for driver in drivers_of.get(str(asset), ()) or ("",):
+            yield driver, "short", part["repaid_usd"].dropna().tolist()

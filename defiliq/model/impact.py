@@ -15,15 +15,17 @@ PriceAfter: TypeAlias = Callable[[float, float, Side], float]
 NaN where the depth runs dry on the way."""
 
 
-def price_after(depth: Depth, spot_usd: float) -> PriceAfter:
+def price_after(depth: Depth, spot_usd: float, quote_usd: float = 1.0) -> PriceAfter:
     """Trades along one driver that stands at `spot_usd` where the depth stands as it is.
 
     Each is a trade of its own: the depth is first brought to the price where it begins, as arbitrage would.
+    A driver that is quoted in something else than dollars, as staking ratios are, names what 1.0 of that
+    costs: its prices are in that, and what is traded is in dollars.
     """
 
     def after(price_usd: float, usd: float, side: Side) -> float:
         there = depth.at_price(depth.price * Fraction(price_usd) / Fraction(spot_usd))
-        amount = int(Fraction(usd) / Fraction(price_usd) * 10**depth.base.decimals)
+        amount = int(Fraction(usd) / Fraction(price_usd) / Fraction(quote_usd) * 10**depth.base.decimals)
         if amount <= 0:
             return price_usd
         fill, left = there.sell(amount) if side == "long" else there.buy(amount)
@@ -32,9 +34,9 @@ def price_after(depth: Depth, spot_usd: float) -> PriceAfter:
     return after
 
 
-def impact(depth: Depth, spot_usd: float) -> PriceAfter:
+def impact(depth: Depth, spot_usd: float, quote_usd: float = 1.0) -> PriceAfter:
     """By how many percent trading so many dollars moves a price, signed; infinite where depth runs dry."""
-    trade = price_after(depth, spot_usd)
+    trade = price_after(depth, spot_usd, quote_usd)
 
     def moved_pct(price_usd: float, usd: float, side: Side) -> float:
         there = trade(price_usd, usd, side)

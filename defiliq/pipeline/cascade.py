@@ -28,6 +28,7 @@ from defiliq.model.cascade import (
 from defiliq.model.cascade import sweep as sweep_shocks
 from defiliq.model.cascade.booked import Ledger
 from defiliq.model.cascade.lawful import Law
+from defiliq.model.cascade.quoted import quoted, quoted_by_rungs
 from defiliq.model.cascade.simulate import MOST_ROUNDS, ROUND_S
 from defiliq.oracle.drivers import drivers, find_driver
 from defiliq.pipeline.shocks import Shocks, read_shocks
@@ -120,6 +121,19 @@ def driver_names(
     return names
 
 
+def quote_usd(of: Sequence[Book[Any]] | Sequence[pd.DataFrame], name: str) -> float:
+    """What 1.0 of a driver's quote is worth at spot in the first market that has it: a dollar for ETH/USD, an
+    ether for a staking ratio, and a dollar for groups of feeds. InputError where ladders do not tell.
+    """
+    for one in of:
+        if isinstance(one, pd.DataFrame):
+            if name in _known(one):
+                return float(quoted_by_rungs(one, name, ()).worth)
+        elif (driver := _driver(one.market, name)) is not None:
+            return float(quoted(one.market, driver, ()).worth)
+    return 1.0
+
+
 def _called_once(values: Mapping[str, T], names: Mapping[str, str], wrong: str) -> dict[str, T]:
     """Values by what their drivers are called; InputError where two spellings mean one driver."""
     found: dict[str, T] = {}
@@ -137,9 +151,9 @@ def _makers(
     makers: list[Callable[[], Stage]] = []
     for one in of:
         if isinstance(one, pd.DataFrame):
-            listed = one[one["driver"].isin(names)]
-            markets = listed.groupby([*IDENTITY], sort=False, dropna=False) if len(listed) else ()
-            makers += [RungStage(rungs, names).fresh for _, rungs in markets]
+            markets = one.groupby([*IDENTITY], sort=False, dropna=False) if len(one) else ()
+            moved = [rungs for _, rungs in markets if rungs["driver"].isin(names).any()]
+            makers += [RungStage(rungs, names).fresh for rungs in moved]
             continue
         moving = [driver for driver in (_driver(one.market, name) for name in names) if driver is not None]
         if moving:

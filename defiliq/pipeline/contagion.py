@@ -16,6 +16,7 @@ from defiliq.model.flows import cluster_flows
 from defiliq.model.heat import Heat
 from defiliq.model.impact import price_after
 from defiliq.oracle.drivers import drivers
+from defiliq.pipeline.cascade import quote_usd
 from defiliq.pipeline.judge import ladder
 
 
@@ -43,11 +44,16 @@ def contagion(
             clusters[name], rungs[name] = tuple(others), solved
     flows: dict[Place, Sequence[Flow]] | None = None
     if books:
-        driver_of = _driver_of(books, tuple(heats))
+        drivers_of = _drivers_of(books, tuple(heats))
         flows = {}
         for name, one in heats.items():
-            flows |= cluster_flows(rungs[name], one, clusters[name], driver_of, mixed_blocks=mixed_blocks)
-    after = {name: price_after(depths[name], one.spot_usd) for name, one in heats.items() if name in depths}
+            flows |= cluster_flows(rungs[name], one, clusters[name], drivers_of, mixed_blocks=mixed_blocks)
+    of = books if books else tables
+    after = {
+        name: price_after(depths[name], one.spot_usd, quote_usd(of, name))
+        for name, one in heats.items()
+        if name in depths
+    }
     return build_contagion(tuple(heats.values()), clusters, after, flows)
 
 
@@ -55,14 +61,13 @@ def _has(book: Book[Any], name: str) -> bool:
     return any(driver.name == name for driver in drivers(book.market))
 
 
-def _driver_of(books: Sequence[Book[Any]], names: Sequence[str]) -> dict[str, str]:
-    """Symbol to the first of some drivers that moves its price, on the first market that lists it."""
-    found: dict[str, str] = {}
+def _drivers_of(books: Sequence[Book[Any]], names: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Symbol to those of some drivers that move its price, on the first market that lists it with one."""
+    found: dict[str, tuple[str, ...]] = {}
     for book in books:
         moving = [driver for driver in drivers(book.market) if driver.name in names]
-        moving.sort(key=lambda driver: names.index(driver.name))
         for reserve in book.market.reserves:
-            name = next((driver.name for driver in moving if reserve.feed in driver.feeds), None)
-            if name is not None:
-                found.setdefault(reserve.symbol, name)
+            movers = tuple(driver.name for driver in moving if reserve.feed in driver.feeds)
+            if movers:
+                found.setdefault(reserve.symbol, movers)
     return found

@@ -163,7 +163,7 @@ def test_what_a_cluster_trades_is_told_by_its_rungs() -> None:
     )
     heat = build_heat([table], ETH, step_pct=1.0)
     clusters = find_clusters(heat)
-    drivers = {"WETH": ETH, "wstETH": ETH, "WBTC": BTC}
+    drivers = {"WETH": [ETH], "wstETH": [ETH], "WBTC": [BTC]}
     flows = cluster_flows([table], heat, clusters, drivers)
     long = next(c for c in clusters if c.type == "long")
     assert flows[Place(ETH, "long", long.price_usd)] == (
@@ -185,7 +185,7 @@ def test_flows_hold_all_that_the_clusters_hold() -> None:
     """Where all that is seized hangs on the driver and all that is repaid on none."""
     heat = build_heat([table := ladder([(90.0 + k / 7, 1.0 + k) for k in range(40)])], ETH)
     clusters = find_clusters(heat)
-    flows = cluster_flows([table], heat, clusters, {"WETH": ETH})
+    flows = cluster_flows([table], heat, clusters, {"WETH": [ETH]})
     assert len(clusters) > 2
     for found in clusters:
         assert flows[Place(ETH, "long", found.price_usd)] == (Flow(ETH, "long", found.magnitude_usd),)

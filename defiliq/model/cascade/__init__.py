@@ -5,6 +5,7 @@ from defiliq.model.cascade.booked import BookStage
 from defiliq.model.cascade.cascade import Cascade
 from defiliq.model.cascade.columns import MARKET_COLUMNS, ROUND_COLUMNS, SWEEP_COLUMNS
 from defiliq.model.cascade.lawful import LawBook
+from defiliq.model.cascade.quoted import quote_symbol
 from defiliq.model.cascade.rungs import RungStage
 from defiliq.model.cascade.simulate import simulate
 from defiliq.model.cascade.stage import Followed, OracleRule, Settled, Stage
@@ -24,6 +25,7 @@ __all__ = [
     "Settled",
     "Stage",
     "frontier",
+    "quote_symbol",
     "simulate",
     "sweep",
 ]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from typing import Protocol
 
 from defiliq.engine.taken import Taken
 from defiliq.ladder import identity
+from defiliq.model.cascade.quoted import quoted
 from defiliq.model.cascade.stage import Followed, OracleRule, Settled
 from defiliq.pricing.driver import Driver
 from defiliq.pricing.graph import Input
@@ -27,15 +29,19 @@ class Ledger(Protocol):
 
 
 class BookStage:
-    """One book while drivers move. Each asset is traded along the first of `drivers` that moves its price."""
+    """One book while drivers move. An asset is traded along each of `drivers` that moves its price: wstETH is
+    sold for ether along a ratio, and the ether for dollars.
+    """
 
     def __init__(self, market: Market, drivers: Sequence[Driver], ledger: Ledger) -> None:
         self._market, self._ledger = market, ledger
         self._drivers = {driver.name: driver for driver in drivers}
-        self._followed = {driver.name: followed(market, driver) for driver in drivers}
-        self._driver_of = [
-            next((driver for driver in drivers if reserve.feed in driver.feeds), None)
-            for reserve in market.reserves
+        self._followed = {
+            driver.name: replace(followed(market, driver), quoted=quoted(market, driver, drivers))
+            for driver in drivers
+        }
+        self._drivers_of = [
+            [driver for driver in drivers if reserve.feed in driver.feeds] for reserve in market.reserves
         ]
 
     @property
@@ -96,12 +102,16 @@ class BookStage:
             price = Fraction(market.price_of(k), market.price_unit(reserve.feed))
             # Perpetuals may count in multiples of a token: a negative number of decimals.
             worth = net / Fraction(10) ** reserve.decimals * price
-            driver = self._driver_of[k]
-            if driver is None and abs(price - 1) > MONEY_WITHIN:
+            if not self._drivers_of[k] and abs(price - 1) > MONEY_WITHIN:
                 untraded[reserve.symbol] = untraded.get(reserve.symbol, 0.0) + float(worth)
-            elif driver is not None:
-                traded[driver.name] += worth * driver.unit / at[driver.name]
+            for driver in self._drivers_of[k]:
+                traded[driver.name] += worth * driver.unit / at[driver.name] / self._quote(driver.name, at)
         return traded, untraded
+
+    def _quote(self, name: str, at: Mapping[str, int]) -> Fraction:
+        """What 1.0 of a driver's quote is worth in the base currency by now."""
+        worth, mover = self._followed[name].quoted
+        return worth * at[mover] / self._followed[mover].spot if mover else worth
 
 
 def followed(market: Market, driver: Driver) -> Followed:

@@ -17,6 +17,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from defiliq.ladder import IDENTITY
+from defiliq.model.cascade.quoted import quoted_by_rungs
 from defiliq.model.cascade.stage import Followed, OracleRule, Settled
 
 _MONEY = ("seized_usd", "repaid_usd", "bonus_usd", "bad_debt_usd")
@@ -49,7 +50,10 @@ class _Side(NamedTuple):
 
 
 class RungStage:
-    """The rungs of one market along some drivers. An account breaks once, on whichever driver is first."""
+    """The rungs of one market along some drivers. An account breaks once, on whichever driver is first.
+
+    InputError where a driver is quoted in what no rung of any driver tells the worth of.
+    """
 
     def __init__(self, ladder: pd.DataFrame, drivers: Sequence[str]) -> None:
         listed = ladder[ladder["driver"].isin(drivers)]
@@ -59,7 +63,8 @@ class RungStage:
         for name, rungs in listed.groupby("driver", sort=True):
             first = rungs.iloc[0]
             spot = int(first["spot_raw"])
-            found = Followed(str(name), spot, round(spot / first["spot_usd"]), OracleRule(None, None))
+            unit, quoted = round(spot / first["spot_usd"]), quoted_by_rungs(ladder, str(name), drivers)
+            found = Followed(str(name), spot, unit, OracleRule(None, None), quoted)
             self._drivers[found.name] = found
             # Where nobody ever breaks, the ladder still says where the driver stands.
             breaking = rungs[rungs["outcome"] != "never"]
@@ -121,7 +126,7 @@ def _side(driver: Followed, side: str, part: pd.DataFrame) -> _Side:
     # A perpetual's position is closed as a whole in the end.
     sizes = part["notional_usd"].fillna(part["seized_usd" if falls else "repaid_usd"])
     rungs = [
-        _Rung(account, _why_not(can, reason, money[0]), money, -sign * _tokens(dollars, price, driver.unit))
+        _Rung(account, _why_not(can, reason, money[0]), money, -sign * _tokens(dollars, price, driver))
         for account, can, reason, dollars, price, money in zip(
             part["account"],
             part["callable"],
@@ -136,12 +141,12 @@ def _side(driver: Followed, side: str, part: pd.DataFrame) -> _Side:
     return _Side(driver.name, sign, [sign * prices[k] for k in order], [rungs[k] for k in order])
 
 
-def _tokens(dollars: float, price: int, unit: int) -> int:
+def _tokens(dollars: float, price: int, driver: Followed) -> int:
     """Dollars at an oracle integer, in parts of a token, rounded down; nothing where nobody knows."""
     if math.isnan(dollars):
         return 0
-    whole = Fraction(dollars)
-    return whole.numerator * unit * _TOKEN // (whole.denominator * price)
+    whole = Fraction(dollars) / driver.quoted.worth
+    return whole.numerator * driver.unit * _TOKEN // (whole.denominator * price)
 
 
 def _why_not(can_be_called: bool, reason: str, seized_usd: float) -> str:

@@ -19,7 +19,7 @@ from typing import NamedTuple
 from defiliq.depth.venue import Depth
 from defiliq.errors import InputError
 from defiliq.model.cascade.cascade import Cascade, Cause, Ended
-from defiliq.model.cascade.stage import OracleRule, Settled, Stage
+from defiliq.model.cascade.stage import Followed, OracleRule, Settled, Stage
 
 ROUND_S = 12
 """The time from one round to the next, for heartbeats: a block of Ethereum's."""
@@ -238,7 +238,8 @@ class _Run:
             for name in ("seized_usd", "repaid_usd", "bonus_usd", "bad_debt_usd", "deleveraged_usd")
         }
         counts = {name: sum(getattr(settled, name) for settled in done) for name in ("accounts", "calls")}
-        for name, venue in self.venues.items():
+        after = {name: venue.ratio for name, venue in self.venues.items()}
+        for name in self.venues:
             spot, trade = self._spot(name), trades[name]
             row: dict[str, object] = {
                 "round": self.number,
@@ -247,17 +248,26 @@ class _Run:
                 "driver": name,
                 "oracle_usd": self._oracle_usd(name),
                 "market_usd": float(spot * before[name]),
-                "market_after_usd": float(spot * venue.ratio),
-                "traded_usd": float(spot * before[name] * trade.amount),
+                "market_after_usd": float(spot * after[name]),
+                "traded_usd": float(self._dollars(name, before) * trade.amount),
                 "slippage_pct": math.nan if trade.worse is None else float(100 * trade.worse),
-                "unfilled_usd": float(spot * venue.ratio * trade.unfilled),
+                "unfilled_usd": float(self._dollars(name, after) * trade.unfilled),
             }
             self.rounds.append(row | counts | sums)
 
+    def _first(self, driver: str) -> Followed:
+        """A driver as the first market that has it quotes it."""
+        return next(stage.drivers[driver] for stage in self.stages if driver in stage.drivers)
+
     def _spot(self, driver: str) -> Fraction:
         """Where a driver stands in the first market that has it."""
-        found = next(stage.drivers[driver] for stage in self.stages if driver in stage.drivers)
+        found = self._first(driver)
         return Fraction(found.spot, found.unit)
+
+    def _dollars(self, driver: str, ratios: Mapping[str, Fraction]) -> Fraction:
+        """What 1.0 of a driver is worth in the base currency with markets at these shares of spot."""
+        worth, mover = self._first(driver).quoted
+        return self._spot(driver) * ratios[driver] * worth * ratios.get(mover, Fraction(1))
 
     def _oracle_usd(self, driver: str) -> float:
         """The oracle's price: of several markets' the one furthest on the way that the market goes."""

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import NamedTuple, Protocol
 
+from defiliq.model.cascade.quoted import BASE, Quoted
+
 
 class OracleRule(NamedTuple):
     """When a price feed answers anew."""
@@ -33,6 +35,7 @@ class Followed:
     unit: int
     """Integers in 1.0 of the driver."""
     rule: OracleRule
+    quoted: Quoted = BASE
 
     def at(self, ratio: Fraction) -> int:
         """What the oracle says where the market stands at `ratio` of spot: rounded down, at least 1."""
