@@ -34,12 +34,13 @@ def first_calls_agree(book: Book[Any], prices: Sequence[int]) -> Counter[str]:
     protocol, market = PROTOCOLS[book.market.protocol], book.market.at_prices(dict(enumerate(prices)))
     book = book.keep(book.debtors)
     terms, price = protocol.call_terms(book), np.array(prices, dtype=np.float64)
-    everyone = Standing.apart(terms, np.arange(len(book)), price.take(terms.feeds))
+    price_of_leg = price.take(terms.feeds).take(terms.kind)
+    everyone = Standing.apart(terms, np.arange(len(book)), price_of_leg)
     law = [protocol.rule(book.nameless(i), market).liquidatable(market.prices) for i in range(len(book))]
     assert np.flatnonzero(terms.rule.breaks(everyone)).tolist() == np.flatnonzero(law).tolist()
     rows = np.flatnonzero(law)
     legs, first = legs_of(terms.first_leg, rows)
-    calls = first_calls(terms, rows, price.take(terms.feeds.take(legs)))
+    calls = first_calls(terms, rows, price_of_leg.take(legs))
     seen: Counter[str] = Counter()
     for j, i in enumerate(rows.tolist()):
         span = slice(first[j], first[j + 1])
@@ -56,10 +57,11 @@ def _compare(
         assert calls.reason[j] != WENT, account
         return "refused"
     assert calls.reason[j] == WENT, (account, terms.rule.reasons[calls.reason[j]])
-    price = np.array([market.prices[feed] for feed in terms.feeds[legs].tolist()])
-    slack = 1.0 + UNITS * float((price / terms.unit[legs]).sum())
-    seize = None if calls.seize_leg[j] == NO_LEG else int(terms.reserves[calls.seize_leg[j]])
-    pair = seize, int(terms.reserves[calls.repay_leg[j]])
+    reserves, unit = terms.reserves.take(terms.kind), terms.unit.take(terms.kind)
+    price = np.array([market.prices[feed] for feed in terms.feeds.take(terms.kind[legs]).tolist()])
+    slack = 1.0 + UNITS * float((price / unit[legs]).sum())
+    seize = None if calls.seize_leg[j] == NO_LEG else int(reserves[calls.seize_leg[j]])
+    pair = seize, int(reserves[calls.repay_leg[j]])
     wanted = taken.seizures[0].reserve if taken.seizures else None, taken.repay_reserve
     scale = SHARE * max(taken.seized_base, taken.repaid_base)
     assert calls.bonus_base[j] == pytest.approx(taken.bonus_base, rel=0, abs=scale + slack)
@@ -73,12 +75,12 @@ def _compare(
         assert ours == pytest.approx(theirs, rel=SHARE, abs=scale + slack), (account, taken)
     left = {leg.reserve: leg for leg in protocol.explain(protocol.after(account, market, taken), market)}
     for k, leg in enumerate(legs.tolist(), start=span.start):
-        after = left.get(int(terms.reserves[leg]))
+        after = left.get(int(reserves[leg]))
         owed = 0 if after is None else after.owed
         assert calls.owed_left[k] == pytest.approx(owed, rel=SHARE, abs=3 + SHARE * terms.owed[leg]), account
         if terms.supplied[leg] or calls.supplied_left[k]:
             supplied = 0 if after is None else after.supplied
-            off = 3 + SHARE * terms.supplied[leg] + slack * terms.unit[leg] / price[k - span.start]
+            off = 3 + SHARE * terms.supplied[leg] + slack * unit[leg] / price[k - span.start]
             assert calls.supplied_left[k] == pytest.approx(supplied, rel=SHARE, abs=off), account
     return "the same"
 

@@ -12,6 +12,7 @@ from defiliq.calls.terms import (
     Standing,
     is_short,
     legs_of,
+    margins,
     raised,
     whole,
 )
@@ -30,6 +31,7 @@ __all__ = [
     "best_pairs",
     "is_short",
     "legs_of",
+    "margins",
     "pairs_of",
     "raised",
     "whole",

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from defiliq.calls.terms import WENT, Bools, Calls, Floats, Ints, Standing
+from defiliq.calls.terms import BARE, WENT, Bools, Calls, Floats, Ints, Standing
 
 _ALIKE = 2.0**-47
 """Bonuses that differ by less, as a share of what is seized, are one: doubles cannot tell them apart."""
@@ -49,26 +49,19 @@ def pairs_of(standing: Standing, may_seize: Bools, may_repay: Bools) -> Pairs:
     )
 
 
-def best_pairs(
-    standing: Standing, pairs: Pairs, moved: Moved, reason: NDArray[np.int8], no_pair: int
-) -> Calls:
+def best_pairs(standing: Standing, pairs: Pairs, moved: Moved, reason: NDArray[np.int8]) -> Calls:
     """The call on each account's best pair of those whose reason is WENT, applied to its legs.
 
     Best as the laws say: the most seized less repaid at oracle prices, then the larger seizure, then the
-    order of reserves. An account without such a pair has the last reason of its pairs, or `no_pair` without
-    any. Bad debt is for the rule to add.
+    order of reserves. An account without such a pair has the last reason of its pairs, or BARE without any.
+    Bad debt is for the rule to add.
     """
-    calls = Calls.none(standing, no_pair)
-    if not len(pairs.account):
-        return calls
-    is_first = np.ones(len(pairs.account), dtype=np.bool_)
-    np.not_equal(pairs.account[1:], pairs.account[:-1], out=is_first[1:])
-    first = np.flatnonzero(is_first)
-    calls.reason[pairs.account.take(first)] = np.maximum.reduceat(reason, first)
+    calls = Calls.none(standing, BARE)
+    refused, open_pairs = np.flatnonzero(reason != WENT), np.flatnonzero(reason == WENT)
+    np.maximum.at(calls.reason, pairs.account.take(refused), reason.take(refused))
     seized_base = np.floor((moved.taken - moved.fee) * standing.worth.take(pairs.seize))
     bonus_base = seized_base - np.ceil(moved.repaid * standing.worth.take(pairs.repay))
-    chosen = _best(first, np.where(reason == WENT, bonus_base, -np.inf), seized_base)
-    chosen = chosen[reason.take(chosen) == WENT]
+    chosen = _best(pairs.account, bonus_base, seized_base, open_pairs)
     rows, seize, repay = (column.take(chosen) for column in pairs)
     taken, fee, repaid = (column.take(chosen) for column in moved)
     calls.reason[rows] = WENT
@@ -83,16 +76,21 @@ def best_pairs(
     return calls
 
 
-def _best(first: Ints, bonus_base: Floats, seized_base: Floats) -> Ints:
-    """(a,) the best pair of each account whose pairs begin at `first`."""
-    if len(first) == len(bonus_base):
-        return first
-    counts = np.diff(first, append=len(bonus_base))
-    doubt = _ALIKE * np.maximum.reduceat(seized_base, first)
-    most = np.maximum.reduceat(bonus_base, first)
-    among = bonus_base >= np.repeat(most - doubt, counts)
-    size = np.where(among, seized_base, -np.inf)
-    largest = np.maximum.reduceat(size, first)
-    among &= size >= np.repeat(largest - doubt, counts)
-    places = np.flatnonzero(among)
-    return places.take(np.searchsorted(places, first))
+def _best(account: Ints, bonus_base: Floats, seized_base: Floats, pairs: Ints) -> Ints:
+    """(a,) the best of some of the pairs, in their order, for each account that has any of them."""
+    account, bonus, size = account.take(pairs), bonus_base.take(pairs), seized_base.take(pairs)
+    doubt = _ALIKE * _largest(size, account)
+    among = np.flatnonzero(bonus >= _largest(bonus, account) - doubt)
+    account, size, doubt = account.take(among), size.take(among), doubt.take(among)
+    largest = np.flatnonzero(size >= _largest(size, account) - doubt)
+    account = account.take(largest)
+    is_first = np.ones(len(account), dtype=np.bool_)
+    np.not_equal(account[1:], account[:-1], out=is_first[1:])
+    return pairs.take(among).take(largest)[is_first]
+
+
+def _largest(values: Floats, account: Ints) -> Floats:
+    """(p,) beside each value the largest of its account."""
+    largest = np.full(account[-1] + 1 if len(account) else 0, -np.inf)
+    np.maximum.at(largest, account, values)
+    return largest.take(account)

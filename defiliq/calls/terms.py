@@ -56,34 +56,37 @@ class Balances(NamedTuple):
 class CallTerms:
     """A book's legs as calls see them, and the protocol's rule of what one call takes.
 
-    N accounts and L legs, as in the book. A token base unit of a leg is worth price / unit, in base currency
-    integers. An account may be called when the sum of weight * value supplied is below the sum of
-    burden * value owed; the rule decides, and may say more.
+    N accounts and L legs, as in the book. What legs of one reserve have in common is told once, of K kinds of
+    legs: tables so small that they stay in the cache. A token base unit of a leg is worth price / unit, in
+    base currency integers. An account may be called when the sum of weight * value supplied is below the sum
+    of burden * value owed; the rule decides, and may say more.
     """
 
     first_leg: NDArray[np.int64]
     """(N + 1,)"""
-    reserves: Ints
-    """(L,) positions in market.reserves."""
-    feeds: Ints
-    """(L,) positions in market.prices."""
-    unit: Floats
-    """(L,) token base units in one base currency integer at a price of 1."""
+    kind: Ints
+    """(L,) each leg's place in the tables (K,): its reserve, and what else the protocol tells apart."""
     supplied: Floats
     """(L,) token base units that a call may seize; 0 where the leg backs nothing and none may."""
     owed: Floats
     """(L,) token base units."""
-    weight: Floats
-    """(L,)"""
-    least_weight: Floats
-    """(L,) the least that roundings in proportion leave of it; `weight` itself where there are none."""
-    burden: Floats
-    """(L,)"""
     always: Bools
     """(N,) accounts that may be called as long as they owe, whatever their margin is."""
+    reserves: Ints
+    """(K,) positions in market.reserves."""
+    feeds: Ints
+    """(K,) positions in market.prices."""
+    unit: Floats
+    """(K,) token base units in one base currency integer at a price of 1."""
+    weight: Floats
+    """(K,)"""
+    least_weight: Floats
+    """(K,) the least that roundings in proportion leave of it; `weight` itself where there are none."""
+    burden: Floats
+    """(K,)"""
     rule: CallRule
     is_position: Bools | None = None
-    """(L,) whether the leg is a perpetual's position; None where none is."""
+    """(K,) whether the leg is a perpetual's position; None where none is."""
 
     def __len__(self) -> int:
         return len(self.always)
@@ -101,7 +104,7 @@ class CallTerms:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Some accounts of a book, n with m legs, at one moment: each leg at a price of its own."""
+    """Some accounts of a book, n with m legs, at one moment and at some prices."""
 
     terms: CallTerms
     rows: Ints
@@ -111,7 +114,9 @@ class Standing:
     account: Ints
     """(m,) which of the n accounts."""
     legs: Ints
-    """(m,) rows of the terms."""
+    """(m,) positions in the book."""
+    kind: Ints
+    """(m,) places in the tables of the terms."""
     worth: Floats
     """(m,) base currency integers per token base unit."""
     supplied: Floats
@@ -123,18 +128,22 @@ class Standing:
 
     @classmethod
     def of(cls, terms: CallTerms, rows: Ints, price: Floats, now: Balances) -> Standing:
-        """The accounts `rows` with these balances, where `price` is (L,): all legs'."""
+        """The accounts `rows` with these balances, where `price` has one per feed."""
         legs, first = legs_of(terms.first_leg, rows)
-        return cls._of(terms, rows, legs, first, price.take(legs), now)
+        kind = terms.kind.take(legs)
+        worth = (price.take(terms.feeds) / terms.unit).take(kind)
+        return cls._of(terms, rows, legs, first, kind, worth, now)
 
     @classmethod
     def apart(cls, terms: CallTerms, rows: Ints, price: Floats) -> Standing:
         """The accounts `rows` as the book has them, where `price` is (m,): their own legs', in order."""
-        return cls._of(terms, rows, *legs_of(terms.first_leg, rows), price, terms.balances)
+        legs, first = legs_of(terms.first_leg, rows)
+        kind = terms.kind.take(legs)
+        return cls._of(terms, rows, legs, first, kind, price / terms.unit.take(kind), terms.balances)
 
     @classmethod
     def _of(
-        cls, terms: CallTerms, rows: Ints, legs: Ints, first: Ints, price: Floats, now: Balances
+        cls, terms: CallTerms, rows: Ints, legs: Ints, first: Ints, kind: Ints, worth: Floats, now: Balances
     ) -> Standing:
         return cls(
             terms=terms,
@@ -142,10 +151,30 @@ class Standing:
             first=first,
             account=np.repeat(np.arange(len(rows)), first[1:] - first[:-1]),
             legs=legs,
-            worth=price / terms.unit.take(legs),
+            kind=kind,
+            worth=worth,
             supplied=now.supplied.take(legs),
             owed=now.owed.take(legs),
             always=now.always.take(rows),
+        )
+
+    def only(self, chosen: Bools) -> Standing:
+        """Some of these accounts."""
+        kept = np.flatnonzero(chosen)
+        if len(kept) == len(self):
+            return self
+        places, first = legs_of(self.first, kept)
+        return replace(
+            self,
+            rows=self.rows.take(kept),
+            first=first,
+            account=np.repeat(np.arange(len(kept)), first[1:] - first[:-1]),
+            legs=self.legs.take(places),
+            kind=self.kind.take(places),
+            worth=self.worth.take(places),
+            supplied=self.supplied.take(places),
+            owed=self.owed.take(places),
+            always=self.always.take(kept),
         )
 
     def left_by(self, calls: Calls) -> Standing:
@@ -182,9 +211,9 @@ class Calls:
     bad_debt_base: Floats
     """(n,) debt that nothing backs any more after the call."""
     seize_leg: Ints
-    """(n,) the row in the terms of the collateral, the first of several; NO_LEG where there is none."""
+    """(n,) the collateral's position in the book, the first of several; NO_LEG where there is none."""
     repay_leg: Ints
-    """(n,) the row in the terms of the debt; NO_LEG where there is none."""
+    """(n,) the debt's position in the book; NO_LEG where there is none."""
     always: Bools
     """(n,) whether the account may be called from then on whatever its margin is."""
     seized: Floats
@@ -263,10 +292,15 @@ def legs_of(first_leg: NDArray[np.int64], rows: Ints) -> tuple[Ints, Ints]:
     return legs, first
 
 
+def margins(standing: Standing) -> Floats:
+    """(n,) what weighted supplies are worth, less burdened debts."""
+    kind, terms = standing.kind, standing.terms
+    backed = standing.supplied * terms.weight.take(kind)
+    due = standing.owed * terms.burden.take(kind)
+    return standing.sum((backed - due) * standing.worth)
+
+
 def is_short(standing: Standing) -> Bools:
     """(n,) whether weighted supplies are worth less than burdened debts."""
-    legs, terms = standing.legs, standing.terms
-    backed = standing.supplied * terms.weight.take(legs)
-    due = standing.owed * terms.burden.take(legs)
-    short: Bools = standing.sum((backed - due) * standing.worth) < 0
+    short: Bools = margins(standing) < 0
     return short

@@ -58,7 +58,7 @@ def float_levels(terms: CallTerms, prices: Sequence[int], driver: Driver) -> Flo
     owes = np.bincount(lines.account_of_leg, terms.owed, minlength=len(terms)) > 0
     suspects = np.flatnonzero(((at_spot < 0) | terms.always) & owes)
     legs, _ = legs_of(terms.first_leg, suspects)
-    there = lines.price.take(terms.feeds.take(legs))
+    there = lines.price.take(terms.feeds).take(terms.kind.take(legs))
     already = suspects[terms.rule.breaks(Standing.apart(terms, suspects, there))]
     below = lines.nearest(pieces, driver, at_spot, owes, is_long=True)
     above = lines.nearest(pieces, driver, at_spot, owes, is_long=False)
@@ -84,15 +84,16 @@ class _Lines:
             register_of[feed] = register
         self.price = np.array([float(price) for price in prices])
         self.register = register_of.take(terms.feeds)
-        net = (terms.supplied * terms.weight - terms.owed * terms.burden) / terms.unit
-        moved = self.register >= 0
-        still = np.where(moved, 0.0, net * self.price.take(terms.feeds))
+        backed = terms.supplied * (terms.weight / terms.unit).take(terms.kind)
+        net = backed - terms.owed * (terms.burden / terms.unit).take(terms.kind)
+        moved = (self.register >= 0).take(terms.kind)
+        still = np.where(moved, 0.0, net * self.price.take(terms.feeds).take(terms.kind))
         sums = np.bincount(self.account_of_leg, still, minlength=len(terms))
         self._still: Floats = sums.astype(np.float64, copy=False)
         self._legs = np.flatnonzero(moved)
         self._account = self.account_of_leg.take(self._legs)
         self._net = net.take(self._legs)
-        self._moved_register = self.register.take(self._legs)
+        self._moved_register = self.register.take(terms.kind.take(self._legs))
 
     def registers(self, at: float) -> Floats:
         """(R,) every price that the driver moves, with the driver at one number."""
@@ -143,9 +144,10 @@ def _sizes(terms: CallTerms, lines: _Lines, account: Ints, price: Floats, is_lon
     """(k,) `FloatLevels.size_base`, each account with the driver at its own level."""
     legs, first = legs_of(terms.first_leg, account)
     level_of = np.repeat(np.arange(len(account)), np.diff(first))
-    register = lines.register.take(legs)
+    kind = terms.kind.take(legs)
+    register = lines.register.take(kind)
     moved = register >= 0
-    there = lines.price.take(terms.feeds.take(legs))
+    there = lines.price.take(terms.feeds).take(kind)
     there[moved] = lines.prices_at(register[moved], price.take(level_of[moved]))
     calls = first_calls(terms, account, there)
     size = np.where(is_long, calls.seized_base, calls.repaid_base)
@@ -153,9 +155,9 @@ def _sizes(terms: CallTerms, lines: _Lines, account: Ints, price: Floats, is_lon
     size[np.isin(calls.reason, terms.rule.untold)] = np.nan
     if terms.is_position is None:
         return size
-    held = moved & terms.is_position.take(legs)
+    held = moved & terms.is_position.take(kind)
     side = np.where(is_long.take(level_of), terms.supplied.take(legs), terms.owed.take(legs))
-    worth = np.where(held, side * there / terms.unit.take(legs), 0.0)
+    worth = np.where(held, side * there / terms.unit.take(kind), 0.0)
     notional = np.bincount(level_of, worth, minlength=len(account))
     has_position = np.bincount(level_of[held], minlength=len(account)) > 0
     return np.where(has_position, notional, size)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from defiliq.book import Book
 from defiliq.calls import WENT, Balances, Calls, CallTerms, Standing
+from defiliq.engine.places import Places
 from defiliq.engine.sums import steady_sum, steady_sums
 from defiliq.engine.taken import Taken
 from defiliq.errors import ConservationBroken
@@ -40,7 +41,7 @@ class _State:
 
     balances: Balances
     net: Floats
-    """(L,) weighted supply less burdened debt per price integer: what the screen sums up."""
+    """(L,) weighted supply less burdened debt per price integer, where `Places` has each leg."""
     closed: NDArray[np.int8]
     """(N,) the lasting reason why an account is never called; WENT where there is none."""
     bad_base: Floats
@@ -57,11 +58,12 @@ class ColumnBook:
     def __init__(self, terms: CallTerms, reserves: int) -> None:
         """`reserves` is how many the market has."""
         self.terms, self._reserves = terms, reserves
-        self._account_of_leg = terms.account_of_leg
+        self._places = Places(terms.first_leg)
+        self._kind = self._places.laid_out(terms.kind)
         self._least, self._due = terms.least_weight / terms.unit, terms.burden / terms.unit
-        net = terms.supplied * self._least - terms.owed * self._due
+        net = terms.supplied * self._least.take(terms.kind) - terms.owed * self._due.take(terms.kind)
         closed, bad_base = np.zeros(len(terms), dtype=np.int8), np.zeros(len(terms))
-        self._state = _State(terms.balances.copy(), net, closed, bad_base)
+        self._state = _State(terms.balances.copy(), self._places.laid_out(net), closed, bad_base)
         self._is_new = True
         self._begun: dict[tuple[int, ...], tuple[_State, Taken]] = {}
         """What the first prices of the book and all its copies led to: most often spot, for every one."""
@@ -85,31 +87,30 @@ class ColumnBook:
             state, taken = self._begun[key]
             self._state = state.copy()
             return taken
-        taken = self._settle(np.array([float(price) for price in prices]).take(self.terms.feeds))
+        taken = self._settle(np.array([float(price) for price in prices]))
         if is_new and not self._begun:
             self._begun[key] = self._state.copy(), taken
         return taken
 
     def _settle(self, price: Floats) -> Taken:
-        """The same with a price per leg."""
+        """The same in doubles."""
         terms, rule, balances = self.terms, self.terms.rule, self._state.balances
         tally, touched = _Tally(terms, self._reserves), np.zeros(len(terms), dtype=np.bool_)
         standing = Standing.of(terms, self._suspects(price, tally), price, balances)
+        broken = rule.breaks(standing)
         for _ in range(MOST_CALLS):
-            rows = standing.rows[rule.breaks(standing)]
-            if not len(rows):
+            standing = standing.only(broken)
+            if not len(standing):
                 break
-            if len(rows) < len(standing):
-                standing = Standing.of(terms, rows, price, balances)
             calls = rule.calls(standing)
             tally.put(standing, calls, self._newly_bad(standing, calls))
             self._apply(standing, calls)
-            rows = rows[calls.reason == WENT]
-            touched[rows] = True
-            is_all = len(rows) == len(standing)
-            standing = standing.left_by(calls) if is_all else Standing.of(terms, rows, price, balances)
+            went = calls.reason == WENT
+            touched[standing.rows[went]] = True
+            standing = standing.left_by(calls)
+            broken = rule.breaks(standing) & went
         else:
-            tally.refused[f"more than {MOST_CALLS} calls at one price"] += len(standing)
+            tally.refused[f"more than {MOST_CALLS} calls at one price"] += int(np.count_nonzero(broken))
         return tally.taken(int(np.count_nonzero(touched)))
 
     def _suspects(self, price: Floats, tally: _Tally) -> Ints:
@@ -117,12 +118,15 @@ class ColumnBook:
 
         Those that no price makes callable are only counted.
         """
-        margin = np.bincount(self._account_of_leg, self._state.net * price, minlength=len(self.terms))
-        suspects = np.flatnonzero((margin < 0) | self._state.balances.always)
+        worth = price.take(self.terms.feeds).take(self._kind)
+        worth *= self._state.net
+        margin = self._places.sums(worth)
+        may_break = self._state.balances.always.copy()
+        may_break[self._places.rows.take(np.flatnonzero(margin < 0))] = True
+        suspects = np.flatnonzero(may_break)
         closed = self._state.closed.take(suspects)
         tally.refuse(closed)
-        opened: Ints = suspects[closed == WENT]
-        return opened
+        return suspects.take(np.flatnonzero(closed == WENT))
 
     def _newly_bad(self, standing: Standing, calls: Calls) -> Floats:
         """(n,) bad debt that was not said to be so before. What a fund pays, it pays every time."""
@@ -133,10 +137,10 @@ class ColumnBook:
 
     def _apply(self, standing: Standing, calls: Calls) -> None:
         """Write down what calls left."""
-        legs, (supplied, owed, always) = standing.legs, self._state.balances
+        legs, kind, (supplied, owed, always) = standing.legs, standing.kind, self._state.balances
         supplied[legs], owed[legs] = calls.supplied_left, calls.owed_left
-        backed, due = calls.supplied_left * self._least.take(legs), calls.owed_left * self._due.take(legs)
-        self._state.net[legs] = backed - due
+        backed, due = calls.supplied_left * self._least.take(kind), calls.owed_left * self._due.take(kind)
+        self._state.net[self._places.of_leg.take(legs)] = backed - due
         always[standing.rows] = calls.always
         is_lasting = (calls.reason != WENT) & (calls.reason <= self.terms.rule.lasting)
         self._state.closed[standing.rows[is_lasting]] = calls.reason[is_lasting]
@@ -158,12 +162,11 @@ class _Tally:
         _require_conserved(standing, calls)
         self.calls += int(np.count_nonzero(calls.reason == WENT))
         self.refuse(calls.reason)
-        reserve = self.terms.reserves.take(standing.legs)
-        tokens = np.concatenate((calls.seized, calls.fees, calls.repaid))
-        groups = np.concatenate([reserve + k * self.reserves for k in range(_COLUMNS)])
-        moved = np.flatnonzero(tokens)
-        self._tokens.append(tokens.take(moved))
-        self._groups.append(groups.take(moved))
+        reserve = self.terms.reserves.take(standing.kind)
+        for k, tokens in enumerate((calls.seized, calls.fees, calls.repaid)):
+            moved = np.flatnonzero(tokens != 0)
+            self._tokens.append(tokens.take(moved))
+            self._groups.append(reserve.take(moved) + k * self.reserves)
         self._bases.append((calls.seized_base, calls.repaid_base, calls.bonus_base, newly_bad))
 
     def refuse(self, reasons: NDArray[np.int8]) -> None:
@@ -204,9 +207,10 @@ def _require_conserved(standing: Standing, calls: Calls) -> None:
     change = (calls.supplied_left - standing.supplied) - (calls.owed_left - standing.owed)
     rest = change + calls.seized + calls.fees - calls.repaid - calls.backstop
     slack = _SLACK_BASE_UNITS + _SLACK_SHARE * (standing.supplied + standing.owed)
-    excused = (calls.bad_debt_base > 0).take(standing.account)
-    wrong = np.flatnonzero((rest < -slack) | ((rest > slack) & ~excused))
+    wrong = np.flatnonzero(np.abs(rest) > slack)
+    is_said = calls.bad_debt_base.take(standing.account.take(wrong)) > 0
+    wrong = wrong[(rest.take(wrong) < 0) | ~is_said]
     if len(wrong):
         leg = int(wrong[0])
-        row, reserve = standing.rows[standing.account[leg]], standing.terms.reserves[standing.legs[leg]]
+        row, reserve = standing.rows[standing.account[leg]], standing.terms.reserves[standing.kind[leg]]
         raise ConservationBroken(f"account {row}", f"reserve {reserve}", int(rest[leg]))

@@ -12,22 +12,21 @@ from defiliq.calls.terms import raised, whole
 def standing(supplied: list[list[float]], owed: list[list[float]]) -> Standing:
     """Accounts whose legs are reserves in order, each token worth one."""
     counts = [len(row) for row in supplied]
-    legs = sum(counts)
-    ones = np.ones(legs)
     terms = CallTerms(
         first_leg=np.concatenate(([0], np.cumsum(counts))).astype(np.int64),
-        reserves=np.concatenate([np.arange(count) for count in counts]),
-        feeds=np.zeros(legs, dtype=np.intp),
-        unit=ones,
+        kind=np.concatenate([np.arange(count) for count in counts]),
         supplied=np.concatenate(supplied),
         owed=np.concatenate(owed),
-        weight=ones,
-        least_weight=ones,
-        burden=ones,
         always=np.zeros(len(counts), dtype=np.bool_),
+        reserves=np.arange(max(counts)),
+        feeds=np.zeros(max(counts), dtype=np.intp),
+        unit=np.ones(max(counts)),
+        weight=np.ones(max(counts)),
+        least_weight=np.ones(max(counts)),
+        burden=np.ones(max(counts)),
         rule=None,  # type: ignore[arg-type]  # nothing here asks for it
     )
-    return Standing.apart(terms, np.arange(len(counts)), ones)
+    return Standing.apart(terms, np.arange(len(counts)), np.ones(sum(counts)))
 
 
 def all_pairs(of: Standing) -> Pairs:
@@ -43,7 +42,7 @@ def test_every_collateral_meets_every_debt_of_its_account() -> None:
 
 def test_no_pairs_at_all() -> None:
     of = standing([[0.0], [0.0]], [[1], [2]])
-    calls = best_pairs(of, all_pairs(of), Moved(*(np.zeros(0),) * 3), np.zeros(0, dtype=np.int8), BARE)
+    calls = best_pairs(of, all_pairs(of), Moved(*(np.zeros(0),) * 3), np.zeros(0, dtype=np.int8))
     assert calls.reason.tolist() == [BARE, BARE]
     assert calls.seize_leg.tolist() == [NO_LEG, NO_LEG]
 
@@ -61,7 +60,7 @@ def test_the_best_pair(taken: list[float], fee: list[float], repaid: list[float]
     of = standing([[900, 900, 0, 0]], [[0, 0, 900, 900]])
     moved = Moved(*(np.array(column, dtype=np.float64) for column in (taken, fee, repaid)))
     pairs = all_pairs(of)
-    calls = best_pairs(of, pairs, moved, np.zeros(4, dtype=np.int8), BARE)
+    calls = best_pairs(of, pairs, moved, np.zeros(4, dtype=np.int8))
     assert (calls.seize_leg[0], calls.repay_leg[0]) == (pairs.seize[chosen], pairs.repay[chosen])
     assert calls.bonus_base[0] == taken[chosen] - fee[chosen] - repaid[chosen]
     assert calls.supplied_left[pairs.seize[chosen]] == 900 - taken[chosen]
@@ -73,7 +72,7 @@ def test_a_refused_pair_is_left_out_and_the_last_reason_stands_where_all_are() -
     of = standing([[9, 9, 0], [9, 9, 0]], [[0, 0, 9], [0, 0, 9]])
     moved = Moved(np.array([8.0, 4.0] * 2), np.zeros(4), np.array([1.0, 1.0] * 2))
     reason = np.array([3, WENT, 3, 5], dtype=np.int8)
-    calls = best_pairs(of, all_pairs(of), moved, reason, BARE)
+    calls = best_pairs(of, all_pairs(of), moved, reason)
     assert calls.reason.tolist() == [WENT, 5]
     assert calls.seized.tolist() == [0, 4, 0, 0, 0, 0]
 
@@ -81,7 +80,7 @@ def test_a_refused_pair_is_left_out_and_the_last_reason_stands_where_all_are() -
 def test_a_bonus_below_zero_is_a_call_as_well() -> None:
     of = standing([[9, 0]], [[0, 9]])
     moved = Moved(np.array([1.0]), np.zeros(1), np.array([2.0]))
-    calls = best_pairs(of, all_pairs(of), moved, np.zeros(1, dtype=np.int8), BARE)
+    calls = best_pairs(of, all_pairs(of), moved, np.zeros(1, dtype=np.int8))
     assert calls.reason.tolist() == [WENT]
     assert calls.bonus_base.tolist() == [-1.0]
 

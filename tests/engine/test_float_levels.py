@@ -64,11 +64,12 @@ def doubts(of: Book[Any], driver: Driver, levels: FloatLevels) -> Any:
     """(k,) by which share of its price each level may be off: what rounding moves, over what prices do."""
     terms = PROTOCOLS[of.market.protocol].call_terms(of)
     owner = terms.account_of_leg
-    price = np.array([float(price) for price in of.market.prices]).take(terms.feeds)
-    moved = np.isin(terms.feeds, list(driver.feeds))
-    net = (terms.supplied * terms.weight - terms.owed * terms.burden) * price / terms.unit
+    price = np.array([float(price) for price in of.market.prices]).take(terms.feeds).take(terms.kind)
+    moved = np.isin(terms.feeds, list(driver.feeds)).take(terms.kind)
+    weight, burden, unit = (column.take(terms.kind) for column in (terms.weight, terms.burden, terms.unit))
+    net = (terms.supplied * weight - terms.owed * burden) * price / unit
     slope = np.abs(np.bincount(owner, np.where(moved, net, 0.0)))
-    units = np.bincount(owner, 1.0 + price / terms.unit)
+    units = np.bincount(owner, 1.0 + price / unit)
     raised = np.maximum(1.0, levels.price / driver.spot) * 2
     far = np.maximum(1e-9, slope[levels.account] * levels.price / driver.spot)
     return SHARE + UNITS * units[levels.account] * raised / far

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from defiliq.book import Book
 from defiliq.calls import (
-    BARE,
     WENT,
     Calls,
     CallTerms,
@@ -79,9 +78,8 @@ class AaveCalls:
 
     revision: int
     close_factor: CloseFactor
-    cell: Ints
-    """(L,) each leg's reserve in its account's category: a place in the tables (C,) that follow."""
     threshold_bps: Floats
+    """(K,) as all that follows: of each reserve in each category."""
     bonus: Floats
     """1.05 for 5%, as the category has it; 0 where the collateral has none."""
     fee_share: Floats
@@ -116,7 +114,7 @@ class AaveCalls:
         owed = standing.owed * standing.worth
         owed = whole(owed) if self.revision < FIRST_DIRECTED_REVISION else raised(owed)
         collateral, debt = standing.sum(supplied), standing.sum(owed)
-        weighted = standing.sum(supplied * self.threshold_bps.take(self.cell.take(standing.legs)))
+        weighted = standing.sum(supplied * self.threshold_bps.take(standing.kind))
         if self.revision < FIRST_UNAVERAGED_REVISION:
             average = np.divide(weighted, collateral, out=np.zeros_like(weighted), where=collateral > 0)
             weighted = collateral * np.floor(average + _CUT)
@@ -127,8 +125,8 @@ class AaveCalls:
         """The call that pays best on each account, all of which break."""
         values = self._values(standing)
         pairs = pairs_of(standing, standing.supplied > 0, standing.owed > 0)
-        legs, cell = PairLegs.of(pairs, standing), self.cell.take(standing.legs)
-        held, lent = cell.take(pairs.seize), cell.take(pairs.repay)
+        legs = PairLegs.of(pairs, standing)
+        held, lent = standing.kind.take(pairs.seize), standing.kind.take(pairs.repay)
         reason = self.seize_reason.take(held)
         reason = np.where(reason == WENT, self.repay_reason.take(lent), reason)
         if self.is_guarded:
@@ -137,15 +135,20 @@ class AaveCalls:
         bonus, fee_share = self.bonus.take(held), self.fee_share.take(held)
         most = self.close_factor.most(pairs, legs, values)
         moved = self._moved(most, legs, bonus, fee_share)
-        less = self.close_factor.without_dust(most, moved, legs)
-        if less is not None:
-            most, moved = less, self._moved(less, legs, bonus, fee_share)
+        dusty, less = self.close_factor.without_dust(most, moved, legs)
+        if len(dusty):
+            most[dusty] = less
+            of_dusty = PairLegs(*(column.take(dusty) for column in legs))
+            redone = self._moved(less, of_dusty, bonus.take(dusty), fee_share.take(dusty))
+            for column, values_now in zip(moved, redone, strict=True):
+                column[dusty] = values_now
         reason[(reason == WENT) & (most <= 0)] = DUST
         few = np.flatnonzero((moved.taken - moved.fee < _FEW) | (moved.repaid < _FEW))
-        nothing = few[self._burns_nothing(few, pairs, legs, moved, values, (held, lent))]
-        reason[nothing] = np.where(reason[nothing] == WENT, NO_BURN, reason[nothing])
-        calls = best_pairs(standing, pairs, moved, reason, BARE)
-        self._write_off(standing, values, calls, cell)
+        if len(few):
+            nothing = few[self._burns_nothing(few, pairs, legs, moved, values, (held, lent))]
+            reason[nothing] = np.where(reason[nothing] == WENT, NO_BURN, reason[nothing])
+        calls = best_pairs(standing, pairs, moved, reason)
+        self._write_off(standing, values, calls)
         return calls
 
     def _moved(self, cover: Floats, legs: PairLegs, bonus: Floats, fee_share: Floats) -> Moved:
@@ -170,11 +173,11 @@ class AaveCalls:
         legs: PairLegs,
         moved: Moved,
         values: Values,
-        cells: tuple[Ints, Ints],
+        kinds: tuple[Ints, Ints],
     ) -> Bools:
         """(f,) of a few pairs, whether a token would be told to burn no scaled unit."""
         taken, fee, repaid = (column.take(few) for column in moved)
-        held, lent = (column.take(few) for column in cells)
+        held, lent = (column.take(few) for column in kinds)
         if self.close_factor.writes_off:
             all_base = values.collateral.take(pairs.account.take(few))
             clears = _is_gone(all_base - whole(taken * legs.seize_worth.take(few)), all_base)
@@ -186,7 +189,7 @@ class AaveCalls:
             nothing = (seized / self.income.take(held) < 0.5) | (scaled_debt < 0.5)
         return nothing
 
-    def _write_off(self, standing: Standing, values: Values, calls: Calls, cell: Ints) -> None:
+    def _write_off(self, standing: Standing, values: Values, calls: Calls) -> None:
         """Count the debt that nothing backs after the calls, and let it go where the pool writes it off."""
         left_base = standing.sum(whole(calls.supplied_left * standing.worth))
         clears = (calls.reason == WENT) & _is_gone(left_base, values.collateral)
@@ -196,7 +199,7 @@ class AaveCalls:
         rounded = whole(owed_base) if self.revision < FIRST_DIRECTED_REVISION else np.ceil(owed_base)
         calls.bad_debt_base[:] = np.where(clears, standing.sum(rounded), 0.0)
         if self.close_factor.writes_off:
-            gone = clears.take(standing.account) & (self.repay_reason.take(cell) != INACTIVE)
+            gone = clears.take(standing.account) & (self.repay_reason != INACTIVE).take(standing.kind)
             calls.owed_left[gone] = 0.0
 
 
@@ -209,10 +212,10 @@ def _is_gone(left_base: Floats, all_base: Floats) -> Bools:
 def call_terms(book: Book[AaveMarket]) -> CallTerms:
     """The book's legs as liquidationCall sees them."""
     market, account_of_leg = book.market, book.account_of_leg
-    cell = book.modes.astype(np.intp).take(account_of_leg) * len(market.reserves) + book.reserves
+    kind = book.modes.astype(np.intp).take(account_of_leg) * len(market.reserves) + book.reserves
 
     def table(number: Callable[[AaveReserve, int, EMode | None], float]) -> Floats:
-        """(C,) a number of each reserve in each category."""
+        """(K,) a number of each reserve in each category."""
         modes = [market.emodes.get(mode) for mode in range(max([0, *market.emodes]) + 1)]
         rows = [number(reserve, k, mode) for mode in modes for k, reserve in enumerate(market.reserves)]
         return np.array(rows, dtype=np.float64)
@@ -221,13 +224,12 @@ def call_terms(book: Book[AaveMarket]) -> CallTerms:
     debt_growth = table(lambda reserve, *_: reserve.debt_ray / RAY)
     backs = table(lambda reserve, *_: backs_debt(Leg(0, 0, 0, True), reserve, market.revision))
     threshold = table(lambda _, k, emode: threshold_bps(market, k, emode))
-    weight = threshold.take(cell) / BPS
+    weight = threshold / BPS
     averaged = market.revision < FIRST_UNAVERAGED_REVISION
     is_whole = market.revision >= FIRST_WHOLE_DEBT_REVISION
     rule = AaveCalls(
         revision=market.revision,
         close_factor=HalfOfWholeDebt() if is_whole else HalfOfOneDebt(),
-        cell=cell,
         threshold_bps=threshold,
         bonus=table(lambda reserve, _, emode: _bonus_bps(reserve, emode) / BPS),
         fee_share=table(lambda reserve, *_: reserve.liquidation_protocol_fee_bps / BPS),
@@ -239,15 +241,16 @@ def call_terms(book: Book[AaveMarket]) -> CallTerms:
     )
     return CallTerms(
         first_leg=book.first_leg,
-        reserves=book.reserves.astype(np.intp),
-        feeds=table(lambda reserve, _, emode: price_feed(reserve, emode)).astype(np.intp).take(cell),
-        unit=table(lambda reserve, *_: float(reserve.unit)).take(cell),
-        supplied=_supplied(book, income.take(cell)) * backs.take(cell),
-        owed=_owed(book, debt_growth.take(cell)),
+        kind=kind,
+        supplied=_supplied(book, income.take(kind)) * backs.take(kind),
+        owed=_owed(book, debt_growth.take(kind)),
+        always=np.zeros(len(book), dtype=np.bool_),
+        reserves=table(lambda _, k, emode: k).astype(np.intp),
+        feeds=table(lambda reserve, _, emode: price_feed(reserve, emode)).astype(np.intp),
+        unit=table(lambda reserve, *_: float(reserve.unit)),
         weight=weight,
         least_weight=np.maximum(0.0, weight - 1.0 / BPS) if averaged else weight,
-        burden=np.ones(book.legs),
-        always=np.zeros(len(book), dtype=np.bool_),
+        burden=np.ones(len(weight)),
         rule=rule,
     )
 

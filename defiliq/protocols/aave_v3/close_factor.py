@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from defiliq.calls import Moved, Pairs, Standing, whole
-from defiliq.calls.terms import Floats
+from defiliq.calls.terms import Floats, Ints
 from defiliq.protocols.aave_v3.rules_take import (
     CLOSE_FACTOR_HF_THRESHOLD,
     DEFAULT_CLOSE_FACTOR_BPS,
@@ -67,11 +67,8 @@ class CloseFactor(Protocol):
         """(p,) token base units of each pair's debt."""
         ...
 
-    def without_dust(self, most: Floats, moved: Moved, legs: PairLegs) -> Floats | None:
-        """(p,) less than `most` where what that moves would leave too little; 0 where no call leaves enough.
-
-        None where nothing leaves too little.
-        """
+    def without_dust(self, most: Floats, moved: Moved, legs: PairLegs) -> tuple[Ints, Floats]:
+        """(d,) the pairs of which `most` would leave too little; (d,) less, 0 where no call leaves enough."""
         ...
 
 
@@ -85,9 +82,9 @@ class HalfOfOneDebt:
         is_deep = (values.factor <= CLOSE_FACTOR_HF_THRESHOLD / WAD).take(pairs.account)
         return np.where(is_deep, legs.owed, np.floor(legs.owed * (DEFAULT_CLOSE_FACTOR_BPS / BPS) + 0.5))
 
-    def without_dust(self, most: Floats, moved: Moved, legs: PairLegs) -> Floats | None:
-        """Whatever is left is left."""
-        return None
+    def without_dust(self, most: Floats, moved: Moved, legs: PairLegs) -> tuple[Ints, Floats]:
+        """None: whatever is left is left."""
+        return np.zeros(0, dtype=np.intp), np.zeros(0)
 
 
 class HalfOfWholeDebt:
@@ -107,7 +104,7 @@ class HalfOfWholeDebt:
         )
         return np.where(is_bounded, whole(half_base / legs.repay_worth), legs.owed)
 
-    def without_dust(self, most: Floats, moved: Moved, legs: PairLegs) -> Floats | None:
+    def without_dust(self, most: Floats, moved: Moved, legs: PairLegs) -> tuple[Ints, Floats]:
         """A call leaves nothing of one leg, or MIN_LEFTOVER_BASE of both; the less it takes, the more.
 
         What a call takes of the collateral grows with what it repays, in one proportion but for roundings.
@@ -117,10 +114,12 @@ class HalfOfWholeDebt:
         is_dust &= (debt_left * legs.repay_worth < MIN_LEFTOVER_BASE) | (
             collateral_left * legs.seize_worth < MIN_LEFTOVER_BASE
         )
-        if not is_dust.any():
-            return None
-        taken = moved.taken
-        for_debt = whole(legs.owed - MIN_LEFTOVER_BASE / legs.repay_worth)
-        per_repaid = np.divide(taken, most, out=np.full_like(taken, np.inf), where=taken > 0)
-        for_collateral = whole((legs.supplied - MIN_LEFTOVER_BASE / legs.seize_worth) / per_repaid)
-        return np.where(is_dust, np.maximum(0.0, np.minimum(for_debt, for_collateral)), most)
+        dusty = np.flatnonzero(is_dust)
+        if not len(dusty):
+            return dusty, np.zeros(0)
+        supplied, owed, seize_worth, repay_worth = (column.take(dusty) for column in legs)
+        taken = moved.taken.take(dusty)
+        for_debt = whole(owed - MIN_LEFTOVER_BASE / repay_worth)
+        per_repaid = np.divide(taken, most.take(dusty), out=np.full_like(taken, np.inf), where=taken > 0)
+        for_collateral = whole((supplied - MIN_LEFTOVER_BASE / seize_worth) / per_repaid)
+        return dusty, np.maximum(0.0, np.minimum(for_debt, for_collateral))

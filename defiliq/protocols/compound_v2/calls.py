@@ -10,7 +10,6 @@ import numpy as np
 
 from defiliq.book import Book
 from defiliq.calls import (
-    BARE,
     WENT,
     Calls,
     CallTerms,
@@ -19,6 +18,7 @@ from defiliq.calls import (
     Standing,
     best_pairs,
     is_short,
+    margins,
     pairs_of,
     whole,
 )
@@ -56,18 +56,18 @@ class CompoundCalls:
     rounding: ProductRounding
     is_paused: bool
     rate: Floats
-    """(L,) underlying base units per cToken base unit."""
+    """(K,) underlying base units per cToken base unit."""
     seize_share: Floats
-    """(L,) what the protocol keeps of seized cTokens."""
+    """(K,) what the protocol keeps of seized cTokens."""
     deprecated: Bools
-    """(L,)"""
+    """(K,)"""
     listed: Bools
-    """(L,)"""
+    """(K,)"""
     lent: Floats
-    """(L,) underlying base units that the cToken has lent out, which no repayment may exceed."""
+    """(K,) underlying base units that the cToken has lent out, which no repayment may exceed."""
     coin_per_sent: Floats
-    """(L,) the share by which a supply grows for each base unit of the chain's own coin that is sent to its
-    cToken with a call, and counts there before the debt is repaid; 0 on every other leg."""
+    """(K,) the share by which a supply grows for each base unit of the chain's own coin that is sent to its
+    cToken with a call, and counts there before the debt is repaid; 0 of every other kind."""
 
     reasons: ClassVar[tuple[str, ...]] = REASONS
     """As take.py says them, without names of assets."""
@@ -86,7 +86,7 @@ class CompoundCalls:
         if self.is_paused:
             return Calls.none(standing, PAUSED)
         pairs = pairs_of(standing, standing.supplied > 0, standing.owed > 0)
-        held, owed = standing.legs.take(pairs.seize), standing.legs.take(pairs.repay)
+        held, owed = standing.kind.take(pairs.seize), standing.kind.take(pairs.repay)
         most = self._most(pairs, standing)
         ratio_wad = self._ratio_wad(standing.worth.take(pairs.repay), standing.worth.take(pairs.seize), held)
         rate = self.rate.take(held)
@@ -109,29 +109,25 @@ class CompoundCalls:
             WENT,
         )
         moved = Moved(taken, taken - whole((seized - kept) * rate), repaid)
-        calls = best_pairs(standing, pairs, moved, reason.astype(np.int8), BARE)
+        calls = best_pairs(standing, pairs, moved, reason.astype(np.int8))
         self._count_bad_debt(standing, calls)
-        still = (calls.owed_left > 0) & self.deprecated.take(standing.legs)
+        still = (calls.owed_left > 0) & self.deprecated.take(standing.kind)
         calls.always[:] = standing.any(still)
         return calls
 
     def _most(self, pairs: Pairs, standing: Standing) -> Floats:
         """(p,) the most of each pair's debt that one call may repay (most_repayable, most_sendable)."""
-        legs, owed = standing.legs.take(pairs.repay), standing.owed.take(pairs.repay)
-        deprecated = self.deprecated.take(legs)
+        kind, owed = standing.kind.take(pairs.repay), standing.owed.take(pairs.repay)
+        deprecated = self.deprecated.take(kind)
         # That an account breaks is taken for granted; only who owes a deprecated debt may do so without.
         short = (is_short(standing) | ~standing.always).take(pairs.account)
         part = np.where(deprecated, owed, np.where(short, whole(owed * self.close_factor), 0.0))
-        most = np.minimum(part, self.lent.take(legs))
+        most = np.minimum(part, self.lent.take(kind))
         if not self.coin_per_sent.any():
             return most
-        terms, all_legs = standing.terms, standing.legs
-        margin = standing.sum(
-            (standing.supplied * terms.weight.take(all_legs) - standing.owed * terms.burden.take(all_legs))
-            * standing.worth
-        )
-        backs_more = self.coin_per_sent.take(legs) * standing.supplied.take(pairs.repay)
-        backs_more *= terms.weight.take(legs) * standing.worth.take(pairs.repay)
+        margin = margins(standing)
+        backs_more = self.coin_per_sent.take(kind) * standing.supplied.take(pairs.repay)
+        backs_more *= standing.terms.weight.take(kind) * standing.worth.take(pairs.repay)
         room = np.full_like(most, np.inf)
         np.divide(-margin.take(pairs.account), backs_more, out=room, where=(backs_more > 0) & ~deprecated)
         return np.where(short, np.minimum(most, np.ceil(room) - 1), most)
@@ -155,8 +151,8 @@ class CompoundCalls:
         repaid = np.flatnonzero(calls.repaid > 0)
         worth = np.zeros(len(standing))
         worth[standing.account.take(repaid)] = standing.worth.take(repaid)
-        per_unit = self._ratio_wad(worth.take(standing.account), standing.worth, standing.legs) / _UNIT
-        stays = calls.supplied_left / self.rate.take(standing.legs) > np.floor(per_unit) + 0.5
+        per_unit = self._ratio_wad(worth.take(standing.account), standing.worth, standing.kind) / _UNIT
+        stays = calls.supplied_left / self.rate.take(standing.kind) > np.floor(per_unit) + 0.5
         gone = went & ~standing.any(stays)
         left = standing.sum((calls.owed_left - calls.supplied_left) * standing.worth)
         calls.bad_debt_base[:] = np.where(gone, np.maximum(0.0, left), 0.0)
@@ -165,40 +161,42 @@ class CompoundCalls:
 def call_terms(book: Book[CompoundMarket]) -> CallTerms:
     """The book's legs as liquidateBorrow sees them: at accrued indices, entered or not."""
     market = book.market.as_accrued() if book.market.stored else book.market
-    reserves = book.reserves.astype(np.intp)
+    kind = book.reserves + len(market.reserves) * book.counted.astype(np.intp)
 
-    def per_leg(number: Callable[[CTokenReserve], float]) -> Floats:
-        """(L,) a number of each leg's reserve."""
-        return np.array([number(reserve) for reserve in market.reserves], dtype=np.float64).take(reserves)
+    def table(number: Callable[[CTokenReserve], float]) -> Floats:
+        """(K,) a number of each reserve, first not entered and then entered."""
+        return np.array([number(reserve) for reserve in market.reserves] * 2, dtype=np.float64)
 
-    rate = per_leg(lambda reserve: reserve.exchange_rate_now_wad / WAD)
-    deprecated = per_leg(lambda reserve: reserve.is_deprecated) > 0
-    factor = per_leg(lambda reserve: _factor(reserve, market.product_rounding))
-    owed = _owed(book, per_leg(lambda reserve: float(reserve.borrow_index_now_wad)))
-    owes_deprecated = np.bincount(book.account_of_leg[deprecated & (owed > 0)], minlength=len(book)) > 0
+    entered = np.repeat((0.0, 1.0), len(market.reserves))
+    rate = table(lambda reserve: reserve.exchange_rate_now_wad / WAD)
+    deprecated = table(lambda reserve: reserve.is_deprecated) > 0
+    weight = table(lambda reserve: _factor(reserve, market.product_rounding)) * entered
+    owed = _owed(book, table(lambda reserve: float(reserve.borrow_index_now_wad)).take(kind))
+    owes_deprecated = deprecated.take(kind) & (owed > 0)
     rule = CompoundCalls(
         close_factor=market.close_factor_wad / WAD,
         incentive_wad=float(market.liquidation_incentive_wad),
         rounding=market.product_rounding,
         is_paused=market.seize_paused,
         rate=rate,
-        seize_share=per_leg(lambda reserve: reserve.seize_share_wad / WAD),
+        seize_share=table(lambda reserve: reserve.seize_share_wad / WAD),
         deprecated=deprecated,
-        listed=per_leg(lambda reserve: reserve.is_listed) > 0,
-        lent=per_leg(lambda reserve: _lent(reserve, market)),
-        coin_per_sent=per_leg(_coin_per_sent) * book.counted,
+        listed=table(lambda reserve: reserve.is_listed) > 0,
+        lent=table(lambda reserve: _lent(reserve, market)),
+        coin_per_sent=table(_coin_per_sent) * entered,
     )
     return CallTerms(
         first_leg=book.first_leg,
-        reserves=reserves,
-        feeds=per_leg(lambda reserve: reserve.feed).astype(np.intp),
-        unit=np.full(book.legs, _UNIT),
-        supplied=book.collateral.to_float() * rate,
+        kind=kind,
+        supplied=book.collateral.to_float() * rate.take(kind),
         owed=owed,
-        weight=factor * book.counted,
-        least_weight=factor * book.counted,
-        burden=book.counted.astype(np.float64),
-        always=owes_deprecated,
+        always=np.bincount(book.account_of_leg[owes_deprecated], minlength=len(book)) > 0,
+        reserves=np.tile(np.arange(len(market.reserves)), 2),
+        feeds=table(lambda reserve: reserve.feed).astype(np.intp),
+        unit=np.full(len(weight), _UNIT),
+        weight=weight,
+        least_weight=weight,
+        burden=entered,
         rule=rule,
     )
 

@@ -34,13 +34,13 @@ class CometCalls:
     refused: int
     """Why there is no call on any account; 0 where there are calls."""
     is_base: Bools
-    """(L,)"""
+    """(K,)"""
     credited: Floats
-    """(L,) the share of a collateral's value that an absorbed account is credited."""
+    """(K,) the share of a collateral's value that an absorbed account is credited."""
     discount: Floats
-    """(L,) the share of a collateral's price that its buyer saves."""
+    """(K,) the share of a collateral's price that its buyer saves."""
     spare: Floats
-    """(L,) token base units that the Comet has of a collateral beyond what accounts supplied."""
+    """(K,) token base units that the Comet has of a collateral beyond what accounts supplied."""
     funds: float
     """The Comet's reserves, in base token base units."""
     target: float
@@ -62,12 +62,12 @@ class CometCalls:
         calls = Calls.none(standing, self.refused)
         if self.refused:
             return calls
-        legs, worth = standing.legs, standing.worth
-        is_base = self.is_base.take(legs)
+        legs, kind, worth = standing.legs, standing.kind, standing.worth
+        is_base = self.is_base.take(kind)
         base_worth = standing.sum(np.where(is_base, worth, 0.0))
         owed = standing.sum(standing.owed)
         value = whole(standing.supplied * worth)
-        credit = whole(standing.sum(whole(value * self.credited.take(legs))) / base_worth)
+        credit = whole(standing.sum(whole(value * self.credited.take(kind))) / base_worth)
         calls.seized[:] = standing.supplied
         calls.repaid[:] = standing.owed
         calls.seized_base[:] = standing.sum(value)
@@ -83,12 +83,12 @@ class CometCalls:
 
     def _sold(self, standing: Standing, base_worth: Floats, room: Floats) -> Floats:
         """(n,) what buying the seized collateral gains; `room` is what reserves lack to their target."""
-        legs, worth, account = standing.legs, standing.worth, standing.account
-        cheap = worth * (1.0 - self.discount.take(legs))
+        kind, worth, account = standing.kind, standing.worth, standing.account
+        cheap = worth * (1.0 - self.discount.take(kind))
         is_sold = (standing.supplied > 0) & (cheap > 0)
         of_base = base_worth.take(account)
         dear = np.where(is_sold, cheap, 1.0)
-        amount = np.minimum(standing.supplied, np.maximum(0.0, self.spare.take(legs) + standing.supplied))
+        amount = np.minimum(standing.supplied, np.maximum(0.0, self.spare.take(kind) + standing.supplied))
         bought = np.minimum(amount, whole((np.ceil((amount + 1) * dear / of_base) - 1) * of_base / dear))
         paid = raised(bought * dear / of_base)
         gain = np.where(is_sold, whole(bought * worth) - whole(paid * of_base), 0.0)
@@ -128,15 +128,16 @@ def _best_sales(standing: Standing, some: Ints, paid: Floats, gain: Floats, room
 def call_terms(book: Book[CometMarket]) -> CallTerms:
     """The book's legs as absorb sees them: at accrued indices."""
     market = accrued(book.market)
-    positions = book.reserves.astype(np.intp)
+    kind = book.reserves.astype(np.intp)
 
-    def per_leg(number: Callable[[CometReserve], float]) -> Floats:
-        """(L,) a number of each leg's reserve."""
-        return np.array([number(reserve) for reserve in market.reserves], dtype=np.float64).take(positions)
+    def table(number: Callable[[CometReserve], float]) -> Floats:
+        """(K,) a number of each reserve."""
+        return np.array([number(reserve) for reserve in market.reserves], dtype=np.float64)
 
-    is_base = per_leg(lambda reserve: reserve.offset is None) > 0
-    weight = per_leg(lambda reserve: reserve.liquidate_factor_wad / WAD)
-    penalty = per_leg(lambda reserve: 1.0 - reserve.liquidation_factor_wad / WAD)
+    is_base = table(lambda reserve: reserve.offset is None) > 0
+    is_base_leg = is_base.take(kind)
+    weight = table(lambda reserve: reserve.liquidate_factor_wad / WAD)
+    penalty = table(lambda reserve: 1.0 - reserve.liquidation_factor_wad / WAD)
     rule = CometCalls(
         refused=PAUSED
         if market.absorb_paused
@@ -144,22 +145,23 @@ def call_terms(book: Book[CometMarket]) -> CallTerms:
         if market.target_health_factor_wad is None
         else IN_PARTS,
         is_base=is_base,
-        credited=per_leg(lambda reserve: reserve.liquidation_factor_wad / WAD),
+        credited=table(lambda reserve: reserve.liquidation_factor_wad / WAD),
         discount=penalty * (market.store_front_factor_wad / WAD),
-        spare=per_leg(lambda reserve: float(reserve.held - reserve.supplied)),
+        spare=table(lambda reserve: float(reserve.held - reserve.supplied)),
         funds=float(reserves(market)),
         target=-np.inf if market.buy_paused else float(market.target_reserves),
     )
     return CallTerms(
         first_leg=book.first_leg,
-        reserves=positions,
-        feeds=per_leg(lambda reserve: reserve.feed).astype(np.intp),
-        unit=per_leg(lambda reserve: float(reserve.unit)),
-        supplied=np.where(is_base, 0.0, book.collateral.to_float() * book.counted),
-        owed=np.where(is_base, whole(book.debt.to_float() * (market.borrow_index / INDEX_SCALE)), 0.0),
+        kind=kind,
+        supplied=np.where(is_base_leg, 0.0, book.collateral.to_float() * book.counted),
+        owed=np.where(is_base_leg, whole(book.debt.to_float() * (market.borrow_index / INDEX_SCALE)), 0.0),
+        always=np.zeros(len(book), dtype=np.bool_),
+        reserves=np.arange(len(market.reserves)),
+        feeds=table(lambda reserve: reserve.feed).astype(np.intp),
+        unit=table(lambda reserve: float(reserve.unit)),
         weight=weight,
         least_weight=weight,
-        burden=np.ones(book.legs),
-        always=np.zeros(len(book), dtype=np.bool_),
+        burden=np.ones(len(weight)),
         rule=rule,
     )

@@ -38,9 +38,9 @@ class SoloCalls:
 
     spread: float
     widening: Floats
-    """(L,) 1 + spread premium."""
+    """(K,) 1 + spread premium."""
     premium: Floats
-    """(L,) 1 + margin premium: what a debt's value counts."""
+    """(K,) 1 + margin premium: what a debt's value counts."""
     least_debt_base: float
     """An operation must not leave less, unless none."""
 
@@ -60,7 +60,7 @@ class SoloCalls:
     def calls(self, standing: Standing) -> Calls:
         """The call that pays best on each account, all of which break."""
         pairs = pairs_of(standing, standing.supplied > 0, standing.owed > 0)
-        held, owed = standing.legs.take(pairs.seize), standing.legs.take(pairs.repay)
+        held, owed = standing.kind.take(pairs.seize), standing.kind.take(pairs.repay)
         spread = self.spread * self.widening.take(held) * self.widening.take(owed)
         dear = standing.worth.take(pairs.repay) * (1.0 + spread)
         cheap = standing.worth.take(pairs.seize)
@@ -73,7 +73,7 @@ class SoloCalls:
         repaid = np.where(is_all, raised(supplied * cheap / dear), asked)
         taken = np.where(is_all, supplied, seized)
         reason = np.where(asked <= 0, TOO_LITTLE_LEFT, WENT).astype(np.int8)
-        calls = best_pairs(standing, pairs, Moved(taken, np.zeros_like(taken), repaid), reason, BARE)
+        calls = best_pairs(standing, pairs, Moved(taken, np.zeros_like(taken), repaid), reason)
         went = calls.reason == WENT
         bare = went & ~standing.any(calls.supplied_left > 0)
         calls.bad_debt_base[:] = np.where(bare, standing.sum(calls.owed_left * standing.worth), 0.0)
@@ -82,13 +82,13 @@ class SoloCalls:
 
     def _debt_base(self, pairs: Pairs, standing: Standing) -> Floats:
         """(p,) all debts of each pair's account, by margin premium."""
-        owed_base = standing.owed * standing.worth * self.premium.take(standing.legs)
+        owed_base = standing.owed * standing.worth * self.premium.take(standing.kind)
         return standing.sum(owed_base).take(pairs.account)
 
     def _is_refused(self, repaid: Floats, pairs: Pairs, standing: Standing) -> Bools:
         """(p,) whether a repayment leaves too little debt ("Borrow value too low")."""
         others = self._debt_base(pairs, standing)
-        per_unit = standing.worth.take(pairs.repay) * self.premium.take(standing.legs.take(pairs.repay))
+        per_unit = standing.worth.take(pairs.repay) * self.premium.take(standing.kind.take(pairs.repay))
         left = others - repaid * per_unit
         is_none = left <= others * 2.0**-48
         refused: Bools = ~is_none & (left < self.least_debt_base)
@@ -96,7 +96,7 @@ class SoloCalls:
 
     def _allowed(self, pairs: Pairs, standing: Standing) -> Floats:
         """(p,) the most that leaves just enough debt; 0 where nothing does."""
-        per_unit = standing.worth.take(pairs.repay) * self.premium.take(standing.legs.take(pairs.repay))
+        per_unit = standing.worth.take(pairs.repay) * self.premium.take(standing.kind.take(pairs.repay))
         room = self._debt_base(pairs, standing) - self.least_debt_base
         return np.maximum(0.0, whole(room / per_unit))
 
@@ -104,30 +104,32 @@ class SoloCalls:
 def call_terms(book: Book[SoloMarket]) -> CallTerms:
     """The book's legs as a Liquidate action sees them: at accrued indices."""
     market = book.market.at_time(book.market.timestamp) if book.market.stored else book.market
-    reserves = book.reserves.astype(np.intp)
+    kind = book.reserves.astype(np.intp)
 
-    def per_leg(number: Callable[[SoloReserve], float]) -> Floats:
-        """(L,) a number of each leg's reserve."""
-        return np.array([number(reserve) for reserve in market.reserves], dtype=np.float64).take(reserves)
+    def table(number: Callable[[SoloReserve], float]) -> Floats:
+        """(K,) a number of each reserve."""
+        return np.array([number(reserve) for reserve in market.reserves], dtype=np.float64)
 
-    premium = per_leg(lambda reserve: 1 + reserve.margin_premium_wad / WAD)
-    owed = book.debt.to_float() * per_leg(lambda reserve: reserve.borrow_index_now_wad / WAD)
+    premium = table(lambda reserve: 1 + reserve.margin_premium_wad / WAD)
+    supply_index = table(lambda reserve: reserve.supply_index_now_wad / WAD)
+    borrow_index = table(lambda reserve: reserve.borrow_index_now_wad / WAD)
     rule = SoloCalls(
         spread=market.liquidation_spread_wad / WAD,
-        widening=per_leg(lambda reserve: 1 + reserve.spread_premium_wad / WAD),
+        widening=table(lambda reserve: 1 + reserve.spread_premium_wad / WAD),
         premium=premium,
         least_debt_base=float(market.min_borrowed_value_base),
     )
     return CallTerms(
         first_leg=book.first_leg,
-        reserves=reserves,
-        feeds=per_leg(lambda reserve: reserve.feed).astype(np.intp),
-        unit=np.ones(book.legs),
-        supplied=whole(book.collateral.to_float() * per_leg(lambda r: r.supply_index_now_wad / WAD)),
-        owed=raised(owed),
+        kind=kind,
+        supplied=whole(book.collateral.to_float() * supply_index.take(kind)),
+        owed=raised(book.debt.to_float() * borrow_index.take(kind)),
+        always=book.modes == LIQUID,
+        reserves=np.arange(len(market.reserves)),
+        feeds=table(lambda reserve: reserve.feed).astype(np.intp),
+        unit=np.ones(len(market.reserves)),
         weight=1 / premium,
         least_weight=1 / premium,
         burden=premium * (1 + market.margin_ratio_wad / WAD),
-        always=book.modes == LIQUID,
         rule=rule,
     )

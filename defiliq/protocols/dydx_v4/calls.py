@@ -62,19 +62,19 @@ class DydxCalls:
 
     config: LiquidationsConfig
     initial: Floats
-    """(L,) initial margin of a notional."""
+    """(K,) initial margin of a notional."""
     maintenance: Floats
-    """(L,) the part of the initial margin that is maintenance margin."""
+    """(K,) the part of the initial margin that is maintenance margin."""
     is_usdc: Bools
-    """(L,)"""
+    """(K,)"""
     on_book: Bools
-    """(L,) whether the position's book takes liquidation orders."""
+    """(K,) whether the position's book takes liquidation orders."""
     step: Floats
-    """(L,) base quantums that orders are multiples of."""
+    """(K,) base quantums that orders are multiples of."""
     tick: Floats
-    """(L,) subticks that prices of orders are multiples of."""
+    """(K,) subticks that prices of orders are multiples of."""
     subtick: Floats
-    """(L,) quote quantums per base quantum in one subtick."""
+    """(K,) quote quantums per base quantum in one subtick."""
 
     reasons: ClassVar[tuple[str, ...]] = REASONS
     """As take.py says them."""
@@ -91,12 +91,12 @@ class DydxCalls:
 
     def _risks(self, standing: Standing) -> Risks:
         notional = whole(standing.supplied * standing.worth) - whole(standing.owed * standing.worth)
-        margin = self._margin(np.abs(notional), standing.legs)
+        margin = self._margin(np.abs(notional), standing.kind)
         return Risks(notional, margin, standing.sum(notional), standing.sum(margin))
 
-    def _margin(self, notional: Floats, legs: Ints) -> Floats:
+    def _margin(self, notional: Floats, kind: Ints) -> Floats:
         """Maintenance margin of notionals, rounded up twice."""
-        return raised(raised(notional * self.initial.take(legs)) * self.maintenance.take(legs))
+        return raised(raised(notional * self.initial.take(kind)) * self.maintenance.take(kind))
 
     def calls(self, standing: Standing) -> Calls:
         """The order for each account's largest position on an open book, filled at its own price."""
@@ -116,7 +116,7 @@ class DydxCalls:
         equals.
         """
         size = standing.supplied - standing.owed
-        open_legs = self.on_book.take(standing.legs) & (size != 0)
+        open_legs = self.on_book.take(standing.kind) & (size != 0)
         amount = np.where(open_legs, np.abs(risks.notional), -1.0)
         largest = np.maximum.reduceat(amount, standing.first[:-1])
         places = np.flatnonzero(open_legs & (amount == largest.take(standing.account)))
@@ -125,10 +125,10 @@ class DydxCalls:
 
     def _order(self, standing: Standing, risks: Risks, chosen: Ints, rows: Ints) -> Order:
         """Size and price of each order (liquidatable_delta, fillable_price, to_subticks)."""
-        legs, worth = standing.legs.take(chosen), standing.worth.take(chosen)
+        kind, worth = standing.kind.take(chosen), standing.worth.take(chosen)
         size = standing.supplied.take(chosen) - standing.owed.take(chosen)
         held, notional = np.abs(size), np.abs(risks.notional.take(chosen))
-        config, step = self.config, self.step.take(legs)
+        config, step = self.config, self.step.take(kind)
         least = np.minimum(notional, float(config.min_position_notional_liquidated))
         part = whole(notional * (config.max_position_portion_liquidated_ppm / PPM))
         most = np.minimum(np.maximum(least, part), float(config.max_notional_liquidated))
@@ -138,15 +138,15 @@ class DydxCalls:
         short = (config.bankruptcy_adjustment_ppm / PPM) * (1.0 - risks.cover.take(rows))
         spread = risks.margin.take(chosen) * (config.spread_to_maintenance_margin_ratio_ppm / PPM)
         price = (risks.notional.take(chosen) - np.clip(short, 0.0, 1.0) * spread) / size
-        exact, tick = price / self.subtick.take(legs), self.tick.take(legs)
+        exact, tick = price / self.subtick.take(kind), self.tick.take(kind)
         ticks = np.where(size > 0, raised(exact / tick), whole(exact / tick))
         subticks = np.clip(ticks * tick, tick, _MOST_SUBTICKS - tick)
         return Order(size, quantums, np.where(price < 0, np.nan, subticks))
 
     def _fill(self, standing: Standing, risks: Risks, calls: Calls, chosen: Ints, order: Order) -> None:
         """Fill whole orders at their own price, and settle with the insurance fund (after.py)."""
-        legs, rows, worth = (
-            standing.legs.take(chosen),
+        kind, rows, worth = (
+            standing.kind.take(chosen),
             standing.account.take(chosen),
             standing.worth.take(chosen),
         )
@@ -154,10 +154,10 @@ class DydxCalls:
         signed = np.where(is_long, 1.0, -1.0)
         left = np.abs(order.size) - order.quantums
         left_notional = whole(left * worth)
-        released = risks.margin.take(chosen) - self._margin(left_notional, legs)
+        released = risks.margin.take(chosen) - self._margin(left_notional, kind)
         share = np.floor(risks.cover.take(rows) * released)
         due = risks.notional.take(chosen) - signed * left_notional - share
-        paid = whole(order.subticks * order.quantums * self.subtick.take(legs))
+        paid = whole(order.subticks * order.quantums * self.subtick.take(kind))
         beyond = signed * paid - due
         fee = np.minimum(whole(paid * (self.config.max_liquidation_fee_ppm / PPM)), beyond)
         to_fund = np.where(beyond > 0, fee, beyond)
@@ -168,7 +168,7 @@ class DydxCalls:
         calls.bonus_base[rows] = signed * (closed_base - paid)
         calls.fee_base[rows] = np.where(is_long, 0.0, np.maximum(0.0, to_fund))
         calls.bad_debt_base[rows] = np.maximum(0.0, -to_fund)
-        cash = np.flatnonzero(self.is_usdc.take(standing.legs)).take(rows)
+        cash = np.flatnonzero(self.is_usdc.take(standing.kind)).take(rows)
         seize, repay = np.where(is_long, chosen, cash), np.where(is_long, cash, chosen)
         calls.seize_leg[rows], calls.repay_leg[rows] = standing.legs.take(seize), standing.legs.take(repay)
         calls.seized[seize] = np.where(is_long, order.quantums, paid)
@@ -188,44 +188,45 @@ def _settle(calls: Calls, legs: Ints, size: Floats) -> None:
 def call_terms(book: Book[DydxMarket]) -> CallTerms:
     """The book's legs as orders see them; every account has a leg of USDC, though it be of nothing."""
     market = book.market
-    reserves, supplied, owed, first_leg = _with_usdc(book)
+    kind, supplied, owed, first_leg = _with_usdc(book)
+    reserves = np.arange(len(market.reserves))
 
-    def per_leg(number: Callable[[Perpetual], float]) -> Floats:
-        """(L,) a number of each leg's perpetual."""
-        return np.array([number(reserve) for reserve in market.reserves], dtype=np.float64).take(reserves)
+    def table(number: Callable[[Perpetual], float]) -> Floats:
+        """(K,) a number of each perpetual."""
+        return np.array([number(reserve) for reserve in market.reserves], dtype=np.float64)
 
-    initial = per_leg(lambda reserve: reserve.initial_margin_ppm / PPM)
-    maintenance = per_leg(lambda reserve: reserve.maintenance_fraction_ppm / PPM)
-    on_book = np.array([k != USDC and is_open(market, k) for k in range(len(market.reserves))])
+    initial = table(lambda reserve: reserve.initial_margin_ppm / PPM)
+    maintenance = table(lambda reserve: reserve.maintenance_fraction_ppm / PPM)
     weight = 1.0 - initial * maintenance
     rule = DydxCalls(
         config=market.liquidations,
         initial=initial,
         maintenance=maintenance,
         is_usdc=reserves == USDC,
-        on_book=on_book.take(reserves),
-        step=per_leg(lambda reserve: float(max(1, reserve.step_base_quantums))),
-        tick=per_leg(lambda reserve: float(max(1, reserve.subticks_per_tick))),
-        subtick=per_leg(lambda reserve: 10.0**reserve.quantum_conversion_exponent),
+        on_book=np.array([k != USDC and is_open(market, k) for k in reserves.tolist()], dtype=np.bool_),
+        step=table(lambda reserve: float(max(1, reserve.step_base_quantums))),
+        tick=table(lambda reserve: float(max(1, reserve.subticks_per_tick))),
+        subtick=table(lambda reserve: 10.0**reserve.quantum_conversion_exponent),
     )
     return CallTerms(
         first_leg=first_leg,
-        reserves=reserves,
-        feeds=per_leg(lambda reserve: reserve.feed).astype(np.intp),
-        unit=per_leg(lambda reserve: 10.0**-reserve.quantum_exponent),
+        kind=kind,
         supplied=supplied,
         owed=owed,
+        always=np.zeros(len(book), dtype=np.bool_),
+        reserves=reserves,
+        feeds=table(lambda reserve: reserve.feed).astype(np.intp),
+        unit=table(lambda reserve: 10.0**-reserve.quantum_exponent),
         weight=weight,
         least_weight=weight,
         burden=1.0 + initial * maintenance,
-        always=np.zeros(len(book), dtype=np.bool_),
         rule=rule,
         is_position=reserves != USDC,
     )
 
 
 def _with_usdc(book: Book[DydxMarket]) -> tuple[Ints, Floats, Floats, Ints]:
-    """Reserves, longs, shorts and first legs, with a leg of no USDC before those of accounts without any."""
+    """Perpetuals, longs, shorts and first legs, with a leg of no USDC before those of accounts without."""
     account = book.account_of_leg
     has_usdc = np.bincount(account[book.reserves == USDC], minlength=len(book)) > 0
     at = book.first_leg[:-1][~has_usdc]
