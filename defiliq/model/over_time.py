@@ -84,6 +84,7 @@ class HeatOverTime:
 
     driver: str
     base_symbol: str
+    markets: tuple[Key, ...]
     step_pct: float
     times: pd.DataFrame
     """TIME_COLUMNS, from the earliest to the latest."""
@@ -211,6 +212,7 @@ def over_time(frames: Iterable[Frame]) -> HeatOverTime:
     return HeatOverTime(
         driver=first.driver,
         base_symbol=first.markets[0][3],
+        markets=first.markets,
         step_pct=first.step_pct,
         times=pd.DataFrame(rows, columns=list(TIME_COLUMNS)),
         cells=pd.concat([_cells(one) for one in ordered], ignore_index=True),

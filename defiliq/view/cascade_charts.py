@@ -12,7 +12,7 @@ import pandas as pd
 from defiliq.model.cascade import frontier
 from defiliq.view.chart_frame import Caption, add_axes, framed, money_axis, say_nothing, spelled
 from defiliq.view.charts import compact
-from defiliq.view.heat_rows import amount_shown, money_shown
+from defiliq.view.heat_rows import amount_shown
 from defiliq.view.palette import BAD_DEBT, DRIVERS, FAINT, GREY, INDUCED, INITIAL, INK, LONG, RULE, SHORT
 
 if TYPE_CHECKING:
@@ -178,7 +178,8 @@ def _draw_rounds(axes: Axes, rounds: pd.DataFrame, base_symbol: str) -> None:
     axes.set_ylim(bottom=0)
     apart = math.ceil(len(numbers) / MOST_TICKS)
     axes.set_xlim(numbers[0] - 1.5, numbers[-1] + 0.7)
-    axes.set_xticks(numbers[::apart], round_names(rounds)[::apart], fontsize=9)
+    named = [(numbers[0] - 1, "spot"), *zip(numbers, round_names(rounds), strict=True)][::apart]
+    axes.set_xticks(*zip(*named, strict=True), fontsize=9)
     axes.set_xlabel("round, and what began it", color=INK)
     if len(numbers) <= MOST_TICKS:
         for number, seized in zip(numbers, once["seized_usd"], strict=True):
@@ -236,22 +237,3 @@ def _percent(axis: Any, label: str) -> None:
 
 def _legend_above(axes: Axes) -> None:
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=4, frameon=False, borderaxespad=0.2)
-
-
-def cascade_notes(found: Cascade, driver: str, base_symbol: str) -> list[str]:
-    """What a cascade came to, in sentences."""
-    ratio = found.branching_ratio
-    initial, induced = (money_shown(usd, base_symbol) for usd in (found.initial_usd, found.induced_usd))
-    told = "undefined" if math.isnan(ratio) else f"{ratio:.3g}"
-    said = [
-        f"Initial {initial}, induced {induced} (branching ratio {told}).",
-        f"{spelled(driver)} ends {found.change_pct(driver):+.2f}% from spot.",
-        f"Bad debt {money_shown(found.bad_debt_usd, base_symbol)}.",
-        f"It ended: {spelled(found.ended)}.",
-    ]
-    if found.unfilled_usd:
-        said.append(f"Not taken by the depth: {money_shown(found.unfilled_usd, base_symbol)}.")
-    return [
-        *said,
-        *(f"Depth of {spelled(name)}: {spelled(depth)}." for name, depth in sorted(found.depth.items())),
-    ]

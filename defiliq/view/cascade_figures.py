@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from defiliq.model.cascade import Cascade
     from defiliq.view.depth_curve import DepthSide
 
+_NAMED_ROUNDS = 5
+"""So many rounds are named below a figure: a phone has room for no more."""
 PERCENT = {"ticksuffix": "%", "automargin": True, "zeroline": True}
 
 
@@ -46,6 +49,7 @@ def depth_figure(sides: Sequence[DepthSide], base_symbol: str) -> Figure:
                 "line": {"color": colour, "width": 2},
                 "marker": {
                     "color": colour,
+                    "line": {"width": 0},  # sizes in a list would have white rims
                     "size": [5] * (len(said) - 1) + [10 if found.is_dry else 5],
                     "symbol": ["circle"] * (len(said) - 1) + ["x" if found.is_dry else "circle"],
                 },
@@ -68,10 +72,10 @@ def cascade_figure(found: Cascade, base_symbol: str) -> Figure:
         return empty_figure("nothing breaks")
     once = rounds.drop_duplicates("round")
     numbers = once["round"].tolist()
-    names = [name.replace("\n", " ") for name in round_names(rounds)]
+    names = [name.replace("\n", "<br>") for name in round_names(rounds)]
     traces = [*_price_traces(rounds, found, numbers), *_seized_traces(once, base_symbol)]
     most = max(float(once["seized_usd"].max()), float(once["bad_debt_usd"].max()))
-    apart = -(-len(numbers) // 10)
+    apart = math.ceil((1 + len(numbers)) / _NAMED_ROUNDS)
     layout = _layout(560) | {
         "barmode": "overlay",
         "yaxis": PERCENT | {"domain": [0.5, 1], "title": {"text": "from spot"}},
@@ -81,6 +85,8 @@ def cascade_figure(found: Cascade, base_symbol: str) -> Figure:
             "tickvals": [0, *numbers][::apart],
             "ticktext": ["spot", *names][::apart],
             "range": [-0.6, numbers[-1] + 0.6],
+            "tickangle": 0,
+            "zeroline": False,
             "automargin": True,
         },
     }
@@ -253,6 +259,7 @@ def _price_traces(rounds: pd.DataFrame, found: Cascade, numbers: Sequence[int]) 
 def _round_words(rows: pd.DataFrame, column: str, what: str) -> list[str]:
     """Rounds in one line each."""
     return [
-        f"round {row['round']}: {amount_shown(row[column])}{what}, {counted(int(row['accounts']), 'account')}"
+        f"round {row['round']}, {row['cause']}: {amount_shown(row[column])}{what}, "
+        f"{counted(int(row['accounts']), 'account')}"
         for row in rows.to_dict("records")
     ]

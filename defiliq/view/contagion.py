@@ -213,7 +213,7 @@ def contagion_figure(graph: nx.DiGraph[Place], base_symbol: str) -> Figure:
                     "name": f"{side} clusters",
                     "x": [dot.across for dot in part],
                     "y": [dot.height for dot in part],
-                    "marker": {"color": part[0].colour, "size": sizes, "opacity": 1},
+                    "marker": {"color": part[0].colour, "size": sizes, "opacity": 1, "line": {"width": 0}},
                     "text": [_dot_words(dot, unit) for dot in part],
                     "hoverinfo": "text",
                 }
@@ -246,7 +246,7 @@ def _price_ticks(shown: Arcs) -> dict[str, Any]:
         places += [(dot.across, dot.price) for dot in shown.dots]
     places.sort()
     values, names = zip(*places, strict=True)
-    return {"tickvals": list(values), "ticktext": list(names), "tickangle": -60, "automargin": True}
+    return {"tickvals": list(values), "ticktext": list(names), "tickangle": -90, "automargin": True}
 
 
 def _arc_trace(arc: Arc, furthest: int, most: float, unit: str) -> dict[str, Any]:

@@ -54,6 +54,8 @@ _NAMED_SHARE = 0.05
 """Of the largest cluster: smaller ones are not named."""
 _NAME_GAP = 0.05
 """Names closer than this, as a share of the height, would touch: the smaller cluster has none then."""
+_LONGEST_PRICE = 7
+"""Letters: $56,490."""
 _TICKS = 5
 
 
@@ -267,16 +269,19 @@ def cluster_names(
             "showlegend": False,
             "x": places,
             "y": [cluster.price_usd for cluster in placed],
-            "text": [
-                f"{price_shown(cluster.price_usd, driver)} {compact(cluster.magnitude_usd)}"
-                for cluster in placed
-            ],
+            "text": [_name(cluster, driver) for cluster in placed],
             "textposition": [
                 "middle right" if cluster.type == "long" else "middle left" for cluster in placed
             ],
             "hoverinfo": "skip",
         }
     ]
+
+
+def _name(cluster: Cluster, driver: str) -> str:
+    """A cluster's price, in four digits, and size; its size alone where a phone has no room for both."""
+    price, size = price_shown(float(f"{cluster.price_usd:.4g}"), driver), compact(cluster.magnitude_usd)
+    return f"{price} {size}" if len(price) <= _LONGEST_PRICE else size
 
 
 def bent_axis(traces: Sequence[Mapping[str, Any]], most: float, base_symbol: str) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
 NOTHING = "no snapshot holds a level within this window"
 _WORDS = TimeWords(NOTHING, "no snapshot", "time of the blocks (UTC)")
 _WIDE = 11.0
+_MARKETS_NAMED = 2
 
 
 def mesh_of(found: HeatOverTime, *, within_pct: float = WITHIN_PCT, most: int = MOST_ROWS) -> TimeMesh:
@@ -52,20 +52,12 @@ def mesh_of(found: HeatOverTime, *, within_pct: float = WITHIN_PCT, most: int = 
     )
 
 
-def draw_over_time(
-    found: HeatOverTime,
-    *,
-    within_pct: float = WITHIN_PCT,
-    markets: Sequence[str] = (),
-    by_side: bool = False,
-) -> Drawn:
+def draw_over_time(found: HeatOverTime, *, within_pct: float = WITHIN_PCT, by_side: bool = False) -> Drawn:
     """All snapshots side by side with the path of spot over them: black to yellow, or, by side, blue longs
     and red shorts.
-
-    `markets` says in words where the snapshots are from.
     """
     mesh = mesh_of(found, within_pct=within_pct, most=MOST_DRAWN)
-    return draw_mesh(mesh, _caption(found, mesh, markets), _WORDS, by_side=by_side)
+    return draw_mesh(mesh, _caption(found, mesh), _WORDS, by_side=by_side)
 
 
 def over_time_figure(found: HeatOverTime, *, within_pct: float = WITHIN_PCT, by_side: bool = False) -> Figure:
@@ -73,12 +65,16 @@ def over_time_figure(found: HeatOverTime, *, within_pct: float = WITHIN_PCT, by_
     return mesh_figure(mesh_of(found, within_pct=within_pct), _WORDS, by_side=by_side)
 
 
-def _caption(found: HeatOverTime, mesh: TimeMesh, markets: Sequence[str]) -> Caption:
-    """How many snapshots from when to when, and what is in no cell of the last."""
-    first, last = found.times.iloc[0], found.times.iloc[-1]
-    span = " to ".join(
-        f"block {int(row['block_number']):,} ({minute(int(row['block_timestamp']))})" for row in (first, last)
-    )
+def span_words(found: HeatOverTime) -> str:
+    """How many snapshots from when to when."""
+    ends = (found.times.iloc[0], found.times.iloc[-1])
+    blocks = (f"block {int(row['block_number']):,} ({minute(int(row['block_timestamp']))})" for row in ends)
+    return f"{counted(len(found.times), 'snapshot')}, {' to '.join(blocks)}"
+
+
+def _caption(found: HeatOverTime, mesh: TimeMesh) -> Caption:
+    """Which markets, how many snapshots, and what is in no cell of the last."""
+    last = found.times.iloc[-1]
     notes = []
     if last["already"]:
         sums = (("long", last["already_long_usd"]), ("short", last["already_short_usd"]))
@@ -91,5 +87,10 @@ def _caption(found: HeatOverTime, mesh: TimeMesh, markets: Sequence[str]) -> Cap
         notes.append(f"Further out in the last one: {money_shown(outside, found.base_symbol)}.")
     if untold := int(found.times["untold"].max()):
         notes.append(f"Of unknown size: up to {counted(untold, 'level')} at a time.")
-    lines = (*map(clean, markets), f"{counted(len(found.times), 'snapshot')}, {span}")
-    return Caption(f"Liquidation heatmap over time, {clean(found.driver)}", lines, tuple(notes), _WIDE)
+    markets = [
+        f"{clean(protocol)} {clean(name)}, chain {clean(on)}" for on, protocol, name, _ in found.markets
+    ]
+    if (more := len(markets) - _MARKETS_NAMED) > 0:
+        markets[_MARKETS_NAMED:] = [f"and {counted(more, 'market')} more"]
+    title = f"Liquidation heatmap over time, {clean(found.driver)}"
+    return Caption(title, (*markets, span_words(found)), tuple(notes), _WIDE)

@@ -58,9 +58,16 @@
     }
     Plotly.newPlot(name, figure.data, layout, config);
   }
-  dark.addEventListener("change", function () {
+  function repaint() {
     for (const name of Object.keys(figures)) {
       Plotly.relayout(name, themed(document.getElementById(name).layout));
     }
-  });
+  }
+  dark.addEventListener("change", repaint);
+  for (const [event, printed] of [["beforeprint", true], ["afterprint", false]]) {
+    window.addEventListener(event, function () {
+      document.documentElement.classList.toggle("printed", printed);
+      repaint();
+    });
+  }
 })();

@@ -10,7 +10,7 @@ from defiliq.view.cascade_figures import cascade_figure, depth_figure, sweep_fig
 from defiliq.view.contagion import arcs_told, contagion_figure
 from defiliq.view.figure_frame import Figure
 from defiliq.view.figures import heatmap_figure, ladder_figure
-from defiliq.view.over_time import over_time_figure
+from defiliq.view.over_time import over_time_figure, span_words
 from defiliq.view.palette import INDUCED, INITIAL, LONG, SHORT
 from defiliq.view.rungs import OFF_SCALE
 from defiliq.view.terminal import clean
@@ -48,7 +48,10 @@ def pictures_of(
         pictures |= _of_heat(analysis)
     unit, driver = analysis.heat.base_symbol, analysis.heat.driver
     if over_time is not None:
-        told = "What stood at which price when, from black (nothing) to yellow (most). The line is spot."
+        told = (
+            f"{span_words(over_time)}. What stood at which price when, from black (nothing) to yellow "
+            "(most). The line is spot; grey is a gap between snapshots."
+        )
         figure = over_time_figure(over_time, within_pct=analysis.settings.within_pct)
         pictures["over-time"] = Picture(figure, "Over time", told)
     if depth:

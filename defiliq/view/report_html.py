@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from defiliq.view.cex_beside import Beside
     from defiliq.view.depth_curve import DepthSide
 
+_WITHOUT_SCRIPTS = (
+    "<noscript><p>Figures need JavaScript, which is off here. Tables and texts are whole.</p></noscript>\n"
+)
 _LONG = 40
 """A cell with more letters may be broken over lines."""
 _UNSAFE = str.maketrans(
@@ -111,7 +114,8 @@ def page_html(
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
             f'<title>{title}</title>\n<link rel="icon" href="data:,">',
             f"<style>\n{_own('report.css')}</style>\n</head>\n<body>",
-            f'<header>\n<h1>{title}</h1>\n<p class="where">{where}</p>\n</header>\n<main>\n{body}\n</main>',
+            f'<header>\n<h1>{title}</h1>\n<p class="where">{where}</p>\n{_WITHOUT_SCRIPTS}</header>',
+            f"<main>\n{body}\n</main>",
             f'<footer><p class="disclaimer">{escape(DISCLAIMER)}</p></footer>',
             f'<script type="application/json" id="figures">{_data(pictures)}</script>',
             *(f"<script>{script}</script>" for script in scripts),
@@ -146,7 +150,7 @@ def _section(section: Section, pictures: Mapping[str, Picture]) -> str:
         lines = (f"<li><strong>{escape(i.label)}</strong>: {escape(i.text)}</li>" for i in section.items)
         parts.append("<ul>\n" + "\n".join(lines) + "\n</ul>")
     if section.grid is not None:
-        parts.append(_grid(section.grid))
+        parts.append(_grid(section.grid, section.heading))
     parts += [_picture(name, pictures[name]) for name in section.pictures if name in pictures]
     if section.notes:
         lines = (f"<li>{escape(note)}</li>" for note in section.notes)
@@ -154,12 +158,14 @@ def _section(section: Section, pictures: Mapping[str, Picture]) -> str:
     return "\n".join([*parts, "</section>"])
 
 
-def _grid(grid: Grid) -> str:
-    head = "".join(f"<th>{escape(name)}</th>" for name in grid.columns)
+def _grid(grid: Grid, heading: str) -> str:
+    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in grid.columns)
     rows = ("".join(_cell(cell) for cell in row) for row in grid.rows)
     body = "\n".join(f"<tr>{row}</tr>" for row in rows)
     table = f"<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody>"
-    return f'<div class="scroll"><table>\n{table}\n</table></div>'
+    # Who has no pointer scrolls with arrow keys once it has the focus.
+    named = f'role="region" aria-label="{escape(heading)}, table" tabindex="0"'
+    return f'<div class="scroll" {named}><table>\n{table}\n</table></div>'
 
 
 def _cell(text: str) -> str:
@@ -171,7 +177,9 @@ def _picture(name: str, picture: Picture) -> str:
         f'<br><span class="key" style="background:{colour}"></span>{escape(words)}'
         for colour, words in picture.key
     )
+    title = escape(picture.title)
+    named = f'role="img" aria-label="{title}" aria-describedby="caption-{name}"'
     return (
-        f'<figure>\n<h3>{escape(picture.title)}</h3>\n<div class="plot" id="figure-{name}"></div>\n'
-        f"<figcaption>{escape(picture.caption)}{keys}</figcaption>\n</figure>"
+        f'<figure>\n<h3>{title}</h3>\n<div class="plot" id="figure-{name}" {named}></div>\n'
+        f'<figcaption id="caption-{name}">{escape(picture.caption)}{keys}</figcaption>\n</figure>'
     )

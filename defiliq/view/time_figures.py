@@ -36,7 +36,12 @@ def mesh_figure(mesh: TimeMesh, words: TimeWords, *, by_side: bool = False) -> F
         "legend": LEGEND,
         "showlegend": True,
         "hovermode": "closest",
-        "xaxis": {"type": "date", "range": [_iso(edges[0]), _iso(edges[-1])], "showgrid": False},
+        "xaxis": {
+            "type": "date",
+            "range": [_iso(edges[0]), _iso(edges[-1])],
+            "showgrid": False,
+            "title": {"text": words.times},
+        },
         "yaxis": price_axis(mesh.edges_usd[0], mesh.edges_usd[-1], mesh.driver)
         | {"automargin": True, "showgrid": False},
         "shapes": [
@@ -65,7 +70,7 @@ def _colours(
 ) -> dict[str, Any]:
     """The cells, by the root of what they hold: a page colours in equal steps. Gaps stay empty."""
     roots = shown.roots(columns, by_side=by_side)
-    unit = named(money_named(shown.base_symbol))
+    unit, sign = named(money_named(shown.base_symbol)), "$" if shown.driver.endswith("USD") else ""
     most = math.sqrt(full)
     bar = scale_bar(full, shown.base_symbol, -0.18)
     if by_side:
@@ -82,24 +87,31 @@ def _colours(
         "zmin": -most if by_side else 0,
         "zmax": most,
         "colorscale": SIDED_STOPS if by_side else SCALE_STOPS,
-        "hovertemplate": f"%{{y:,.6g}}: %{{customdata}}{unit} per 1% of price<br>%{{x}}<extra></extra>",
+        "hovertemplate": f"{sign}%{{y:,.6g}}: %{{customdata[0]}}{unit} per 1% of price<br>"
+        "%{customdata[1]}<extra></extra>",
         "colorbar": bar,
     }
 
 
-def _said(mesh: TimeMesh, columns: Sequence[int | None], *, by_side: bool) -> list[list[str | None]]:
-    """What a pointer is told of each cell: its amount, or that of both sides."""
-    told: list[list[str | None]] = [[None] * len(columns) for _ in mesh.edges_usd[1:]]
+def _said(
+    mesh: TimeMesh, columns: Sequence[int | None], *, by_side: bool
+) -> list[list[tuple[str, str] | None]]:
+    """What a pointer is told of each cell: its amount, or that of both sides, and the time of its moment.
+
+    The place in a figure would say the middle of the cell, which is later than the moment.
+    """
+    told: list[list[tuple[str, str] | None]] = [[None] * len(columns) for _ in mesh.edges_usd[1:]]
     density = mesh.density_usd
     for column, moment in enumerate(columns):
         if moment is None:
             continue
+        when = minute(mesh.at[moment])
         for row, line in enumerate(told):
+            amount = compact(density[moment, row])
             if by_side:
                 sizes = (("long", mesh.long_usd[moment, row]), ("short", mesh.short_usd[moment, row]))
-                line[column] = ", ".join(f"{side} {compact(size)}" for side, size in sizes if size > 0) or "0"
-            else:
-                line[column] = compact(density[moment, row])
+                amount = ", ".join(f"{side} {compact(size)}" for side, size in sizes if size > 0) or "0"
+            line[column] = (amount, when)
     return told
 
 

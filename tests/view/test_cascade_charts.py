@@ -17,7 +17,6 @@ from defiliq.model.cascade import SWEEP_COLUMNS, Cascade
 from defiliq.model.contagion import Place
 from defiliq.view.cascade_charts import (
     beyond_frontier,
-    cascade_notes,
     draw_cascade,
     draw_depth,
     draw_sweep,
@@ -107,16 +106,14 @@ def test_a_cascade_is_drawn_round_by_round(cascade: Cascade) -> None:
     assert [trace["name"] for trace in traces] == ["by the shock itself", "induced"]
     assert math.fsum(traces[0]["y"]) == cascade.initial_usd
     assert math.fsum(traces[1]["y"]) == pytest.approx(cascade.induced_usd)
-    assert traces[0]["hovertext"] == ["round 1: 2.74M seized, 99 accounts"]
+    assert traces[0]["hovertext"] == ["round 1, shock: 2.74M seized, 99 accounts"]
+    below = shown["layout"]["xaxis"]
+    assert next(zip(below["tickvals"], below["ticktext"], strict=True)) == (0, "spot")
+    assert [label.get_text() for label in sums.get_xticklabels()][:2] == ["spot", "1\nshock"]
 
 
-def test_what_a_cascade_comes_to_is_said(cascade: Cascade) -> None:
-    notes = cascade_notes(cascade, "ETH/USD", "USD")
-    assert notes[0] == "Initial $2.74M, induced $28.41M (branching ratio 10.4)."
-    assert "ETH/USD ends -12.13% from spot." in notes
-    assert notes[-1] == "Depth of ETH/USD: square-root impact, 100M a day, 4%."
+def test_a_cascade_of_nothing_says_so(cascade: Cascade) -> None:
     empty = replace(cascade, round_rows=())
-    assert "branching ratio undefined" in cascade_notes(empty, "ETH/USD", "USD")[0]
     assert "nothing breaks" in said(draw_cascade(empty, CAPTION, "USD"))
     assert cascade_figure(empty, "USD")["data"] == []
 
@@ -255,4 +252,3 @@ def test_names_from_a_chain_are_only_text(cascade: Cascade, tmp_path: Path) -> N
     figure = cascade_figure(named, odd)
     assert figure["data"][0]["name"] == "&lt;b&gt;\U0001f680$x$/USD market"
     assert "<b>" not in str(figure)
-    assert cascade_notes(named, odd, "USD")[-1].endswith("</script>?.")

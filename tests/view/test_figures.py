@@ -87,7 +87,12 @@ def test_clusters_that_would_touch_are_not_both_named() -> None:
         prices = sorted(p for p, at in zip(names["y"], names["textposition"], strict=True) if at == positions)
         gaps = [math.log(b / a) / math.log(high / low) for a, b in pairwise(prices)]
         assert min(gaps, default=1) >= 0.05
-    assert "$3,303.03 18M" in names["text"]
+    assert "$3,303 18M" in names["text"]
+
+
+def test_a_long_price_leaves_a_cluster_its_size_as_name() -> None:
+    heat = build_heat([ladder_of([(720_000.0, 5e6, "long")], 1.2e6)], "ETH/USD")
+    assert trace(heatmap_figure(heat, find_clusters(heat)), "clusters")["text"] == ["5M"]
 
 
 def test_the_ladder_ends_at_what_a_side_holds() -> None:

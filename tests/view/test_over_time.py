@@ -50,7 +50,7 @@ def test_a_snapshot_lasts_until_the_next_unless_there_is_a_gap() -> None:
 
 
 def test_the_mesh_is_drawn_with_its_gap_and_the_path_of_spot() -> None:
-    figure = draw_over_time(wide_over_time(), markets=["aave-v3 Ethereum\n, chain 1"])
+    figure = draw_over_time(wide_over_time())
     axes = figure.axes[0]
     (mesh,) = [part for part in axes.collections if isinstance(part, QuadMesh)]
     drawn = mesh.get_array()
@@ -61,7 +61,7 @@ def test_the_mesh_is_drawn_with_its_gap_and_the_path_of_spot() -> None:
     (spot,) = axes.lines
     assert np.isnan(np.asarray(spot.get_ydata(), dtype=np.float64)).sum() == 1
     words = [text.get_text() for text in texts(figure)]
-    assert "aave-v3 Ethereum?, chain 1" in words
+    assert "aave-v3 Ethereum, chain 1" in words
     assert "no snapshot" in words
     assert any(word.startswith("40 snapshots, block 0 (2025-11-24 16:30 UTC) to") for word in words)
     assert clipped(figure) == []

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from defiliq.model.analysis import analyse
+from defiliq.view.charts import compact, minute
 from defiliq.view.depth_curve import depth_curve
+from defiliq.view.over_time import mesh_of
 from defiliq.view.report_html import write_report_html
 from tests.browser import Page, chromium, find_chromium
 from tests.view.heat_stage import Level, contagion_of, full_analysis, ladder_of, thin_depth, wide_over_time
@@ -21,7 +23,7 @@ ALL_DRAWN = """
   return plots.length > 0 && plots.every(p => p._fullLayout && p.querySelector('.main-svg')); })()
 """
 SCREENS = [
-    *((390, 844, dark, True) for dark in (False, True)),
+    *((360, 740, dark, True) for dark in (False, True)),
     *((1280, 900, dark, False) for dark in (False, True)),
 ]
 
@@ -99,6 +101,21 @@ def cut_words(page: Page) -> list[str]:
     return found
 
 
+@pytest.mark.parametrize("spot", [8.5e-5, 57_000.0, 1.2e6])
+def test_names_of_clusters_fit_a_phone(page: Page, tmp_path: Path, spot: float) -> None:
+    levels: list[Level] = [((0.6 + 0.05 * k) * spot, 123e6, "long") for k in range(7)]
+    ladder = ladder_of([*levels, (1.2 * spot, 99e6, "short")], spot)
+    show(page, write_report_html(analyse([ladder], "ETH/USD"), tmp_path / "a.html"), 360, 740, False, True)
+    assert page.evaluate("document.querySelectorAll('#figure-heatmap .textpoint').length") >= 5
+    cut = page.evaluate(
+        "(() => { const p = document.getElementById('figure-heatmap'), axis = p._fullLayout.xaxis;"
+        " const left = p.getBoundingClientRect().left + axis._offset, box = t => t.getBoundingClientRect();"
+        " return [...p.querySelectorAll('.textpoint')].filter(t => box(t).left < left ||"
+        " box(t).right > left + axis._length).map(t => t.textContent); })()"
+    )
+    assert cut == []
+
+
 def test_a_giant_cuts_no_words(page: Page, tmp_path: Path) -> None:
     small: list[Level] = [(2000.0 + 100 * k, 1e6, "long") for k in range(6)]
     ladder = ladder_of(
@@ -138,6 +155,9 @@ def test_colours_follow_the_scheme_and_change_with_it(page: Page, report: Path) 
         False: ("#ffffff", "rgb(34, 34, 34)", "rgb(255, 255, 255)"),
         True: ("#14171a", "rgb(230, 230, 230)", "rgb(20, 23, 26)"),
     }
+    for event, ink in (("beforeprint", "#222222"), ("afterprint", "#e6e6e6")):  # paper is never dark
+        page.evaluate(f"dispatchEvent(new Event('{event}'))")
+        page.until(f"document.getElementById('figure-ladder').layout.font.color === '{ink}'")
     assert page.complaints() == []
 
 
@@ -186,15 +206,17 @@ def test_the_pointer_is_told_a_cell_of_the_past(page: Page, report: Path) -> Non
           const row = cells.indexOf(Math.max(...cells));
           const middle = (axis, low, high) => axis._offset + (axis.d2p(low) + axis.d2p(high)) / 2;
           return [box.left + middle(full.xaxis, trace.x[30], trace.x[31]),
-            box.top + middle(full.yaxis, trace.y[row], trace.y[row + 1]),
-            trace.customdata[row][30] + ' per 1% of price'];
+            box.top + middle(full.yaxis, trace.y[row], trace.y[row + 1]), row];
         })()"""
     )
+    found = wide_over_time()
+    mesh = mesh_of(found)
+    amount = mesh.density_usd[29, wanted]  # the thirtieth column is the gap's
     page.point(x, y)
     page.until("document.querySelector('#figure-over-time .hoverlayer .hovertext') !== null")
     told = page.evaluate("document.querySelector('#figure-over-time .hovertext').textContent")
-    assert f": {wanted}" in told
-    assert "2025-11-25" in told or "Nov 25, 2025" in told
+    price = sum(mesh.edges_usd[wanted : wanted + 2]) / 2
+    assert told == f"${price:,.2f}: {compact(amount)} per 1% of price{minute(mesh.at[29])}"
 
 
 def test_no_button_sends_a_figure_anywhere(page: Page, report: Path) -> None:
