@@ -70,6 +70,21 @@ class Happened:
     """Rows of which nobody knows the driver, as little as the money: they are in neither as well."""
     coverage: str
     """Which blocks were searched, in words; empty where it was not said."""
+    searched: tuple[int, int] | None = None
+    """After which second and up to which one somebody looked; None where it was not said."""
+
+    @property
+    def searched_of_window(self) -> tuple[int, int]:
+        """What of the metrics' stretch was searched: all of it where nobody said otherwise."""
+        since, until = self.metrics.since_at, self.metrics.until_at
+        if self.searched is None:
+            return since, until
+        return max(since, self.searched[0]), min(until, self.searched[1])
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all of it was."""
+        return self.searched_of_window == (self.metrics.since_at, self.metrics.until_at)
 
     def latest(self, kind: Literal["support", "resistance"]) -> pd.Series | None:
         """The level of a kind that was formed last; of several at once, the strongest."""
@@ -129,6 +144,7 @@ def analyse(
     events: pd.DataFrame | None = None,
     until_at: int | None = None,
     events_coverage: str = "",
+    events_searched: tuple[int, int] | None = None,
     cascade: Cascade | None = None,
     sweep: pd.DataFrame | None = None,
 ) -> Analysis:
@@ -144,6 +160,7 @@ def analyse(
         events=events,
         until_at=until_at,
         events_coverage=events_coverage,
+        events_searched=events_searched,
         cascade=cascade,
         sweep=sweep,
     )
@@ -158,6 +175,7 @@ def analyse_heat(
     events: pd.DataFrame | None = None,
     until_at: int | None = None,
     events_coverage: str = "",
+    events_searched: tuple[int, int] | None = None,
     cascade: Cascade | None = None,
     sweep: pd.DataFrame | None = None,
     unresolved: int = 0,
@@ -166,6 +184,8 @@ def analyse_heat(
 
     `impact` is what trades do to the price, in a market depth called `depth`. `events` are liquidations that
     happened: those of the driver count, up to `until_at`, which is the newest block unless told otherwise.
+    `events_searched` says after which second and up to which one somebody looked for them: a day of which a
+    part was not searched has no market state.
     """
     settings, spot = replace(settings, step_pct=heat.step_pct), heat.spot_usd
     clusters = find_clusters(
@@ -186,7 +206,10 @@ def analyse_heat(
     lean = asymmetry(spot, clusters)
     high = [level.cluster for level in levels if level.priority == "High"]
     implied = imply(heat, clusters, high, magnet, lean, down, up)
-    happened = None if events is None else _happened(heat, events, settings, until_at, events_coverage)
+    if events is None:
+        happened = None
+    else:
+        happened = _happened(heat, events, settings, until_at, events_coverage, events_searched)
     return Analysis(
         *(settings, heat, clusters, levels, magnet, above, below, lean, vacuums, down, up, implied),
         *(depth, happened, cascade, sweep, unresolved),
@@ -216,7 +239,12 @@ def _grade(value: float, floors: Sequence[float]) -> int:
 
 
 def _happened(
-    heat: Heat, events: pd.DataFrame, settings: Settings, until_at: int | None, coverage: str
+    heat: Heat,
+    events: pd.DataFrame,
+    settings: Settings,
+    until_at: int | None,
+    coverage: str,
+    searched: tuple[int, int] | None,
 ) -> Happened:
     """What events say of the driver; without any block to end at, they end with the last of them."""
     others = sorted(set(events["base_symbol"]) - {"", heat.base_symbol}) if heat.base_symbol else []
@@ -231,10 +259,12 @@ def _happened(
         stamps = events["block_timestamp"] if stamps.empty else stamps
         until_at = 0 if stamps.empty else int(stamps.max())
     past = events[is_ours & (events["block_timestamp"] <= until_at)]
-    return Happened(
+    found = Happened(
         metrics=liquidation_metrics(past, until_at - settings.window_s, until_at),
         support_resistance=support_resistance(past, settings.large_usd, by=settings.sr_by),
         other_events=int((~is_ours & ~is_unpriced).sum()),
         unpriced_events=int(is_unpriced.sum()),
         coverage=coverage,
+        searched=searched,
     )
+    return found if found.is_whole else replace(found, metrics=replace(found.metrics, state=None))

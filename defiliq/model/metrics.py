@@ -92,7 +92,7 @@ class Metrics:
     by_venue: pd.DataFrame
     """VENUE_COLUMNS, the largest first."""
     state: MarketState | None
-    """Of a day; None where the stretch is none, or where money is not dollars."""
+    """Of a day; None where the stretch is none or was not searched whole, or where money is not dollars."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,7 +74,14 @@ def _overview(analysis: Analysis) -> Section:
     if happened is None:
         said = "No liquidation events were given, so what was liquidated is not known."
         return Section(heading, notes=(said,))
-    seen = happened.metrics
+    seen, notes = happened.metrics, [f"Events: {clean(happened.coverage)}."] if happened.coverage else []
+    since, until = happened.searched_of_window
+    if since >= until:
+        said = "No part of these hours was searched, so what was liquidated in them is not known."
+        return Section(heading, notes=(*notes, said))
+    if not happened.is_whole:
+        part = f"from {minute(since)} to {minute(until)}"
+        notes.append(f"Only a part of these hours was searched, {part}, so they have no market state.")
     total = f"{money_shown(seen.total_usd, unit)} in {counted(seen.liquidations, 'liquidation')}"
     items = [
         Item("Total liquidated", total),
@@ -85,7 +92,6 @@ def _overview(analysis: Analysis) -> Section:
     ]
     if seen.state is not None:
         items.append(Item("Market state", f"{seen.state.label}. {seen.state.implication}."))
-    notes = [f"Events: {clean(happened.coverage)}."] if happened.coverage else []
     if seen.untold:
         notes.append(f"Of unknown size, in no sum: {counted(seen.untold, 'liquidation')}.")
     if happened.unpriced_events:

@@ -270,6 +270,19 @@ def test_the_driver_is_the_one_where_most_breaks(run: Run, files: dict[str, Path
     assert set(rows(out)["driver"]) == {"BTC/USD"}
 
 
+def test_of_drivers_that_hold_the_same_the_first_by_name_whatever_the_order(run: Run, tmp_path: Path) -> None:
+    """0.1 + 0.2 + 0.3 is not 0.3 + 0.2 + 0.1 as floats are added."""
+    three = rungs().iloc[:3].assign(outcome="price", side="long", distance_pct=-5.0, notional_usd=math.nan)
+    one = three.assign(repaid_usd=[0.1, 0.2, 0.3], driver="AAA/USD", spot_usd=9.0, price_usd=8.0)
+    for others in ([0.1, 0.2, 0.3], [0.3, 0.2, 0.1]):
+        other = one.assign(repaid_usd=others, driver="BBB/USD")
+        for tables in ([one, other], [other, one], [one[::-1], other[::-1]]):
+            path = ladder_file(pd.concat(tables), tmp_path / "tie.csv")
+            code, _, err = run("clusters", "--from", path)
+            assert code == 0, err
+            assert "Along AAA/USD, where most dollars break" in err
+
+
 def test_dollars_are_passed_over_and_the_side_counts(run: Run, tmp_path: Path) -> None:
     """All debts in USDC break as USDC rises: no default that anybody would look along."""
     found = rungs()[rungs()["outcome"] == "price"]

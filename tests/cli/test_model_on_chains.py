@@ -163,9 +163,10 @@ def test_different_money_has_no_common_axis(
 
 
 def searched(report: str) -> tuple[list[str], list[str]]:
-    """(where events were looked for, all else) of a report's lines."""
+    """(where events were looked for and what that says of the day, all else) of a report's lines."""
     lines = report.splitlines()
-    told = [line for line in lines if line.startswith("- Events: ")]
+    begins = ("- Events: ", "- Only a part of these hours", "- **Market state**")
+    told = [line for line in lines if line.startswith(begins)]
     return told, [line for line in lines if line not in told]
 
 
@@ -184,8 +185,13 @@ def test_events_of_the_node_in_a_report(run: Run, lab_v36: Lab, tmp_path: Path) 
         assert code == 0, err
         code, from_file, _ = run("report", *words, *along, "--events", kept)
     assert code == 0
-    assert searched(from_file) == (["- Events: from events.parquet."], searched(out)[1])
-    assert searched(out)[0][0].startswith("- Events: Local v3.6 blocks ")
+    state, where = searched(from_file)[0]
+    assert state.startswith("- **Market state**: calm.")
+    assert where == "- Events: from events.parquet, which does not tell what was searched."
+    assert searched(from_file)[1] == searched(out)[1]
+    where, part = searched(out)[0]
+    assert where.startswith("- Events: Local v3.6 blocks ")
+    assert part.endswith("so they have no market state."), "a few blocks are no day"
     assert re.search(r"\*\*Total liquidated\*\*: \S+ in [12] liquidations?", out)
     assert "No liquidation events were given" not in out
 

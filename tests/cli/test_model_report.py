@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import math
 import re
+import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
+from defiliq.cli.events import Blocks
+from defiliq.cli.report import _time_searched
 from defiliq.ladder import EVENT_COLUMNS, as_table
+from defiliq.types import Listing
 from defiliq.view.files import write_table
 from tests.builders import NOW
 from tests.cli.conftest import Run
-from tests.cli.model_stage import ETH, LAW, froms, held, ladder_file, other, rungs, snapshot_of
+from tests.cli.model_stage import ETH, LAW, froms, held, ladder_file, numbers, other, rungs, snapshot_of
+from tests.view.heat_stage import SEED_LEVELS, ladder_of
 
 HEADINGS = (
     "Liquidation Overview (24h)",
@@ -79,6 +85,27 @@ def test_a_snapshot_and_its_ladder_make_one_report(run: Run, files: dict[str, Pa
     assert target.read_text(encoding="utf-8") == of_ladder
 
 
+def test_the_published_example_from_a_ladder_file(run: Run, tmp_path: Path) -> None:
+    """Bitcoin levels below 57,000: 56,490 is the strongest, and the risk of a downward cascade high."""
+    levels = [(price, size, "long") for price, size in SEED_LEVELS]
+    path = ladder_file(ladder_of(levels, 57_000.0, "BTC/USD"), tmp_path / "bitcoin.csv")
+    for width, size in (("0.25%", 96.17e6), ("0.02%", 34.04e6)):
+        code, out, _ = run("clusters", "--from", path, "--bin", width)
+        found = numbers(out)
+        assert (code, found["price_usd"][0], found["magnitude_usd"][0]) == (0, 56_490.0, size)
+        assert found["magnitude_usd"].sum() == math.fsum(dollars for _, dollars in SEED_LEVELS)
+        code, out, _ = run("magnet", "--from", path, "--bin", width)
+        row = numbers(out).iloc[0]
+        assert (code, row["downside_risk"], row["upside_risk"]) == (0, "high", "low")
+        code, out, _ = run("report", "--from", path, "--bin", width)
+        assert code == 0
+        assert "- **Strongest downside magnet**: $56,490 (long liquidation cluster, $" in out
+        assert "- **Downside cascade risk**: high - " in out
+    code, out, _ = run("heatmap", "--from", path, "--format", "table")
+    assert code == 0
+    assert re.search(r"^. +\$56,490 .*34\.04M Heavy long liquidation zone$", out, re.MULTILINE)
+
+
 def test_with_events(run: Run, files: dict[str, Path], events: Path) -> None:
     code, out, _ = run("report", "--from", files["Local"], "--events", events)
     assert code == 0
@@ -102,6 +129,35 @@ def test_a_day_without_events(run: Run, files: dict[str, Path], tmp_path: Path, 
     assert code == 0
     assert "No liquidation events were given" not in out
     assert "**Recent support formed**: none" in out
+
+
+def test_a_file_does_not_tell_what_was_searched_nor_what_it_could_not_price(
+    run: Run, files: dict[str, Path], events: Path, tmp_path: Path
+) -> None:
+    _, out, _ = run("report", "--from", files["ladder"], "--events", events)
+    assert "- Events: from events.csv, which does not tell what was searched." in out
+    blind = write_table(as_table([happened(repaid_usd=math.nan)], EVENT_COLUMNS), tmp_path / "blind.csv")
+    assert run("report", "--from", files["ladder"], "--events", blind)[0] == 3
+
+
+@pytest.mark.parametrize(
+    ("ends", "last", "searched"),
+    [
+        ([(50, 1000, 2000, "")], "latest", (999, sys.maxsize)),
+        ([(50, 1000, 2000, "the node died")], "latest", (999, 2000)),
+        ([(50, 1000, 2000, "")], 90, (999, 2000)),
+        ([(5, 1000, 2000, "")], "latest", (0, sys.maxsize)),  # from the market's first block on
+        ([(50, 1000, 2000, ""), (60, 1100, 1900, "")], "finalized", (1099, 1900)),
+    ],
+)
+def test_the_time_that_was_searched_in_all_markets(
+    ends: list[tuple[int, int, int, str]], last: int | str, searched: tuple[int, int]
+) -> None:
+    tables = [pd.DataFrame() for _ in ends]
+    for table, end in zip(tables, ends, strict=True):
+        table.attrs |= dict(zip(("first", "first_at", "covered_at", "stopped"), end, strict=True))
+    listings = [Listing("aave-v3", "Core", 1, 5, {}) for _ in ends]
+    assert _time_searched(listings, tables, Blocks(50, last)) == searched
 
 
 def test_with_a_cascade_and_a_sweep(run: Run, files: dict[str, Path]) -> None:

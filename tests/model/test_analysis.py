@@ -261,6 +261,26 @@ def test_events_of_the_driver_count_up_to_the_block() -> None:
     assert found.latest("resistance") is None
 
 
+@pytest.mark.parametrize(
+    ("searched", "part"),
+    [
+        (None, (NOW - DAY_S, NOW)),
+        ((NOW - DAY_S, NOW), (NOW - DAY_S, NOW)),
+        ((0, NOW + 5), (NOW - DAY_S, NOW)),
+        ((NOW - DAY_S + 1, NOW), (NOW - DAY_S + 1, NOW)),
+        ((0, NOW - 1), (NOW - DAY_S, NOW - 1)),
+    ],
+)
+def test_only_a_day_that_was_searched_whole_has_a_state(
+    searched: tuple[int, int] | None, part: tuple[int, int]
+) -> None:
+    found = of((90.0, 1.0), events=happened(longs(300e6)), events_searched=searched).happened
+    assert found is not None
+    assert found.searched_of_window == part
+    assert found.is_whole == (part == (NOW - DAY_S, NOW)) == (found.metrics.state is not None)
+    assert found.metrics.total_usd == 300e6, "what was found counts"
+
+
 def test_events_may_end_elsewhere_and_levels_be_smaller() -> None:
     rows = [*longs(5.0), *longs(7.0, block_timestamp=NOW + 10)]
     settings = Settings(large_usd=6.0, window_s=3600)

@@ -17,6 +17,7 @@ from defiliq.view.report_html import report_html, write_report_html
 from defiliq.view.report_markdown import escaped, report_markdown
 from defiliq.view.report_sections import sections_of
 from tests.view.heat_stage import (
+    BLOCK_AT,
     SEED_LEVELS,
     contagion_of,
     events_of,
@@ -148,6 +149,28 @@ def test_events_without_a_size_or_of_others_are_counted() -> None:
     assert "- **Recent support formed**: none" in text
 
 
+def test_hours_that_nobody_searched_are_named() -> None:
+    ladder, events = ladder_of([(2000.0, 1.0, "long")], 3000.0), events_of([(10, "long", 5.0, 3000.0)])
+    day = 86_400
+
+    def overview(since: int, until: int) -> str:
+        searched = (BLOCK_AT - since, BLOCK_AT - until)
+        text = report_markdown(analyse([ladder], "ETH/USD", events=events, events_searched=searched))
+        return text[: text.index("### Key")]
+
+    assert "- **Market state**: calm." in overview(day, 0)
+    part = overview(3600, 0)
+    assert "- **Total liquidated**: $5.00 in 1 liquidation" in part
+    assert "Market state" not in part
+    assert (
+        "- Only a part of these hours was searched, from 2025-11-24 15:00 UTC to 2025-11-24 16:00 UTC, so "
+        "they have no market state."
+    ) in part
+    for none in (overview(3 * day, 2 * day), overview(2 * day, day)):
+        assert "- No part of these hours was searched, so what was liquidated in them is not known." in none
+        assert "Total liquidated" not in none
+
+
 @pytest.mark.parametrize(
     ("text", "written"),
     [
@@ -209,7 +232,21 @@ def test_the_same_analysis_is_the_same_page(tmp_path: Path) -> None:
     assert path.read_text(encoding="utf-8") == report_html(analysis)
     assert report_markdown(analysis) == report_markdown(analysis)
     ids = [attrs["id"] for _, attrs in Tags(path.read_text(encoding="utf-8")).tags if "id" in attrs]
-    assert ids == ["figure-heatmap", "figure-ladder", "figure-cascade", "figure-sweep", "figures"]
+    names = ("heatmap", "ladder", "cascade", "sweep")
+    assert ids == [*(f"{part}-{name}" for name in names for part in ("figure", "caption")), "figures"]
+
+
+def test_who_does_not_see_or_point_is_told(hostile_page: str) -> None:
+    tags = Tags(hostile_page).tags
+    assert ("html", {"lang": "en"}) in tags
+    ids = {attrs["id"] for _, attrs in tags if "id" in attrs}
+    plots = [attrs for _, attrs in tags if attrs.get("class") == "plot"]
+    assert [plot["aria-label"] for plot in plots][:3] == ["Heatmap", "Ladder", "Market depth"]
+    assert all(plot["role"] == "img" and plot["aria-describedby"] in ids for plot in plots)
+    scrolled = [attrs for _, attrs in tags if attrs.get("class") == "scroll"]
+    assert len(scrolled) >= 3
+    assert all(attrs["tabindex"] == "0" and attrs["aria-label"] for attrs in scrolled)
+    assert "Figures need JavaScript" in hostile_page
 
 
 def test_the_figures_are_data_that_no_tag_ends(hostile_page: str) -> None:
