@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import accumulate
 from typing import Literal, TypeAlias
 
 from defiliq.errors import InputError
@@ -102,8 +102,10 @@ def find_vacuums(
     of spot on.
     """
     by_price = sorted(clusters, key=lambda c: (c.low_usd, c.high_usd, c.type))
+    # Sides of markets with other spots may overlap: what lies below is whichever reaches furthest up.
+    reaching = accumulate(by_price, lambda furthest, c: max(furthest, c, key=lambda one: one.high_usd))
     found = []
-    for below, above in pairwise(by_price):
+    for below, above in zip(reaching, by_price[1:], strict=False):
         low, high = below.high_usd, above.low_usd
         width = 100 * (high - low) / heat.spot_usd
         inside = _between(heat, low, high)

@@ -128,7 +128,7 @@ def test_an_empty_stretch_between_clusters_is_a_vacuum() -> None:
     assert upper.inside_usd == 0.0
 
 
-@pytest.mark.parametrize(("inside", "count"), [(2.5, 1), (2.6, 0)])
+@pytest.mark.parametrize(("inside", "count"), [(2.5, 1), (math.nextafter(2.5, 3.0), 0)])
 def test_a_vacuum_holds_at_most_a_quarter_of_its_smaller_flank(inside: float, count: int) -> None:
     heat = heat_of((95.0, 10.0), (85.0, 40.0), (90.0, inside))
     flanks = find_clusters(heat, min_share_pct=10.0)
@@ -165,8 +165,8 @@ def test_a_stretch_of_exactly_the_least_width_counts() -> None:
         cluster(90.5, 1.0, low_usd=90.0, high_usd=91.0),
         cluster(92.5, 1.0, low_usd=92.0, high_usd=93.0),
     ]
-    assert len(find_vacuums(EMPTY, flanks, min_width_pct=1.0)) == 1
-    assert find_vacuums(EMPTY, flanks, min_width_pct=1.001) == ()
+    assert len(find_vacuums(EMPTY, flanks)) == 1
+    assert find_vacuums(EMPTY, flanks, min_width_pct=math.nextafter(1.0, 2.0)) == ()
 
 
 def test_narrow_stretches_and_touching_clusters_are_no_vacuum() -> None:
@@ -178,6 +178,17 @@ def test_narrow_stretches_and_touching_clusters_are_no_vacuum() -> None:
         cluster(92.0, 1.0, low_usd=91.0, high_usd=93.0),
     ]
     assert find_vacuums(heat, touching, min_width_pct=0.0) == ()
+
+
+def test_a_cluster_that_reaches_over_others_is_the_neighbour() -> None:
+    """Markets of other spots: shorts from 90 on within longs that reach up to 97."""
+    wide = cluster(95.0, 9.0, "long", low_usd=85.0, high_usd=97.0)
+    inner = cluster(90.5, 9.0, "short", low_usd=90.0, high_usd=91.0)
+    far = cluster(99.5, 9.0, "short", low_usd=99.0, high_usd=100.0)
+    for order in permutations((wide, inner, far)):
+        (found,) = find_vacuums(EMPTY, order)
+        assert (found.low_usd, found.high_usd) == (97.0, 99.0)
+        assert (found.below, found.above) == (wide, far)
 
 
 def test_vacuums_do_not_hang_on_the_order_of_clusters() -> None:
@@ -233,6 +244,7 @@ def test_the_stack_is_those_less_than_five_percent_from_a_neighbour() -> None:
         ((99.0, 98.0, 80.0, 79.0), [99.0, 98.0]),  # of equal ones around the nearest to spot
         ((99.0, 94.0, 93.0, 88.0), [94.0, 93.0]),  # exactly 5% is not close
         ((99.0, 95.0, 94.0, 90.0), [99.0, 95.0, 94.0, 90.0]),
+        ((99.0, 98.0, 95.0, 80.0, 78.0), [99.0, 98.0, 95.0]),  # nothing beyond the first wide gap
         ((95.0, 90.0), []),  # nor is it where there is no closer one
     ],
 )
@@ -241,6 +253,12 @@ def test_of_several_stacks_the_closest_counts(prices: tuple[float, ...], stack: 
     assert [c.price_usd for c in risk.stack] == stack
     mirrored = cascade_risk(100.0, [cluster(200.0 - price, 1.0) for price in prices], "up")
     assert [200.0 - c.price_usd for c in mirrored.stack] == stack
+
+
+def test_of_clusters_at_one_price_the_larger_begins_the_stack() -> None:
+    larger, smaller = cluster(98.0, 9.0), cluster(98.0, 1.0)
+    for order in permutations((larger, smaller, cluster(97.5, 1.0))):
+        assert cascade_risk(100.0, order, "down").stack[0] == larger
 
 
 @pytest.mark.parametrize(
