@@ -143,24 +143,36 @@ def _called(named: str | None, ladders: Ladders) -> str:
 
 def _depth(spec: Spec, driver: str, ladders: Ladders) -> Venue:
     from defiliq.model.cascade import quote_symbol
-    from defiliq.pipeline.depths import load_depth, pools_at, pools_of_pair, read_law, together
+    from defiliq.pipeline.depths import (
+        check_sold,
+        load_depth,
+        pools_at,
+        pools_of_pair,
+        read_law,
+        together,
+    )
 
     sold, paid = driver.partition("/")[0], quote_symbol(driver)
     if spec.kind == "impact":
         return read_law(spec.what).at(sold, paid if paid else "USD", _spot(driver, ladders))
     if spec.kind == "file":
-        return load_depth(spec.what, spec.base, like=sold)
-    node, block = _place(spec, ladders)
-    if spec.kind == "pair":
-        return together(pools_of_pair(node, spec.what, block), spec.base)
-    return together(pools_at(node, spec.what.split("+"), block), spec.base, like=sold)
+        found = load_depth(spec.what, spec.base, like=sold)
+    else:
+        node, block = _place(spec, ladders)
+        if spec.kind == "pair":
+            found = together(pools_of_pair(node, spec.what, block), spec.base)
+        else:
+            found = together(pools_at(node, spec.what.split("+"), block), spec.base, like=sold)
+    if spec.base is None and "/" in driver:
+        check_sold(found, driver)
+    return found
 
 
 def _spot(driver: str, ladders: Ladders) -> Fraction:
     """Where a driver stands, in the first market that has it."""
     from defiliq.oracle.drivers import drivers
 
-    for table in ladders.tables:
+    for table in (*ladders.tables, *ladders.files):
         rows = table[table["driver"] == driver]
         if len(rows):
             return Fraction(float(rows["spot_usd"].iloc[0]))

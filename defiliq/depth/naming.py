@@ -33,6 +33,11 @@ def is_dollar(symbol: str) -> bool:
     return "USD" in symbol.upper() or symbol.upper() in _MORE_DOLLARS
 
 
+def is_or_wraps(symbol: str, asset: str) -> bool:
+    """Whether a token goes by an asset's name, or by that of the wrapped one: WETH for ETH."""
+    return symbol.casefold() in (asset.strip().casefold(), f"w{asset.strip()}".casefold())
+
+
 def base_first(first: Token, second: Token) -> tuple[Token, Token]:
     """A pair with the token first that one would call the price of: the one that is no dollar."""
     if is_dollar(first.symbol) and not is_dollar(second.symbol):

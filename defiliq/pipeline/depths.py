@@ -17,10 +17,10 @@ from defiliq.depth.curve import load_curve
 from defiliq.depth.factories import token_address
 from defiliq.depth.files import load_pools
 from defiliq.depth.impact import DEFAULT_VOLATILITY_PPM, square_root_impact
-from defiliq.depth.naming import base_first
+from defiliq.depth.naming import base_first, is_or_wraps
 from defiliq.depth.read import Pool, find_pools, read_pools
 from defiliq.depth.route import route
-from defiliq.depth.venue import Token
+from defiliq.depth.venue import Depth, Token
 from defiliq.errors import InputError
 from defiliq.pipeline.chains import chain_name
 from defiliq.types import Block, ChainId
@@ -128,6 +128,16 @@ def together(pools: Sequence[Pool], base: str | None = None, *, like: str = "") 
         raise InputError(f"these pools cannot be combined: {error}.") from None
 
 
+def check_sold(depth: Depth, driver: str) -> None:
+    """InputError where pools sell another asset than a driver is of. A curve, or a law, names no token."""
+    asset, base = driver.partition("/")[0].strip(), depth.base
+    if base.address and not is_or_wraps(base.symbol, asset):
+        raise InputError(
+            f"{depth.name} sells {base.symbol}, and {driver} is of {asset}. "
+            f"Write SPEC@{base.symbol} where that is the same."
+        )
+
+
 def _over_a_third(first: Sequence[Pool], rest: Sequence[Pool]) -> Venue:
     """Pools of base for a third token, then those of it for quote; and those of base for quote, if any."""
     reached = {pool.quote for pool in first}
@@ -153,8 +163,7 @@ def _token_of(pools: Sequence[Pool], named: str) -> Token:
 
 def _likely(pool: Pool, like: str) -> Token:
     """The token that somebody means who says ETH where WETH is traded."""
-    names = {like.strip().casefold(), f"w{like.strip().casefold()}"}
-    fits = [token for token in (pool.base, pool.quote) if token.symbol.casefold() in names]
+    fits = [token for token in (pool.base, pool.quote) if is_or_wraps(token.symbol, like)]
     return fits[0] if len(fits) == 1 else pool.base
 
 

@@ -9,13 +9,13 @@ from typing import NamedTuple
 
 from defiliq.cex.venues.config import VenueConfig
 from defiliq.cex.venues.read import read_prices
-from defiliq.depth.naming import is_dollar
+from defiliq.depth.naming import is_dollar, is_or_wraps
 from defiliq.depth.venue import Depth
 from defiliq.errors import InputError, VenueError
 from defiliq.mev.triggers import Offchain
 from defiliq.oracle.drivers import find_driver, input_drivers
 from defiliq.oracle.movers import is_peg
-from defiliq.pipeline.depths import read_amount
+from defiliq.pipeline.depths import check_sold, read_amount
 from defiliq.types import Market
 
 DOLLAR = "USD"
@@ -47,12 +47,8 @@ def pool_price(market: Market, driver: str, depth: Depth, *, is_meant: bool = Fa
     curve names no tokens.
     """
     base, quote = depth.base, depth.quote
-    asset = driver.partition("/")[0].strip()
-    if base.address and not is_meant and not _is(base.symbol, asset):
-        raise InputError(
-            f"{depth.name} sells {base.symbol}, and {driver} is of {asset}. "
-            f"Write SPEC@{base.symbol} where that is the same."
-        )
+    if not is_meant:
+        check_sold(depth, driver)
     _, _, paid = driver.partition("/")
     is_told = _has_feed(market, quote.symbol, paid) or _stands_for(quote.symbol, paid)
     if quote.address and paid and not is_told:
@@ -64,14 +60,9 @@ def pool_price(market: Market, driver: str, depth: Depth, *, is_meant: bool = Fa
     return _quoted(market, driver, Offchain(price, depth.name), quote.symbol)
 
 
-def _is(symbol: str, asset: str) -> bool:
-    """Whether a token is called like an asset, or wraps it."""
-    return symbol.casefold() in (asset.casefold(), f"w{asset}".casefold())
-
-
 def _stands_for(quote: str, paid: str) -> bool:
     """Whether a token may be taken for what a driver is quoted in: one dollar for another, WETH for ETH."""
-    return _is(quote, paid.strip()) or (is_dollar(quote) and is_dollar(paid))
+    return is_or_wraps(quote, paid) or (is_dollar(quote) and is_dollar(paid))
 
 
 def _has_feed(market: Market, quote: str, paid: str) -> bool:

@@ -241,7 +241,8 @@ def ladders(node: EvmNode | None = None, driver: str = "ETH/USD") -> Ladders:
     if node is not None:
         books = [SimpleNamespace(market=SimpleNamespace(block=node.block("latest")))]
         nodes = [node]
-    return Ladders(driver, [table], cast(Any, books), cast(Any, nodes), cast(Any, None), incomplete=False)
+    lens = cast(Any, None)
+    return Ladders(driver, [table], cast(Any, books), cast(Any, nodes), lens, incomplete=False, files=[table])
 
 
 @pytest.mark.parametrize(
@@ -286,6 +287,14 @@ def test_each_driver_has_its_own(pools_file: Path) -> None:
     with pytest.raises(InputError, match="ETH/USD has two depths"):
         Depths(("impact:1B", "ETH/USD=impact:2B")).of(ladders())
     assert Depths().of(ladders()) == {}
+
+
+def test_pools_of_another_asset_are_refused_unless_they_are_meant(pools_file: Path) -> None:
+    with pytest.raises(InputError, match="sells WETH, and BTC/USD is of BTC"):
+        Depths((f"file:{pools_file}",)).of(ladders(driver="BTC/USD"))
+    meant = Depths((f"file:{pools_file}@WETH",)).of(ladders(driver="BTC/USD"))["BTC/USD"]
+    assert meant.base == WETH
+    assert Depths((f"file:{pools_file}",)).of(ladders(driver="feed 0xab"))["feed 0xab"].base == WETH
 
 
 def test_a_curve_takes_the_driver_s_name(tmp_path: Path) -> None:
