@@ -111,6 +111,11 @@ class Page:
         self.call("Input.dispatchMouseEvent", type="mouseMoved", x=x - 3, y=y)
         self.call("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y)
 
+    def tap(self, x: float, y: float) -> None:
+        """Touch the screen there with a finger, and let go."""
+        for kind, points in (("touchStart", [{"x": x, "y": y}]), ("touchEnd", [])):
+            self.call("Input.dispatchTouchEvent", type=kind, touchPoints=points)
+
     def shoot(self, path: Path) -> None:
         """All of the page as a picture."""
         shot = self.call("Page.captureScreenshot", format="png", captureBeyondViewport=True)

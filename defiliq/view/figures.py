@@ -180,8 +180,10 @@ def _side_of(row: HeatRow, side: str) -> tuple[float, int]:
 
 
 def _row_words(row: HeatRow, side: str, heat: Heat) -> str:
+    """A level's words in short lines: beside a long bar a phone has room for no more."""
     size, accounts = _side_of(row, side)
-    return escape(level_words(row.price_usd, side, size, accounts, heat))
+    words = escape(level_words(row.price_usd, side, size, accounts, heat))
+    return words.replace(f" {side} ", f" {side}<br>", 1).replace(", ", "<br>")
 
 
 def density_strip(

@@ -178,7 +178,7 @@ def _picture(name: str, picture: Picture) -> str:
         for colour, words in picture.key
     )
     title = escape(picture.title)
-    named = f'role="img" aria-label="{title}" aria-describedby="caption-{name}"'
+    named = f'role="group" aria-label="{title}" aria-describedby="caption-{name}"'
     return (
         f'<figure>\n<h3>{title}</h3>\n<div class="plot" id="figure-{name}" {named}></div>\n'
         f'<figcaption id="caption-{name}">{escape(picture.caption)}{keys}</figcaption>\n</figure>'

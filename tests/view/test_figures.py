@@ -47,7 +47,7 @@ def test_plotly_takes_every_figure() -> None:
 
 def test_a_pointer_is_told_price_side_size_accounts_and_distance() -> None:
     bars = trace(heatmap_figure(seeds_heat(), ()), "long")
-    assert "$56,490 long 34.04M, 1 account, -0.9%" in bars["hovertext"]
+    assert "$56,490 long<br>34.04M<br>1 account<br>-0.9%" in bars["hovertext"]
     assert len(bars["x"]) == 7
 
 
@@ -112,7 +112,7 @@ def test_a_giant_leaves_the_others_to_be_seen() -> None:
     assert set(bars["x"]) == {-1e6}
     (giant,) = [t for t in heatmap_figure(heat, ())["data"] if t["name"] == "beyond the scale"]
     assert (giant["x"], giant["text"]) == ([-1e6], ["» 1B"])
-    assert "$2,800 long 1.00B, 1 account, -6.7%" in bars["hovertext"]
+    assert "$2,800 long<br>1.00B<br>1 account<br>-6.7%" in bars["hovertext"]
     assert sum(row[0] >= strip["zmax"] * (1 - 1e-9) for row in strip["z"]) == 7
     ladder = ladder_figure(heat)
     assert go.Figure(ladder).data

@@ -242,7 +242,7 @@ def test_who_does_not_see_or_point_is_told(hostile_page: str) -> None:
     ids = {attrs["id"] for _, attrs in tags if "id" in attrs}
     plots = [attrs for _, attrs in tags if attrs.get("class") == "plot"]
     assert [plot["aria-label"] for plot in plots][:3] == ["Heatmap", "Ladder", "Market depth"]
-    assert all(plot["role"] == "img" and plot["aria-describedby"] in ids for plot in plots)
+    assert all(plot["role"] == "group" and plot["aria-describedby"] in ids for plot in plots)
     scrolled = [attrs for _, attrs in tags if attrs.get("class") == "scroll"]
     assert len(scrolled) >= 3
     assert all(attrs["tabindex"] == "0" and attrs["aria-label"] for attrs in scrolled)
