@@ -109,8 +109,8 @@ def print_depth(table: pd.DataFrame, depth: Depth) -> None:
             "trade": table["trade"],
             f"± {base}": _signed(table["base"], table["side"] == "buy"),
             f"± {quote}": _signed(table["quote"], table["side"] == "sell"),
-            "at": [_plain(value) for value in table["mean_price"]],
-            "leaves the price at": [_plain(value) for value in table["price"]],
+            "mean price": [_plain(value) for value in table["mean_price"]],
+            "price after": [_plain(value) for value in table["price"]],
             "moved": [f"{value:+.3f}%" for value in table["moved_pct"]],
             "not traded": ["" if value == 0 else _plain(value) for value in table["left_base"]],
         }

@@ -83,6 +83,13 @@ def test_for_people_it_says_what_is_traded(pools_file: Path) -> None:
     assert "sell 9,000,000" in result.stdout
 
 
+def test_the_table_fits_a_terminal_of_80_columns(pools_file: Path) -> None:
+    lines = run("--file", pools_file, "--format", "table", "--sell", "100").stdout.splitlines()
+    assert "mean price" in lines[5]
+    assert "price after" in lines[5]
+    assert max(len(line.rstrip()) for line in lines) <= 80
+
+
 def test_a_curve_that_runs_dry_says_so(tmp_path: Path) -> None:
     path = tmp_path / "book.csv"
     path.write_text(CURVE)
