@@ -27,6 +27,7 @@ from defiliq.pricing.driver import Move, driver_of_inputs
 from defiliq.protocols import PROTOCOLS, aave_v3
 from defiliq.types import Account, Liquidation, Refusal
 from defiliq.units import WAD
+from defiliq.view.cascade import summary_lines
 from tests.bench.compound import synthetic_comptroller
 from tests.bench.synthetic import synthetic_book, synthetic_market
 from tests.builders import account_in, graph_market
@@ -182,6 +183,14 @@ def test_what_hangs_on_no_driver_is_summed_over_markets() -> None:
     for cents, told in ((98, []), (97, ["USDC"])):
         some = book(long, inputs={"USDC/USD": cents * 10**6})
         assert [*cascade([some], f"{ETH}=-13%", depths).untraded_usd] == told
+
+
+def test_what_would_have_to_be_bought_without_a_depth_is_told_too() -> None:
+    """15,000 LDO of 1.5 dollars are owed on WETH at 2,700: half of them are repaid."""
+    one = book({"WETH": (10, 0), "LDO": (0, 15_000)})
+    found = cascade([one], f"{ETH}=-10%", {ETH: depth(3000, Fraction(1, 10**9))})
+    assert found.untraded_usd == {"LDO": pytest.approx(-11_250)}
+    assert "repaid, but not bought for want of a depth: LDO 11,250" in summary_lines(found)
 
 
 def test_the_first_round_takes_what_the_law_takes_of_each_account() -> None:

@@ -122,6 +122,7 @@ def contagion_of(
         ladders.books,
         depths.of(ladders),
         look,
+        files=ladders.files,
         mixed_blocks=ladders.lens.mixed_blocks,
     )
 

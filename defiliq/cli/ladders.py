@@ -53,6 +53,8 @@ class Ladders:
     incomplete: bool
     unresolved: int = 0
     """Levels that rounding alone decides, of all books that were solved; no ladder file tells."""
+    files: Sequence[pd.DataFrame] = ()
+    """What ladder files hold, along every driver."""
 
     @property
     def failed(self) -> dict[MarketKey, int]:
@@ -65,8 +67,8 @@ class Ladders:
 
     @property
     def of(self) -> Sequence[Book[Any]] | Sequence[pd.DataFrame]:
-        """What a cascade runs over: books where they are known, else the rungs."""
-        return self.books if self.books else self.tables
+        """What a cascade runs over: books where they are known, else the rungs along every driver."""
+        return self.books if self.books else self.files
 
     @property
     def seen(self) -> list[pd.DataFrame]:
@@ -219,7 +221,7 @@ def _of_files(files: Sequence[str], source: Source, lens: Lens, talk: Talk) -> L
         for (protocol, market), part in table.groupby(["protocol", "market"], sort=True):
             if driver not in set(part["driver"]):
                 talk.say(f"{protocol} {market} has no driver {driver}: left out")
-    return Ladders(driver, _along(tables, driver), (), (), lens, incomplete=False)
+    return Ladders(driver, _along(tables, driver), (), (), lens, incomplete=False, files=tables)
 
 
 def _describe(table: pd.DataFrame, talk: Talk) -> None:

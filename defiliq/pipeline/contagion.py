@@ -28,13 +28,15 @@ def contagion(
     depths: Mapping[str, Depth],
     look: Callable[[Sequence[pd.DataFrame], str], tuple[Heat, Sequence[Cluster]]],
     *,
+    files: Sequence[pd.DataFrame] = (),
     mixed_blocks: bool = False,
 ) -> nx.DiGraph[Place]:
     """The graph of the clusters on every driver with a depth.
 
     `heat` and its clusters are of the driver that `tables` are along; on each other driver the books are
     solved anew and `look` makes their heat and clusters. Ladders alone do not say on which driver an asset
-    hangs: without books, a cluster trades along its own driver only.
+    hangs: without books, a cluster trades along its own driver only. What a driver is quoted in may then be
+    told by rungs of `files`, which are along every driver.
     """
     heats, clusters, rungs = {heat.driver: heat}, {heat.driver: tuple(found)}, {heat.driver: list(tables)}
     for name in sorted(set(depths) - {heat.driver}):
@@ -48,7 +50,7 @@ def contagion(
         flows = {}
         for name, one in heats.items():
             flows |= cluster_flows(rungs[name], one, clusters[name], drivers_of, mixed_blocks=mixed_blocks)
-    of = books if books else tables
+    of = books if books else files if files else tables
     after = {
         name: price_after(depths[name], one.spot_usd, quote_usd(of, name))
         for name, one in heats.items()

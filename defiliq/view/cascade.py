@@ -34,7 +34,7 @@ def print_cascade(cascade: Cascade) -> None:
     parts = cascade.markets.groupby(["protocol", "chain_id", "market"], sort=True)
     if len(parts) > 1:
         print_rows(_by_market(cascade), "by market, after the shock")
-    print_lines(["", "round 0 is what breaks at spot: it is not traded", *summary_lines(cascade)])
+    print_lines(["", *_reading(cascade.rounds), *summary_lines(cascade)])
 
 
 def summary_lines(cascade: Cascade) -> list[str]:
@@ -69,12 +69,13 @@ def summary_lines(cascade: Cascade) -> list[str]:
     if cascade.followed_at_once:
         names = ", ".join(clean(name) for name in cascade.followed_at_once)
         lines.append(f"no deviation is known of the oracles of {names}: they follow every move")
-    seized = {clean(name): usd for name, usd in cascade.untraded_usd.items() if usd > 0}
-    if seized:
-        most = sorted(seized.items(), key=lambda pair: (-pair[1], pair[0]))
-        named = ", ".join(f"{name} {in_words(usd, base)}" for name, usd in most[:5])
-        more = f" and {len(most) - 5} more" if len(most) > 5 else ""
-        lines.append(f"seized, but not traded for want of a depth: {named}{more}")
+    for what, sign in (("seized, but not sold", 1), ("repaid, but not bought", -1)):
+        untraded = {clean(name): sign * usd for name, usd in cascade.untraded_usd.items() if sign * usd > 0}
+        if untraded:
+            most = sorted(untraded.items(), key=lambda pair: (-pair[1], pair[0]))
+            named = ", ".join(f"{name} {in_words(usd, base)}" for name, usd in most[:5])
+            more = f" and {len(most) - 5} more" if len(most) > 5 else ""
+            lines.append(f"{what} for want of a depth: {named}{more}")
     for reason, count in sorted(cascade.refused.items()):
         lines.append(f"left liquidatable: {count} x {clean(reason)}")
     return lines
@@ -117,18 +118,28 @@ def _said(cascade: Cascade) -> list[str]:
     return [name for name in _ROUNDS if name not in idle]
 
 
+def _reading(rounds: pd.DataFrame) -> list[str]:
+    """How to read the table of rounds."""
+    lines = ["round 0 is what breaks at spot: it is not traded"]
+    if (rounds["traded_usd"] < 0).any():
+        lines.append("what is bought is negative")
+    if rounds["driver"].nunique() > 1:
+        lines.append("accounts, seized and repaid are a round's, the same in the row of each of its drivers")
+    return lines
+
+
 def _by_market(cascade: Cascade) -> pd.DataFrame:
+    """What each market had in it: seized by the shock and induced, and the sums of the rest."""
     after = cascade.markets[cascade.markets["round"] > 0]
-    columns = [
-        "accounts",
-        "calls",
-        "seized_usd",
-        "repaid_usd",
-        "bonus_usd",
-        "bad_debt_usd",
-        "deleveraged_usd",
-    ]
-    return after.groupby(["protocol", "chain_id", "market"], sort=True)[columns].sum().reset_index()
+    is_shock = after["cause"] == "shock"
+    seized = after["seized_usd"]
+    after = after.assign(initial_usd=seized.where(is_shock, 0.0), induced_usd=seized.where(~is_shock, 0.0))
+    keys = ["protocol", "chain_id", "market"]
+    sums = ["accounts", "initial_usd", "induced_usd", "bad_debt_usd", "calls", "repaid_usd", "bonus_usd"]
+    found = after.groupby(keys, sort=True)[[*sums, "deleveraged_usd"]].sum().reset_index()
+    ratios = found["induced_usd"] / found["initial_usd"].where(found["initial_usd"] > 0)
+    found.insert(found.columns.get_loc("bad_debt_usd"), "branching_ratio", ratios)  # type: ignore[arg-type]
+    return _shown(found if found["deleveraged_usd"].any() else found.drop(columns="deleveraged_usd"))
 
 
 def _base(markets: pd.DataFrame) -> str:
@@ -151,4 +162,5 @@ def _shown(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _price(price: float) -> str:
-    return f"{price:,.6g}" if price < 1 else f"{price:,.2f}"
+    """Cents where those are little of it; six digits of ratios, pegs, and what is cheap."""
+    return f"{price:,.6g}" if price < 10 else f"{price:,.2f}"

@@ -18,6 +18,7 @@ from defiliq.model.cascade import OracleRule
 from defiliq.model.tables import CONTAGION_COLUMNS
 from defiliq.pipeline.cascade import cascade, sweep
 from defiliq.pipeline.depths import load_depth, read_law
+from defiliq.pipeline.judge import ladder
 from defiliq.view.files import render_csv
 from tests.cli.conftest import Run
 from tests.cli.model_stage import (
@@ -35,6 +36,7 @@ from tests.cli.model_stage import (
 )
 from tests.depth.pools import deep
 
+RATIO = "wstETH/ETH ratio"
 FALL = ("--shock", "-10%")
 LAW_OF_ETH: dict[str, Depth] = {ETH: read_law("1M,4%").at("ETH", "USD", Fraction(3000))}
 THIN = ("--impact", "50K,4%")
@@ -211,10 +213,43 @@ def test_several_markets_several_drivers(run: Run, files: dict[str, Path]) -> No
     code, out, _ = run("cascade", *both, *depths, *shocks, "--format", "table")
     assert "by market, after the shock" in out
     assert "BTC/USD 60,000.00 -> " in out
+    assert "accounts, seized and repaid are a round's, the same in the row of each of its drivers" in out
     turned = froms(files["Other"], files["Local"])
     first, second = (numbers(run("cascade", *each, *depths, *shocks)[1]) for each in (both, turned))
     pd.testing.assert_frame_equal(first, second)
     assert set(first["driver"]) == {ETH, "BTC/USD"}
+
+
+def test_figures_per_market(run: Run, files: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    command = ("cascade", *froms(files["Local"], files["Other"]), *FALL, *LAW)
+    markets = numbers(run(*command, "--by", "market")[1])
+    assert markets["cause"].tolist()[:4] == ["already"] * 2 + ["shock"] * 2
+    table = run(*command, "--format", "table")[1].partition("by market, after the shock\n")[2].splitlines()
+    assert {"initial", "induced", "branching"} <= set(table[0].split())
+    for name, line in (("Local", table[2]), ("Other", table[3])):
+        own = markets[(markets["market"] == name) & (markets["round"] > 0)]
+        initial = own["seized_usd"][own["cause"] == "shock"].sum()
+        induced = own["seized_usd"][own["cause"] != "shock"].sum()
+        assert induced > 0
+        assert f" {own['accounts'].sum()} " in line
+        assert line.split().count(f"{induced / initial:.4f}") == 1
+
+
+def test_a_ladder_along_several_drivers(run: Run, files: dict[str, Path], tmp_path: Path) -> None:
+    """Its rungs along one driver wait while another one moves, and tell what that is quoted in."""
+    path = ladder_file(ladder(held()), tmp_path / "every.csv")
+    depths = ("--depth", f"{ETH}=impact:1M", "--depth", f"{RATIO}=impact:300")
+    code, out, _ = run(
+        "cascade", "--from", path, *depths, "--shock", f"{ETH}=-10%", "--shock", f"{RATIO}=-5%"
+    )
+    assert code == 0
+    found = numbers(out)
+    assert set(found["driver"]) == {ETH, RATIO}
+    alone = numbers(run("cascade", "--from", files["ladder"], *FALL, *LAW)[1])
+    assert found["accounts"].iloc[2] > alone["accounts"].iloc[1]
+    code, _, err = run("cascade", "--from", ladder_file(ladder(held(), RATIO), path), *depths[2:], *FALL)
+    assert (code, "no rung says what that is worth" in err) == (2, True)
 
 
 def test_a_shock_that_names_its_driver_chooses_it(run: Run, files: dict[str, Path]) -> None:

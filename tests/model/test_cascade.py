@@ -328,7 +328,9 @@ def test_the_order_of_rows_does_not_matter() -> None:
 
 def test_a_shock_without_depth_is_refused() -> None:
     stage = RungStage(ladder(rung(95, 950)), ["ETH/USD"])
-    with pytest.raises(InputError, match=r"no depth is known for ETH/USD\. Name it with --depth or --impact"):
+    with pytest.raises(
+        InputError, match=r"no depth is known for ETH/USD\. Give each its own, such as --depth ETH/USD"
+    ):
         simulate([stage], {"ETH/USD": Fraction("0.9")}, {})
 
 

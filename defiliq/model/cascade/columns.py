@@ -25,7 +25,8 @@ oracle's price is the lowest of the markets' where the driver falls, the highest
 
 MARKET_COLUMNS = (
     *IDENTITY,
-    *("round", "accounts", "calls", "seized_usd", "repaid_usd", "bonus_usd", "bad_debt_usd", "refused"),
+    *("round", "cause", "accounts", "calls", "seized_usd", "repaid_usd", "bonus_usd", "bad_debt_usd"),
+    "refused",
     *("deleveraged_usd", "fund_spent_usd", "fund_left_usd"),
     "base_symbol",
 )

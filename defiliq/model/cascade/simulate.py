@@ -42,7 +42,8 @@ def simulate(
     """
     missing = [name for name in shock if name not in depths]
     if missing:
-        raise InputError(f"no depth is known for {', '.join(missing)}. Name it with --depth or --impact.")
+        own = f"--depth {missing[0]}=impact:1.2B"
+        raise InputError(f"no depth is known for {', '.join(missing)}. Give each its own, such as {own}.")
     run = _Run(stages, depths, rule)
     run.settle("already")
     run.shock(shock)
@@ -158,7 +159,7 @@ class _Run:
         for k, stage in enumerate(self.stages):
             settled = stage.settle({quote.driver: quote.answer for quote in self.quotes if quote.stage == k})
             done.append(settled)
-            self._count(stage, settled)
+            self._count(cause, stage, settled)
             for name, amount in settled.traded.items():
                 if name in traded:
                     traded[name] += amount
@@ -206,12 +207,13 @@ class _Run:
             worse = Fraction(fill.given) / (fill.got * before) - 1 if fill.got and before else None
         return _Trade(amount, Fraction(fill.left, unit), worse)
 
-    def _count(self, stage: Stage, settled: Settled) -> None:
+    def _count(self, cause: Cause, stage: Stage, settled: Settled) -> None:
         self.refused.update(settled.refused)
         self.markets.append(
             {
                 **stage.identity,
                 "round": self.number,
+                "cause": cause,
                 "accounts": settled.accounts,
                 "calls": settled.calls,
                 "seized_usd": settled.seized_usd,
