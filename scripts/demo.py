@@ -250,6 +250,8 @@ MODEL = "parameters.parquet"
 """A book with the real parameters of Aave v3 on Ethereum and seeded accounts."""
 ALONG_ETH = ("--from", MODEL, "--driver", "ETH/USD")
 DEPTH = ("--impact", "200M,4%")
+THIN = ("--impact", "20M,4%")
+"""A market in which clusters push each other."""
 
 
 def show_model(folder: Path) -> int:
@@ -354,8 +356,8 @@ def draw_model(demo: Demo) -> None:
         ("heatmap --curve: what piles up on the way", "ladder", "heatmap", *ALONG_ETH, "--curve"),
         ("heatmap --over-time: two days, an hour a column", "over-time", "heatmap",
          "--over-time", "history", "--driver", "ETH/USD"),
-        ("clusters --contagion: who pushes the price into whom", "contagion", "clusters", *ALONG_ETH, *DEPTH,
-         "--contagion"),
+        ("clusters --contagion: who pushes the price into whom, in a market a tenth as deep", "contagion",
+         "clusters", *ALONG_ETH, *THIN, "--contagion"),
         ("cascade: round by round", "cascade", "cascade", *ALONG_ETH, *DEPTH, *shock),
         ("cascade --sweep: a hundred shocks", "sweep", "cascade", *ALONG_ETH, *DEPTH, "--sweep"),
         ("depth: what a trade does to the price", "depth", "depth", *DEPTH, "--price", "3119",

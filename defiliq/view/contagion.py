@@ -97,6 +97,12 @@ class Arcs:
         """The longest arc, in clusters."""
         return max((abs(arc.source.across - arc.target.across) for arc in self.arcs), default=1)
 
+    @property
+    def top(self) -> float:
+        """How far above the highest line the highest arc reaches, with some air."""
+        heights = [y for arc in self.arcs for _, y in arc.points(self.furthest)]
+        return 0.12 + max(0.0, max(heights, default=0.0) - self.lines[-1][0])
+
 
 def arcs_of(graph: nx.DiGraph[Place]) -> Arcs:
     """Clusters in the order of their prices, and the arcs with most dollars; the same graph is the same."""
@@ -119,9 +125,11 @@ def arcs_of(graph: nx.DiGraph[Place]) -> Arcs:
 
 
 def arcs_told(graph: nx.DiGraph[Place]) -> str:
-    """What width means, and whether all arcs are drawn."""
+    """What an arc and its width mean, and whether all are drawn."""
     left_out = arcs_of(graph).left_out
-    return "Wider is more." if not left_out else f"Wider is more; {counted(left_out, 'arc')} not drawn."
+    leads = "An arc leads away from spot, from a cluster to one that its trades push the price into."
+    rest = f"; {counted(left_out, 'arc')} not drawn" if left_out else ""
+    return f"{leads} Wider is more{rest}."
 
 
 def _rank(graph: nx.DiGraph[Place], place: Place) -> tuple[float, float, Place]:
@@ -146,8 +154,9 @@ def _dots(graph: nx.DiGraph[Place], places: Iterable[Place], height: int) -> dic
 def draw_contagion(graph: nx.DiGraph[Place], caption: Caption, base_symbol: str) -> Drawn:
     """Clusters as dots and pushes as arcs; the same graph is the same picture."""
     shown = arcs_of(graph)
-    with framed(caption, (10, 2.9 + 2.2 * max(1, len(shown.lines)))) as figure:
-        axes = add_axes(figure, (1.2, caption.bottom + 0.4, 0.4, caption.top + 0.2))
+    lines = len(shown.lines) - 1 + shown.top if shown.arcs else 0.2
+    with framed(caption, (10, 3.1 + 2.2 * lines)) as figure:
+        axes = add_axes(figure, (1.2, caption.bottom + 0.6, 0.4, caption.top + 0.2))
         if not shown.arcs:
             say_nothing(axes, NOBODY)
             return figure
@@ -164,14 +173,14 @@ def draw_contagion(graph: nx.DiGraph[Place], caption: Caption, base_symbol: str)
             axes.scatter([dot.across], [dot.height], s=size, color=dot.colour, edgecolors="white", zorder=3)
             _name(axes, dot)
         axes.set_yticks([height for height, _ in shown.lines], [spelled(driver) for _, driver in shown.lines])
-        axes.set_ylim(-0.6, shown.lines[-1][0] + 0.95)
+        axes.set_ylim(-0.6, shown.lines[-1][0] + shown.top)
         axes.set_xlim(
             min(0, *(dot.across for dot in shown.dots)) - 0.7,
             max(0, *(dot.across for dot in shown.dots)) + 0.7,
         )
         axes.set_xticks([0], ["spot"])
-        sizes = f"Sizes in {spelled(base_symbol)}. {arcs_told(graph)}"
-        axes.set_xlabel(f"clusters in the order of price, evenly spaced. {sizes}", color=INK)
+        order = f"Clusters in the order of price, evenly spaced; sizes in {spelled(base_symbol)}."
+        axes.set_xlabel(f"{order}\n{arcs_told(graph)}", color=INK)
         axes.spines["bottom"].set_visible(False)
     return figure
 
@@ -220,7 +229,7 @@ def contagion_figure(graph: nx.DiGraph[Place], base_symbol: str) -> Figure:
             )
     line = {"color": MIDDLE, "width": 1.5, "dash": "dash"}
     layout = {
-        "height": 220 + 130 * len(shown.lines),
+        "height": round(220 + 130 * (len(shown.lines) - 1 + shown.top)),
         "margin": MARGIN,
         "legend": LEGEND,
         "showlegend": True,
@@ -230,7 +239,7 @@ def contagion_figure(graph: nx.DiGraph[Place], base_symbol: str) -> Figure:
         "yaxis": {
             "tickvals": [height for height, _ in shown.lines],
             "ticktext": [named(driver) for _, driver in shown.lines],
-            "range": [-0.3, shown.lines[-1][0] + 0.95],
+            "range": [-0.3, shown.lines[-1][0] + shown.top],
             "automargin": True,
             "zeroline": False,
         },

@@ -58,9 +58,7 @@ def pictures_of(
         told = f"What one trade from spot does to the price, by {clean(analysis.depth)}."
         pictures["depth"] = Picture(depth_figure(depth, unit), "Market depth", told)
     if contagion is not None and contagion.number_of_edges():
-        told = (
-            f"An arc leads from a cluster to one that its trades push the price into. {arcs_told(contagion)}"
-        )
+        told = arcs_told(contagion)
         pictures["contagion"] = Picture(contagion_figure(contagion, unit), "Contagion", told, _sides())
     if analysis.cascade is not None:
         told = "Above: market and oracle after each round. Below: what was seized in it."
