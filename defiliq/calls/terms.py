@@ -91,6 +91,18 @@ class CallTerms:
     def __len__(self) -> int:
         return len(self.always)
 
+    def only(self, rows: Ints) -> CallTerms:
+        """The accounts `rows`, in that order."""
+        legs, first = legs_of(self.first_leg, rows)
+        return replace(
+            self,
+            first_leg=first.astype(np.int64),
+            kind=self.kind.take(legs),
+            supplied=self.supplied.take(legs),
+            owed=self.owed.take(legs),
+            always=self.always.take(rows),
+        )
+
     @property
     def account_of_leg(self) -> Ints:
         """(L,) the account that each leg belongs to."""

@@ -57,6 +57,7 @@ class ColumnBook:
 
     def __init__(self, terms: CallTerms, reserves: int) -> None:
         """`reserves` is how many the market has."""
+        terms = terms.only(np.argsort(-np.diff(terms.first_leg), kind="stable"))
         self.terms, self._reserves = terms, reserves
         self._places = Places(terms.first_leg)
         self._kind = self._places.laid_out(terms.kind)
@@ -120,10 +121,8 @@ class ColumnBook:
         """
         worth = price.take(self.terms.feeds).take(self._kind)
         worth *= self._state.net
-        margin = self._places.sums(worth)
-        may_break = self._state.balances.always.copy()
-        may_break[self._places.rows.take(np.flatnonzero(margin < 0))] = True
-        suspects = np.flatnonzero(may_break)
+        margin = self._places.sums(worth, len(self.terms))
+        suspects = np.flatnonzero((margin < 0) | self._state.balances.always)
         closed = self._state.closed.take(suspects)
         tally.refuse(closed)
         return suspects.take(np.flatnonzero(closed == WENT))
