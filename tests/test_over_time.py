@@ -108,6 +108,8 @@ def test_another_market_names_the_file(snapshots: Path, tmp_path: Path) -> None:
         ({"block_number": [1, 2], "block_timestamp": [10, 22]}, "different blocks"),
         ({"side": ["long", "up"]}, "makes no sense"),
         ({"price_usd": [-1.0, 2.0]}, "makes no sense"),
+        ({"price_usd": [1e200, 2.0]}, "makes no sense"),
+        ({"seized_usd": [1e200, 2.0]}, "makes no sense"),
         ({"seized_usd": [-1.0, 2.0]}, "makes no sense"),
         ({"driver": ["BTC/USD", "BTC/USD"]}, "no rung on"),
         ({"spot_usd": [0.0, 0.0]}, "makes no sense"),

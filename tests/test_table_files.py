@@ -59,7 +59,7 @@ def test_events_come_back_as_they_were(kind: str, tmp_path: Path) -> None:
     ]
     table = as_table(rows, EVENT_COLUMNS)
     pd.testing.assert_frame_equal(load_events(write_table(table, tmp_path / f"events.{kind}")), table)
-    for name, value in (("repaid_usd", -1.0), ("bonus_usd", math.inf)):
+    for name, value in (("repaid_usd", -1.0), ("seized_usd", 1e308), ("bonus_usd", math.inf)):
         odd = write_table(table.assign(**{name: [math.nan, value]}), tmp_path / f"odd.{kind}")
         if kind == "json" and math.isinf(value):
             continue  # which knows no infinity: it says null
@@ -79,6 +79,8 @@ def test_events_come_back_as_they_were(kind: str, tmp_path: Path) -> None:
         ("spot_raw", "-5", "row 2 has spot_raw '-5'"),
         ("seized_usd", "inf", "row 2 has seized_usd inf"),
         ("repaid_usd", "-1", "row 2 has repaid_usd -1.0"),
+        ("seized_usd", "1e308", "row 2 has seized_usd 1e+308"),
+        ("price_usd", "1e-308", "row 2 has price_usd 1e-308"),
         ("bad_debt_usd", "1e400", "row 2 has bad_debt_usd inf"),
         ("distance_pct", "-inf", "row 2 has distance_pct -inf"),
         ("block_number", "many", "row 2 has block_number 'many'"),

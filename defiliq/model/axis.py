@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-import numpy as np
 import pandas as pd
 
 from defiliq.errors import InputError
@@ -16,6 +15,9 @@ MOST_APART_S = 15 * 60
 
 MOST_TIMES_APART = 1.5
 """Spots of one driver that are further apart at one time are of different things, or in different units."""
+
+LEAST, MOST = 1e-150, 1e150
+"""No price lies outside, and no size above: the floats of sums and products would come to an end."""
 
 SOURCE_COLUMNS = (
     *IDENTITY,
@@ -147,11 +149,10 @@ def _refuse_other_prices(rungs: pd.DataFrame) -> None:
 
 
 def _refuse_senseless(rungs: pd.DataFrame) -> None:
-    """Prices are positive, sizes are not negative, and all of them end."""
+    """Prices are positive, sizes are not negative, and none of them is beyond what can be reckoned with."""
     prices = rungs["price_usd"].where(rungs["outcome"] == "price", 1.0)
     sizes = rungs["size_usd"].fillna(0.0)
-    fine = prices.gt(0) & np.isfinite(prices) & sizes.ge(0) & np.isfinite(sizes)
-    fine &= rungs["spot_usd"].gt(0) & np.isfinite(rungs["spot_usd"])
+    fine = prices.between(LEAST, MOST) & sizes.between(0, MOST) & rungs["spot_usd"].between(LEAST, MOST)
     fine &= rungs["side"].isin(["long", "short"]) & rungs["outcome"].isin(["price", "already", "never"])
     if not fine.all():
         row = rungs[~fine].sort_values([*_MARKET, "account"]).iloc[0]

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 
 from defiliq.engine.float_levels import float_levels
 from defiliq.errors import BadFile, DefiliqError, InputError
-from defiliq.model.axis import MOST_APART_S
+from defiliq.model.axis import LEAST, MOST, MOST_APART_S
 from defiliq.model.heat import DEFAULT_STEP_PCT
 from defiliq.model.over_time import Frame, HeatOverTime, frame, frame_of_book, over_time
 from defiliq.oracle.drivers import find_driver
@@ -189,8 +189,8 @@ def _summed(path: Path, rungs: pa.Table, driver: str, step_pct: float) -> Frame:
     size = np.where(np.isnan(notional), np.where(is_long, seized, repaid), notional)
     is_odd = ~(is_long | _flags(rungs["side"], "short")) | ~(is_already | _flags(rungs["outcome"], "price"))
     for usd in (price, spot):
-        is_odd |= ~(usd > 0) | np.isinf(usd)
-    if (is_odd | (size < 0) | np.isinf(size)).any():
+        is_odd |= ~((usd >= LEAST) & (usd <= MOST))
+    if (is_odd | (size < 0) | (size > MOST)).any():
         raise BadFile(shown, "a rung makes no sense")
     block, levels = (newest["block_number"], newest["block_timestamp"]), (price, size, is_long, is_already)
     return frame(shown, keys, newest["driver"], block, newest["spot_usd"], levels, step_pct)

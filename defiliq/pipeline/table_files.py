@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from defiliq.errors import BadFile
 from defiliq.ladder import BIN_COLUMNS, EVENT_COLUMNS, LADDER_COLUMNS, typed
+from defiliq.model.axis import LEAST, MOST
 
 SUFFIXES = (".csv", ".json", ".parquet")
 _WHOLE = ("block_number", "block_timestamp", "evaluated_at", "log_index")
@@ -52,7 +53,7 @@ def load_events(path: str | Path) -> pd.DataFrame:
     events = _load(path, EVENT_COLUMNS, "table of events")
     wrong = ~events["side"].isin(("long", "short", ""))
     for name in _floats(EVENT_COLUMNS):
-        wrong |= np.isinf(events[name])
+        wrong |= events[name].abs() > MOST
     for name in ("seized_usd", "repaid_usd", "price_usd"):
         wrong |= events[name] < 0
     if wrong.any():
@@ -184,18 +185,18 @@ def _check(ladder: pd.DataFrame, shown: str) -> None:
     wrong: dict[str, pd.Series[bool]] = {
         "side": ~ladder["side"].isin(("long", "short")),
         "outcome": ~ladder["outcome"].isin(("price", "already", "never")),
-        "spot_usd": ~(np.isfinite(ladder["spot_usd"]) & (ladder["spot_usd"] > 0)),
+        "spot_usd": ~ladder["spot_usd"].between(LEAST, MOST),
         "spot_raw": ~ladder["spot_raw"].str.fullmatch(r"[1-9][0-9]{0,77}"),
     }
     priced = ladder["outcome"] != "never"
     wrong["price_raw"] = priced & ~ladder["price_raw"].str.fullmatch(r"[1-9][0-9]{0,77}")
-    wrong["price_usd"] = priced & ~(np.isfinite(ladder["price_usd"]) & (ladder["price_usd"] > 0))
+    wrong["price_usd"] = priced & ~ladder["price_usd"].between(LEAST, MOST)
     for name in ("protocol", "market", "account", "driver", "base_symbol"):
         wrong[name] = ladder[name] == ""
     for name in ("seized_usd", "repaid_usd", "notional_usd"):
         wrong[name] = ladder[name] < 0
     for name in _floats(LADDER_COLUMNS):
-        endless = np.isinf(ladder[name])
+        endless = ladder[name].abs() > MOST
         wrong[name] = wrong[name] | endless if name in wrong else endless
     for name, rows in wrong.items():
         if rows.any():

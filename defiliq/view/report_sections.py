@@ -36,6 +36,11 @@ DISCLAIMER = "This report is for research only. It is not investment advice."
 LEVELS = 20
 """So many key levels are listed; the rest is counted."""
 _NONE = "none"
+_NO_MAGNET = "none: it takes a cluster on both sides"
+_LARGE = {
+    "single": "single liquidations (what one transaction takes of one account) of",
+    "bucket": "all that was liquidated of one side at about one price in a day, where that is",
+}
 _LEVEL_COLUMNS = (
     *("Price Level", "Type", "Est. Volume", "Distance from Current", "Priority", "Range", "Accounts"),
     "Impact",
@@ -92,6 +97,7 @@ def _overview(analysis: Analysis) -> Section:
     ]
     if seen.state is not None:
         items.append(Item("Market state", f"{seen.state.label}. {seen.state.implication}."))
+        notes.append("The state counts these liquidations alone, in bands made for the whole market.")
     if seen.untold:
         notes.append(f"Of unknown size, in no sum: {counted(seen.untold, 'liquidation')}.")
     if happened.unpriced_events:
@@ -138,7 +144,7 @@ def _levels(analysis: Analysis) -> Section:
     rows = tuple(_level_row(level, heat)[: len(columns)] for level in found[:LEVELS])
     notes = ["No cluster stands out within the window."]
     if rows:
-        volumes = "Volumes are sums over the positions of the block, none of them is guessed."
+        volumes = "Volumes are sums over the positions of the block; none of them is guessed."
         notes = [f"Current price: {price_shown(heat.spot_usd, heat.driver)}.", volumes]
     if len(found) > len(rows):
         notes.append(f"Not listed: {counted(len(found) - len(rows), 'smaller level')}.")
@@ -172,7 +178,7 @@ def _summary(analysis: Analysis) -> Section:
         Item("Asymmetry", "no clusters" if lean is None else words.get(lean, lean)),
         Item("Nearest cluster above", _cluster_words(magnet.nearest_above, heat)),
         Item("Nearest cluster below", _cluster_words(magnet.nearest_below, heat)),
-        Item("Magnet by those two", _NONE if magnet.label is None else magnet.label.replace("_", " ")),
+        Item("Magnet by those two", _NO_MAGNET if magnet.label is None else magnet.label.replace("_", " ")),
     ]
     if not math.isnan(magnet.imbalance):
         up, down = (money_shown(pull, unit) for pull in (magnet.pull_up, magnet.pull_down))
@@ -239,7 +245,9 @@ def _support(analysis: Analysis) -> Section:
             said = f"{price_shown(level['price_usd'], heat.driver)} ({size} on {clean(level['date'])})"
         items.append(Item(f"Recent {kind} formed", said))
     least = money_shown(analysis.settings.large_usd, heat.base_symbol)
-    return Section(heading, tuple(items), notes=(f"From liquidations of more than {least}.",))
+    return Section(
+        heading, tuple(items), notes=(f"From {_LARGE[analysis.settings.sr_by]} more than {least}.",)
+    )
 
 
 def _implications(analysis: Analysis) -> Section:

@@ -101,6 +101,7 @@ def test_the_published_example_from_a_ladder_file(run: Run, tmp_path: Path) -> N
         assert code == 0
         assert "- **Strongest downside magnet**: $56,490 (long liquidation cluster, $" in out
         assert "- **Downside cascade risk**: high - " in out
+        assert "- **Magnet by those two**: none: it takes a cluster on both sides" in out
     code, out, _ = run("heatmap", "--from", path, "--format", "table")
     assert code == 0
     assert re.search(r"^. +\$56,490 .*34\.04M Heavy long liquidation zone$", out, re.MULTILINE)
@@ -113,7 +114,11 @@ def test_with_events(run: Run, files: dict[str, Path], events: Path) -> None:
     assert "**Total liquidated**: $151.00M in 2 liquidations" in overview
     assert "**Long/short ratio**: 150.00, longs squeezed" in overview
     assert "**Recent support formed**: $2,950 (long liquidation wipeout of $150.00M" in out
+    assert "- The state counts these liquidations alone, in bands made for the whole market." in overview
     assert "**Recent resistance formed**: none" in out
+    assert (
+        "- From single liquidations (what one transaction takes of one account) of more than $100.00M." in out
+    )
     _, out, _ = run("report", "--from", files["Local"], "--events", events, "--large-usd", "500000")
     assert "**Recent resistance formed**: $3,010" in out
     twice = ("--events", str(events), "--events", str(events))

@@ -64,6 +64,13 @@ def test_days_as_rows_are_called_something_in_dollars_alone(base: str, state: st
     assert (row["largest_account"], row["liquidations"]) == (f"0x{START + 5}", 1)
 
 
+@pytest.mark.parametrize(("side", "squeezed"), [("long", "longs"), ("short", "shorts"), (None, "")])
+def test_days_as_rows_say_which_side_was_squeezed(side: str | None, squeezed: str) -> None:
+    table = happened() if side is None else happened(liquidation(START + 5, 1.0, side))
+    (row,) = day_table(daily_metrics(table, START, START + DAY_S), "USD").to_dict("records")
+    assert row["squeezed"] == squeezed
+
+
 def test_days_without_anything_have_the_same_columns_and_types() -> None:
     quiet = day_table(daily_metrics(happened(), START, START + DAY_S), "USD")
     busy = day_table(daily_metrics(happened(liquidation(START + 5, 1.0)), START, START + DAY_S), "USD")

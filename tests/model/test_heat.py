@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import defiliq
 from defiliq.errors import InputError
-from defiliq.model import HEAT_COLUMNS, Heat, build_heat
+from defiliq.model import HEAT_COLUMNS, Heat, build_heat, find_clusters
 from tests.builders import book as lending_book
 from tests.model.ladders import NOW, SEED_LEVELS, SEED_SPOT, ladder, seed_ladder
 from tests.venue import venue_book
@@ -116,10 +116,13 @@ def test_sizes_of_nothing_are_nothing() -> None:
     assert heat.buckets["price_usd"].item() == pytest.approx(99.81)
 
 
-def test_huge_sizes_keep_their_mean() -> None:
-    heat = build_heat([ladder([(99_999.8, 1e306), (99_999.9, 1e306)], spot=100_000.0)], ETH)
-    assert heat.buckets["price_usd"].item() == pytest.approx(99_999.85, rel=1e-12)
-    assert heat.buckets["size_usd"].item() == 2e306
+def test_sizes_and_prices_may_be_as_large_and_small_as_can_be() -> None:
+    levels = [(99_999.8, 1e150), (99_999.9, 1e150), (1e-150, 1e-300), (1e150, 1e-300)]
+    heat = build_heat([ladder(levels, spot=100_000.0)], ETH)
+    assert heat.buckets["price_usd"].tolist() == [1e-150, pytest.approx(99_999.85, rel=1e-12), 1e150]
+    assert heat.buckets["size_usd"].tolist() == [1e-300, 2e150, 1e-300]
+    (found, *rest) = find_clusters(heat, within_pct=1e200)
+    assert (found.magnitude_usd, found.accounts, len(rest)) == (2e150, 2, 1)
 
 
 def test_markets_of_different_spots_share_the_newest_one() -> None:
@@ -250,6 +253,10 @@ def test_one_name_for_two_prices_is_refused() -> None:
         {"price_usd": 0.0},
         {"price_usd": -1.0},
         {"price_usd": math.inf},
+        {"price_usd": 1e-151},
+        {"price_usd": 1e151},
+        {"spot_usd": 1e151},
+        {"seized_usd": 1e151},
         {"spot_usd": 0.0},
         {"seized_usd": -1.0},
         {"seized_usd": math.inf},

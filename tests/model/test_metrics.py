@@ -289,7 +289,9 @@ def test_what_has_no_size_no_price_or_no_side_leaves_no_level() -> None:
     assert levels([]) == []
 
 
-@pytest.mark.parametrize("options", [{"threshold_usd": -1.0}, {"step_pct": 0.0}, {"window_s": 0}])
+@pytest.mark.parametrize(
+    "options", [{"threshold_usd": -1.0}, {"step_pct": 0.0}, {"step_pct": math.inf}, {"window_s": 0}]
+)
 def test_senseless_levels_are_refused(options: dict[str, Any]) -> None:
     with pytest.raises(InputError, match="levels need"):
         support_resistance(happened([]), **options)
