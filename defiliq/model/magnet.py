@@ -103,7 +103,7 @@ def find_vacuums(
     """
     by_price = sorted(clusters, key=lambda c: (c.low_usd, c.high_usd, c.type))
     # Sides of markets with other spots may overlap: what lies below is whichever reaches furthest up.
-    reaching = accumulate(by_price, lambda furthest, c: max(furthest, c, key=lambda one: one.high_usd))
+    reaching = accumulate(by_price, _reaching_further)
     found = []
     for below, above in zip(reaching, by_price[1:], strict=False):
         low, high = below.high_usd, above.low_usd
@@ -114,6 +114,11 @@ def find_vacuums(
             holds_spot = low <= heat.spot_usd <= high
             found.append(Vacuum(low, high, width, inside, below, above, holds_spot))
     return tuple(found)
+
+
+def _reaching_further(one: Cluster, other: Cluster) -> Cluster:
+    """Whichever ends at the higher price."""
+    return max(one, other, key=lambda cluster: cluster.high_usd)
 
 
 def _pull(heat: Heat, h: float, *, is_up: bool) -> float:
