@@ -23,8 +23,10 @@ def price_after(depth: Depth, spot_usd: float, quote_usd: float = 1.0) -> PriceA
     costs: its prices are in that, and what is traded is in dollars.
     """
 
+    per_usd = depth.price / Fraction(spot_usd)
+
     def after(price_usd: float, usd: float, side: Side) -> float:
-        there = depth.at_price(depth.price * Fraction(price_usd) / Fraction(spot_usd))
+        there = depth.at_price(per_usd * Fraction(price_usd))
         amount = int(Fraction(usd) / Fraction(price_usd) / Fraction(quote_usd) * 10**depth.base.decimals)
         if amount <= 0:
             return price_usd
