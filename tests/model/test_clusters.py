@@ -62,7 +62,8 @@ def test_buckets_that_touch_join_and_gaps_divide() -> None:
 def test_a_light_bucket_divides_as_a_gap_does() -> None:
     """Two of 220 are less than 1%; three of 303 are not."""
     assert sizes(below(100.0, 2.0, 118.0), min_share_pct=1.0) == [100.0, 118.0]
-    assert sizes(below(97.0, 1.0, 2.0), min_share_pct=1.0, valley=0.0) == [100.0], "exactly 1% is heavy"
+    assert sizes(below(97.0, 1.0, 2.0), valley=0.0) == [100.0], "exactly 1% is heavy"
+    assert sizes(below(97.0, math.nextafter(1.0, 0), 2.0), valley=0.0) == [97.0, 2.0], "and less is not"
 
 
 @pytest.mark.parametrize(
@@ -117,6 +118,8 @@ def test_only_what_lies_within_the_window_counts() -> None:
     assert (found.price_usd, found.share_pct) == (90.0, 100.0)
     assert len(find_clusters(heat, within_pct=60.0)) == 2, "the nearer long is 0.1% of its side now"
     assert len(find_clusters(build_heat([ladder([(50.0, 1.0), (150.0, 1.0)])], "ETH/USD"))) == 2
+    beyond = [(math.nextafter(50.0, 0), 1.0), (math.nextafter(150.0, 200), 1.0)]
+    assert find_clusters(build_heat([ladder(beyond)], "ETH/USD")) == ()
     assert len(find_clusters(heat, within_pct=10.0)) == 1
     assert find_clusters(heat, within_pct=0.5) == ()
 

@@ -80,10 +80,11 @@ def test_longs_are_summed_by_what_was_seized_and_shorts_by_what_was_repaid() -> 
     ("long", "short", "ratio", "squeezed"),
     [
         (20.0, 10.0, 2.0, None),  # exactly 2
-        (20.5, 10.0, 2.05, "longs"),
+        (above(20.0), 10.0, above(2.0), "longs"),
         (5.0, 10.0, 0.5, None),  # exactly a half
-        (4.5, 10.0, 0.45, "shorts"),
+        (below(4.0), 8.0, below(0.5), "shorts"),
         (10.0, 10.0, 1.0, None),
+        (0.5, 0.25, 2.0, None),  # cents count as dollars do
     ],
 )
 def test_one_side_is_squeezed_beyond_two_to_one(
@@ -94,7 +95,7 @@ def test_one_side_is_squeezed_beyond_two_to_one(
 
 
 def test_one_side_alone() -> None:
-    only_longs, only_shorts = day(longs(5.0)), day(shorts(5.0))
+    only_longs, only_shorts = day(longs(0.5)), day(shorts(0.5))
     assert (only_longs.long_short_ratio, only_longs.squeezed) == (math.inf, "longs")
     assert (only_shorts.long_short_ratio, only_shorts.squeezed) == (0.0, "shorts")
     assert (only_longs.long_share_pct, only_longs.short_share_pct) == (100.0, 0.0)
@@ -135,7 +136,7 @@ def test_what_one_transaction_takes_of_one_account_is_one_liquidation() -> None:
     )
     assert (found.liquidations, found.largest_usd, found.total_usd) == (3, 18.0, 45.0)
     assert found.largest is not None
-    assert found.largest["driver"] == "BTC/USD + ETH/USD"
+    assert (found.largest["driver"], found.largest["log_index"]) == ("BTC/USD + ETH/USD", 0)
     assert math.isnan(found.largest["price_usd"]), "of two drivers there is no one price"
 
 
@@ -189,7 +190,12 @@ def test_only_dollars_name_days_and_whales() -> None:
 
 @pytest.mark.parametrize(
     ("before", "after", "change", "washed"),
-    [(100.0, 80.0, -20.0, True), (100.0, 81.0, -19.0, False), (100.0, 150.0, 50.0, False)],
+    [
+        (0.5, 0.25, -50.0, True),
+        (100.0, 80.0, -20.0, True),
+        (100.0, 81.0, -19.0, False),
+        (100.0, 150.0, 50.0, False),
+    ],
 )
 def test_open_interest(before: float, after: float, change: float, washed: bool) -> None:
     found = open_interest_change(before, after)
