@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -34,6 +35,7 @@ from defiliq.cli.watch import watch
 from defiliq.errors import DefiliqError
 
 INTERRUPTED = 130
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -77,10 +79,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         error.show()
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
-        click.echo("Interrupted. What was found is kept; run again to go on.", err=True)
+        said = "Interrupted. Run it again: a search for accounts goes on where it was, all else begins anew."
+        click.echo(said, err=True)
         return INTERRUPTED
-    except BrokenPipeError:
-        # The reader has gone. Point stdout elsewhere, or Python complains when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    except BrokenPipeError:  # the reader has gone
+        _leave_stdout()
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        _leave_stdout()
+        click.echo(f"Error: cannot write on stdout: {error.strerror}.", err=True)
+        return DefiliqError.exit_code
     return 0
+
+
+def _leave_stdout() -> None:
+    """Point stdout elsewhere, or Python complains when it flushes at exit what nobody takes."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

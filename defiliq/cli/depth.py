@@ -146,11 +146,12 @@ def _of_node(
         block = node.block(block_tag(source.block, chain_id))
         talk.say(f"Reading pools from {node.label} at block {block.number}")
         found = pools_at(node, pools, block) if pair is None else pools_of_pair(node, pair, block)
+    market = together(found, base)
     if save is not None:
         from defiliq.depth.files import save_pools
 
         talk.say(f"Wrote {len(found)} pools to {save_pools(found, block, save)}")
-    return together(found, base)
+    return market
 
 
 def _of_file(path: str, base: str | None) -> Venue:

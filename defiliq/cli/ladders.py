@@ -158,7 +158,7 @@ def along_shocks(lens: Lens, shocks: Sequence[str]) -> Lens:
 def opened_ladders(source: Source, lens: Lens, talk: Talk) -> Iterator[Ladders]:
     """The ladders that the options name, along one driver; nodes are closed at the end."""
     from defiliq.cli.ladder import parse_percent
-    from defiliq.cli.sources import describe, opened
+    from defiliq.cli.sources import check_files, describe, opened
     from defiliq.pipeline.table_files import is_ladder_file
 
     parse_percent(lens.step)
@@ -173,6 +173,7 @@ def opened_ladders(source: Source, lens: Lens, talk: Talk) -> Iterator[Ladders]:
         return
     if len(files) < len(source.snapshot):
         raise InputError("--from names ladders and snapshots. Give files of one kind.")
+    check_files(source)
     _refuse_for_files(source)
     found = _of_files(files, source, lens, talk)
     _refuse_empty(found)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ import click
 from click.core import ParameterSource
 
 from defiliq.cli.talk import Talk
+from defiliq.errors import MissingExtra
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,6 +22,13 @@ TABLES = ".csv .parquet .json .md"
 SHAPES = ("table", "csv", "json")
 
 INCOMPLETE = 3
+
+_DRAWN = {
+    ".png": ("a picture", "matplotlib"),
+    ".svg": ("a picture", "matplotlib"),
+    ".html": ("an HTML report", "plotly"),
+}
+"""What needs a package of the extra `plots`, by suffix."""
 
 
 def print_table(table: pd.DataFrame, shape: str) -> None:
@@ -46,12 +55,15 @@ def write_text(text: str, output: str, talk: Talk) -> None:
 
 
 def require_format(output: str | None, formats: str, option: str = "-o") -> None:
-    """Refuse a suffix before the work, not after it."""
+    """Refuse a suffix, and one that needs an extra which is not installed, before the work, not after it."""
     hint = f"'{option}'"
     if output is not None and Path(output).suffix.lower() not in formats.split():
         raise click.BadParameter(f"{output!r} has an unknown format. End it in {formats}.", param_hint=hint)
     if output is not None and not Path(output).resolve().parent.is_dir():
         raise click.BadParameter(f"the folder of {output!r} does not exist.", param_hint=hint)
+    what, package = _DRAWN.get("" if output is None else Path(output).suffix.lower(), ("", ""))
+    if package and find_spec(package) is None:
+        raise MissingExtra(what, package, "plots")
 
 
 def require_use(ctx: click.Context, option: str, *, is_used: bool, needed: str) -> None:

@@ -54,6 +54,7 @@ def opened(
     """
     with ExitStack() as stack:
         if source.snapshot:
+            check_files(source)
             yield [_load(path, source, talk, stack, need_node) for path in source.snapshot]
         else:
             named = listings(source)
@@ -66,6 +67,7 @@ def opened_markets(source: Source, talk: Talk) -> Iterator[list[Opened]]:
     """Every market that the options name, without accounts unless it comes from a snapshot."""
     with ExitStack() as stack:
         if source.snapshot:
+            check_files(source)
             yield [_load(path, source, talk, stack, need_node=False) for path in source.snapshot]
         else:
             yield [_read_market(found, source, talk, stack) for found in listings(source)]
@@ -107,6 +109,18 @@ def listings(source: Source) -> list[Listing]:
     if source.market == "all":
         return list(markets(protocol, source.chain))
     return [market(protocol, source.chain, source.market)]
+
+
+def check_files(source: Source) -> None:
+    """Refuse what a file does not ask: it is of its own market at its own block."""
+    for option, is_given in (
+        ("--chain", source.chain is not None),
+        ("--market", source.market is not None),
+        ("--market-file", bool(source.market_file)),
+        ("--block", source.block is not None),
+    ):
+        if is_given:
+            raise click.UsageError(f"{option} does nothing with --from: a file is of a market at a block.")
 
 
 def check_accounts(names: Iterable[str], markets: Iterable[Listing]) -> None:

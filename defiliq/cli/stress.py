@@ -94,8 +94,6 @@ def stress(
     is_picture = _is_picture(output)
     _require_fitting(ctx, output, by, is_curve=curve or is_picture)
     shocks = _shocks(moves, preset)
-    if is_picture:
-        _require_matplotlib()
     from defiliq.cli.sources import opened
 
     talk = Talk(quiet=source.quiet)
@@ -168,13 +166,6 @@ def _movable(
         if not moves:
             talk.say(f"{book.market.protocol} {book.market.name} is left out: it has none of these drivers")
     return optional, kept
-
-
-def _require_matplotlib() -> None:
-    """Refuse a picture before the work, not after it."""
-    from defiliq.view.charts import require_matplotlib
-
-    require_matplotlib()
 
 
 def _results(

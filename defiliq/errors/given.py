@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from difflib import get_close_matches
 
 from defiliq.errors.base import DefiliqError
 
@@ -29,10 +30,26 @@ class UnknownDriver(InputError):
 
     def __init__(self, wanted: str, known: Sequence[str]) -> None:
         self.wanted, self.known = wanted, tuple(known)
+        close = _close(wanted, known)
         super().__init__(
             f"no driver {wanted!r} in this market. Drivers: {', '.join(known)}. "
-            "Feeds that move together are joined by --group NAME=LEAD,FOLLOWER."
+            + (
+                f"Did you mean {' or '.join(close)}?"
+                if close
+                else "Feeds that move together are joined by --group NAME=LEAD,FOLLOWER."
+            )
         )
+
+
+def _close(wanted: str, known: Sequence[str]) -> list[str]:
+    """The known names that somebody may have meant: of nearly the same asset, or the same without a slash."""
+    spelled: dict[str, list[str]] = {}
+    for name in known:
+        for spelling in (name.partition("/")[0], name.replace("/", "")):
+            spelled.setdefault(spelling.casefold(), []).append(name)
+    looked_for = wanted.strip().partition("/")[0].casefold()
+    fits = get_close_matches(looked_for, list(spelled), n=3, cutoff=0.8)
+    return list(dict.fromkeys(name for fit in fits for name in spelled[fit]))[:3]
 
 
 class SeveralDrivers(UnknownDriver):

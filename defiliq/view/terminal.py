@@ -34,9 +34,16 @@ FACTOR_EDGES = ("0", "1", "1.02", "1.05", "1.1", "1.2", "1.5", "2", "3", "5", "1
 """Lower edges of the histogram's bins; the last one is open."""
 
 
+class _Stdout(Console):
+    """A console that leaves it to the command line what a reader that has gone means, such as `head`."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
+
+
 def console() -> Console:
     """Where data is shown: stdout, as wide as the terminal."""
-    return Console() if sys.stdout.isatty() else Console(width=PLAIN_WIDTH)
+    return _Stdout() if sys.stdout.isatty() else _Stdout(width=PLAIN_WIDTH)
 
 
 def clean(value: object) -> str:

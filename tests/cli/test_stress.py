@@ -252,7 +252,7 @@ def test_a_picture_and_the_rows_behind_it(run: Run, kept: Path, tmp_path: Path) 
 def test_a_picture_without_matplotlib_is_refused_before_the_work(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("defiliq.view.charts.find_spec", lambda name: None)
+    monkeypatch.setattr("defiliq.cli.printing.find_spec", lambda name: None)
     code, out, err = run("stress", "--from", tmp_path / "none.parquet", *MOVES, "-o", tmp_path / "a.png")
     assert (code, out) == (1, "")
     assert err == (

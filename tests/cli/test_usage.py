@@ -14,7 +14,7 @@ from defiliq.cli.ladder import parse_percent
 from defiliq.cli.nodes import config_path, node_url
 from defiliq.cli.sources import evaluation_time, moment
 from defiliq.cli.verify import share
-from defiliq.errors import BadFile, NoNodeGiven
+from defiliq.errors import BadFile, NoNodeGiven, UnknownDriver
 from defiliq.types import Market
 from tests.builders import address
 from tests.cli.conftest import Fakes, Run
@@ -236,3 +236,58 @@ def test_what_is_no_instant(text: str, run: Run, snapshot: Path) -> None:
 def test_main_returns_a_code_for_every_kind_of_end() -> None:
     assert main(["--help"]) == 0
     assert main([]) in (0, 2)
+
+
+@pytest.mark.parametrize("shape", ["csv", "table"])
+def test_a_reader_that_has_gone_and_a_disk_that_is_full(shape: str) -> None:
+    """`| head` is no error, whatever was printed; where nothing can be written, that is said in one line."""
+    words = [sys.executable, "-c", "import sys; from defiliq.cli import main; sys.exit(main(sys.argv[1:]))"]
+    words += ["markets", "--format", shape]
+    read, write = os.pipe()
+    os.close(read)
+    with os.fdopen(write, "w") as gone:
+        done = subprocess.run(words, stdout=gone, stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    said = "Error: cannot write on stdout: No space left on device.\n"
+    assert (done.returncode, done.stderr) == (1, said)
+
+
+@pytest.mark.parametrize(
+    "words", [("--chain", "base"), ("--market", "main"), ("--market-file", "no.json"), ("--block", "5")]
+)
+def test_a_file_is_of_its_own_market_and_block(run: Run, snapshot: Path, words: tuple[str, str]) -> None:
+    for command in ("ladder", "clusters", "feeds"):
+        code, out, err = run(command, "--from", snapshot, *words)
+        assert (code, out) == (2, "")
+        assert f"{words[0]} does nothing with --from: a file is of a market at a block." in err
+
+
+def test_a_driver_that_was_nearly_named() -> None:
+    known = ["AAVE/USD", "BTC/USD", "ETH/USD", "wBTC/BTC", "wstETH/ETH ratio"]
+    for wanted, meant in (
+        ("ETHUSD", "ETH/USD"),
+        ("eth", "ETH/USD"),
+        ("BTC", "BTC/USD or wBTC/BTC"),
+        ("stETH", "wstETH/ETH ratio"),
+    ):
+        assert str(UnknownDriver(wanted, known)).endswith(f"ratio. Did you mean {meant}?")
+    assert "Did you mean" not in str(UnknownDriver("SOL/USD", known))
+
+
+@pytest.mark.parametrize(
+    ("words", "seen"),
+    [
+        (("heatmap", "-o", "a.png"), "a picture needs matplotlib"),
+        (("cascade", "--sweep", "--impact", "1M", "-o", "a.svg"), "a picture needs matplotlib"),
+        (("clusters", "--contagion", "--impact", "1M", "-o", "a.png"), "a picture needs matplotlib"),
+        (("report", "-o", "a.html"), "an HTML report needs plotly"),
+    ],
+)
+def test_a_missing_extra_is_said_before_the_work(
+    run: Run, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], seen: str
+) -> None:
+    monkeypatch.setattr("defiliq.cli.printing.find_spec", lambda name: None)
+    said = f"Error: {seen}, which is not installed. Install it: pip install 'defiliq[plots]'.\n"
+    assert run(*words, "--from", "nowhere.csv") == (1, "", said)
