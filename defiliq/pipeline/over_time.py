@@ -134,7 +134,7 @@ def _frame_of_snapshot(path: Path, driver: str, step_pct: float) -> Frame:
     try:
         chosen = find_driver(market, driver)
     except DefiliqError as error:
-        raise BadFile(str(path), str(error)) from None
+        raise BadFile(str(path), str(error).removesuffix(".")) from None
     levels = float_levels(PROTOCOLS[market.protocol].call_terms(book), market.prices, chosen)
     if levels is None:
         raise BadFile(str(path), f"prices do not follow {chosen.name} along straight lines; use ladder files")

@@ -16,6 +16,7 @@ from defiliq.view.depth_curve import depth_curve
 from defiliq.view.figure_frame import Figure
 from defiliq.view.figures import heatmap_figure, ladder_figure
 from defiliq.view.model_charts import NOTHING
+from defiliq.view.palette import LONG, SHORT
 from defiliq.view.report_figures import pictures_of
 from tests.view.heat_stage import (
     Level,
@@ -49,6 +50,33 @@ def test_a_pointer_is_told_price_side_size_accounts_and_distance() -> None:
     bars = trace(heatmap_figure(seeds_heat(), ()), "long")
     assert "$56,490 long<br>34.04M<br>1 account<br>-0.9%" in bars["hovertext"]
     assert len(bars["x"]) == 7
+
+
+def test_spot_is_where_it_is_and_each_side_has_its_colour() -> None:
+    heat = seeds_heat()
+    bars, ladder = heatmap_figure(heat, ()), ladder_figure(heat)
+    for figure, along, across in ((bars, "y", "x"), (ladder, "x", "y")):
+        (line,), (name,) = figure["layout"]["shapes"], figure["layout"]["annotations"]
+        assert line[f"{along}ref"] == name[f"{along}ref"] == along
+        assert line[f"{along}0"] == line[f"{along}1"] == 57_000.0
+        assert (line[f"{across}0"], line[f"{across}1"]) == (0, 1)
+        assert (name[along], name["text"]) == (pytest.approx(math.log10(57_000)), "spot $57,000")
+        assert figure["layout"][f"{along}axis"]["type"] == "log"
+    assert [trace(bars, side)["marker"]["color"] for side in ("long", "short")] == [LONG, SHORT]
+    assert [trace(ladder, side)["line"]["color"] for side in ("long", "short")] == [LONG, SHORT]
+
+
+def test_the_strip_says_what_its_colours_say() -> None:
+    strip = trace(heatmap_figure(seeds_heat(), ()), "density")
+    heaviest = strip["z"].index(max(strip["z"]))
+    density = 34.04e6 / (100 * math.log(1.001))
+    assert strip["z"][heaviest][0] ** 2 == pytest.approx(density)
+    low, high = strip["y"][heaviest : heaviest + 2]
+    assert low < 56_490 < high
+    assert strip["hovertext"][heaviest] == [f"${math.sqrt(low * high):,.0f}: 340.57M per 1% of price"]
+    scale = strip["colorbar"]
+    assert scale["ticktext"] == ["0", "30M", "150M", "300M"]
+    assert [value**2 for value in scale["tickvals"]] == pytest.approx([0, 30e6, 150e6, 300e6])
 
 
 def test_the_same_dollars_are_as_long_as_high_and_of_one_colour_at_any_price() -> None:

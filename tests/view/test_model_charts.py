@@ -153,6 +153,13 @@ def test_a_giant_is_cut_and_has_its_size_beside_it() -> None:
     assert ladder.get_ylabel() == "liquidated on the way, logarithmic (USD)"
 
 
+def test_spot_is_marked_in_bars_and_strip() -> None:
+    figure = draw_heatmap(heat_of(EQUAL), ())
+    for axes in figure.axes[:2]:
+        flat = [line for line in axes.lines if len(set(np.asarray(line.get_ydata()).tolist())) == 1]
+        assert [np.asarray(line.get_ydata()).tolist() for line in flat] == [[3000.0, 3000.0]]
+
+
 def test_the_ladder_is_the_sum_from_spot_outward() -> None:
     heat = heat_of([(2000.0, 3.0, "long"), (2500.0, 4.0, "long"), (3500.0, 5.0, "short")])
     assert piled_up(heat, "long", 1900.0, 3600.0) == ([3000.0, 2500.0, 2000.0, 1900.0], [0.0, 4.0, 7.0, 7.0])
@@ -182,7 +189,9 @@ def test_amounts_are_named_at_the_foot_of_the_scale_too() -> None:
     figure = draw_heatmap(heat_of([(2500.0, 1e6, "long")]), ())
     heights = [label.get_window_extent().y0 for label in figure.axes[2].get_yticklabels()]
     low, high = figure.axes[2].get_window_extent().intervaly
-    assert len(heights) == 6
+    assert [label.get_text() for label in figure.axes[2].get_yticklabels()] == [
+        *("0", "150k", "600k", "1M", "2M", "4M")
+    ]
     assert max(np.diff(heights)) < 0.3 * (high - low)
 
 

@@ -56,6 +56,9 @@ def test_the_mesh_is_drawn_with_its_gap_and_the_path_of_spot() -> None:
     drawn = mesh.get_array()
     assert drawn is not None
     cells = np.ma.filled(drawn, math.nan).reshape(-1, 41)
+    found = mesh_of(wide_over_time())
+    assert (mesh.norm.vmin, mesh.norm.vmax) == (0, found.full_usd)
+    assert np.asarray(axes.lines[0].get_ydata())[:3].tolist() == pytest.approx(found.spot_usd[:3])
     assert np.isnan(cells[:, 26]).all()
     assert not np.isnan(np.delete(cells, 26, axis=1)).any()
     (spot,) = axes.lines
@@ -77,6 +80,8 @@ def test_plotly_takes_it_and_a_pointer_is_told() -> None:
     assert len(colours["x"]) == len(colours["z"][0]) + 1 == 42
     assert [row[26] for row in colours["z"]] == [None] * len(colours["z"])
     assert [row[0] for row in colours["z"]] == pytest.approx(np.sqrt(mesh.density_usd[0]).tolist(), rel=1e-3)
+    assert [told[30][1] for told in colours["customdata"]] == ["2025-11-25 13:30 UTC"] * len(colours["z"])
+    assert {told[26] for told in colours["customdata"]} == {None}
     assert spot["text"][0] == f"spot ${mesh.spot_usd[0]:,.2f}, 2025-11-24 16:30 UTC"
     (gap,) = figure["layout"]["shapes"]
     assert (gap["x0"], gap["x1"]) == (colours["x"][26], colours["x"][27])

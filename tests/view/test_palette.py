@@ -9,6 +9,7 @@ from itertools import combinations
 
 import pytest
 
+from defiliq.view.heatmap_terminal import LONG_STYLE, SHORT_STYLE
 from defiliq.view.palette import (
     BAD_DEBT,
     BAND_TINTS,
@@ -118,6 +119,17 @@ def test_both_ends_of_the_scale_of_sides_rise_from_black_and_are_told_apart(sigh
     for (_, one), (_, other) in zip(SIDED_STOPS[:middle], SIDED_STOPS[:middle:-1], strict=True):
         gamma = [[part ** (1 / 2.2) for part in seen(colour, sight)] for colour in (one, other)]
         assert math.dist(*gamma) > 0.15
+
+
+def test_longs_are_blue_and_shorts_red() -> None:
+    middle = len(SIDED_STOPS) // 2
+    for colour in (LONG, *(hue for _, hue in SIDED_STOPS[:middle])):
+        red, _, blue = linear(colour)
+        assert blue > 1.3 * red
+    for colour in (SHORT, *(hue for _, hue in SIDED_STOPS[middle + 1 :])):
+        red, _, blue = linear(colour)
+        assert red > 1.3 * blue
+    assert (LONG_STYLE, SHORT_STYLE) == ("blue", "red")
 
 
 def test_a_tint_is_its_colour_with_white_in_it() -> None:
