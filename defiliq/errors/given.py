@@ -48,7 +48,7 @@ def _close(wanted: str, known: Sequence[str]) -> list[str]:
         for spelling in (name.partition("/")[0], name.replace("/", "")):
             spelled.setdefault(spelling.casefold(), []).append(name)
     looked_for = wanted.strip().partition("/")[0].casefold()
-    fits = get_close_matches(looked_for, list(spelled), n=3, cutoff=0.8)
+    fits = [looked_for] if looked_for in spelled else get_close_matches(looked_for, list(spelled))
     return list(dict.fromkeys(name for fit in fits for name in spelled[fit]))[:3]
 
 

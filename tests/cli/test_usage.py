@@ -269,8 +269,8 @@ def test_a_driver_that_was_nearly_named() -> None:
     for wanted, meant in (
         ("ETHUSD", "ETH/USD"),
         ("eth", "ETH/USD"),
-        ("BTC", "BTC/USD or wBTC/BTC"),
-        ("stETH", "wstETH/ETH ratio"),
+        ("WETH", "ETH/USD or wstETH/ETH ratio"),
+        ("XBTC", "BTC/USD or wBTC/BTC"),
     ):
         assert str(UnknownDriver(wanted, known)).endswith(f"ratio. Did you mean {meant}?")
     assert "Did you mean" not in str(UnknownDriver("SOL/USD", known))
