@@ -267,7 +267,7 @@ def _head(block: Block) -> Head:
 @pytest.mark.parametrize(
     ("exits", "said"),
     [
-        (("WETH/USDC=pool:0x1",), "read from a node"),
+        ((f"WETH/USDC=pool:0x{'11' * 20}",), "read from a node"),
         (("WETH/USDC=file:nowhere.json",), "nowhere.json"),
     ],
 )
