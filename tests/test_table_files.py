@@ -114,6 +114,7 @@ def test_a_row_that_makes_no_sense_is_named(
         ("ladder.csv", b"\xff\xfe\x00", "it cannot be read as a table"),
         ("ladder.csv", b"a,b\n1,2\n", "it is no ladder, it has no column chain_id"),
         ("ladder.csv", b"accounts,cumulative_accounts\n1,2\n", "it holds buckets; write the rungs"),
+        ("clusters.csv", b"chain_id,accounts\n1,2\n", "it is no ladder, it has no column block_number."),
         ("ladder.json", b"{", "it cannot be read as a table"),
         ("ladder.json", b"[1]", "it is not a list of rows"),
         ("ladder.parquet", b"PAR1", "it cannot be read as a table"),

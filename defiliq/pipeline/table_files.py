@@ -21,7 +21,8 @@ SUFFIXES = (".csv", ".json", ".parquet")
 _WHOLE = ("block_number", "block_timestamp", "evaluated_at", "log_index")
 FLOATS = ("_usd", "_pct")
 """How the names of columns end that hold floats."""
-_SUMMED = set(BIN_COLUMNS) - set(LADDER_COLUMNS)
+_SUMMED = {name for name in BIN_COLUMNS if name.startswith("cumulative_")}
+"""What a ladder in buckets has, and none of the model's tables."""
 _TRUTHS = {"true": True, "false": False}
 
 
