@@ -30,6 +30,8 @@ COMPOUND_SEED = 7
 SOLO_USERS = 320
 SOLO_SEED = 7
 R = TypeVar("R", bound=RunningNode)
+LONGEST = ("tests/test_demo.py", "tests/watch/", "tests/test_lab_", "tests/cli/test_model_on_chains.py")
+"""Where few tests take long: they begin first, so that no process is left alone with them at the end."""
 
 # How long an example takes says something of the machine, not of the code.
 settings.register_profile("defiliq", deadline=None)
@@ -42,6 +44,11 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     """Leave the lab out where somebody asked for that; a lab that merely cannot start is a failure."""
     if item.get_closest_marker("lab") is not None and os.environ.get("DEFILIQ_NO_LAB") == "1":
         pytest.skip("DEFILIQ_NO_LAB=1: the local node is left out")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest first, all else in the order of its name."""
+    items.sort(key=lambda item: not item.nodeid.startswith(LONGEST))
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,7 @@ from tests.watch.proxy import Proxy
 
 pytestmark = pytest.mark.lab
 
-KILLS = 14
+KILLS = 10
 SEED = 11
 REQUESTS_BETWEEN_KILLS = (5, 160)
 LONGEST_DELAY_S = 0.03
