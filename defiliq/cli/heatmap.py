@@ -32,6 +32,11 @@ if TYPE_CHECKING:
     from defiliq.model.over_time import HeatOverTime
 
 PICTURES = ".png .svg"
+_OF_ONE_MOMENT = (
+    *("side", "groups", "mixed_blocks", "min_share_pct", "min_impact_pct", "depth", "impact"),
+    *("chain", "market", "block", "at", "stored", "min_debt_usd"),
+)
+"""Options that ask for accounts or clusters of one moment: over time there are sums alone."""
 
 
 @click.command(short_help="How much breaks at which price.")
@@ -73,11 +78,15 @@ def heatmap(
     require_use(ctx, "curve", is_used=_is_picture(output) and folder is None, needed="a picture: -o FILE.png")
     is_time = _is_picture(output) and folder is not None
     require_use(ctx, "by_side", is_used=is_time, needed="--over-time DIR -o FILE.png")
+    for option in _OF_ONE_MOMENT:
+        require_use(ctx, option, is_used=folder is None, needed="a heatmap of one moment")
+    is_cut = folder is None or is_time
+    require_use(ctx, "within_pct", is_used=is_cut, needed="a picture: -o FILE.png")
     depths.check(source)
     talk = Talk(quiet=source.quiet)
     if folder is not None:
-        _over_time(folder, source, lens, threshold, output, shape, talk, by_side=by_side)
-        return
+        incomplete = _over_time(folder, source, lens, threshold, output, shape, talk, by_side=by_side)
+        ctx.exit(INCOMPLETE if incomplete else 0)
     with opened_ladders(source, lens, talk) as ladders:
         heat = ladders.heat()
         found = clusters_of(ladders, heat, threshold, depths)
@@ -134,8 +143,8 @@ def _over_time(
     talk: Talk,
     *,
     by_side: bool,
-) -> None:
-    """Time by price: a picture, or a row per cell."""
+) -> bool:
+    """Time by price: a picture, or a row per cell. Whether some sizes are not known."""
     if source.protocol is not None or source.snapshot or source.market_file:
         raise click.UsageError("--over-time reads the files of its folder. Leave the market out.")
     if lens.driver is None:
@@ -151,6 +160,7 @@ def _over_time(
         write_output(found.cells, output, talk)
     if output is None or shape is not None:
         print_table(found.cells, "csv" if default_shape(shape) == "table" else default_shape(shape))
+    return bool(found.times["untold"].any())
 
 
 def read_history(folder: str, driver: str, lens: Lens, talk: Talk) -> HeatOverTime:
@@ -165,4 +175,5 @@ def read_history(folder: str, driver: str, lens: Lens, talk: Talk) -> HeatOverTi
             on_progress=lambda done, total: tell(done, total, "files"),
         )
     talk.say(f"{len(found.times)} moments along {found.driver}")
+    say_untold(int(found.times["untold"].sum()), talk)
     return found

@@ -174,7 +174,8 @@ def report(
         others = exchanges_beside(found.heat, venue_source, guess, lens, threshold, talk, is_page=is_page)
     history = None if folder is None else read_history(folder, ladders.driver, lens, talk)
     _show(found, graph, depth, history, others.shown, output, talk)
-    if ladders.incomplete or found.heat.untold or happened.is_missing_some or others.is_missing_some:
+    missing = (ladders.incomplete, found.heat.untold, happened.is_missing_some, others.is_missing_some)
+    if any(missing) or (history is not None and history.times["untold"].any()):
         ctx.exit(INCOMPLETE)
 
 

@@ -206,10 +206,7 @@ def analyse_heat(
     lean = asymmetry(spot, clusters)
     high = [level.cluster for level in levels if level.priority == "High"]
     implied = imply(heat, clusters, high, magnet, lean, down, up)
-    if events is None:
-        happened = None
-    else:
-        happened = _happened(heat, events, settings, until_at, events_coverage, events_searched)
+    happened = _happened(heat, events, settings, until_at, events_coverage, events_searched)
     return Analysis(
         *(settings, heat, clusters, levels, magnet, above, below, lean, vacuums, down, up, implied),
         *(depth, happened, cascade, sweep, unresolved),
@@ -240,13 +237,18 @@ def _grade(value: float, floors: Sequence[float]) -> int:
 
 def _happened(
     heat: Heat,
-    events: pd.DataFrame,
+    events: pd.DataFrame | None,
     settings: Settings,
     until_at: int | None,
     coverage: str,
     searched: tuple[int, int] | None,
-) -> Happened:
-    """What events say of the driver; without any block to end at, they end with the last of them."""
+) -> Happened | None:
+    """What events say of the driver; without any block to end at, they end with the last of them.
+
+    None where none were given.
+    """
+    if events is None:
+        return None
     others = sorted(set(events["base_symbol"]) - {"", heat.base_symbol}) if heat.base_symbol else []
     if others:
         raise InputError(
