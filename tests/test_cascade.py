@@ -21,7 +21,7 @@ from defiliq.ladder import joined
 from defiliq.model.cascade import LawBook, OracleRule
 from defiliq.model.cascade.booked import followed
 from defiliq.oracle.drivers import find_driver
-from defiliq.pipeline.cascade import cascade, law_of, quote_usd, sweep
+from defiliq.pipeline.cascade import cascade, law_of, quote_usd, sweep, with_insurance_fund
 from defiliq.pipeline.judge import ladder
 from defiliq.pricing.driver import Move, driver_of_inputs
 from defiliq.protocols import PROTOCOLS, aave_v3
@@ -272,6 +272,26 @@ def test_bad_debt_excuses_no_collateral_that_stays_behind() -> None:
     prices = one.market.at_prices({0: 1500_00000000}).prices
     LawBook(one, law).settle(prices)
     with pytest.raises(ConservationBroken, match="does not add up"):
+        LawBook(one, law._replace(after=careless)).settle(prices)
+
+
+def test_what_a_fund_pays_excuses_no_position_that_stays_behind() -> None:
+    """Every fill of longs at 30% less has a loss that the fund pays, and 17 quantums too many are left."""
+    (one,) = with_insurance_fund([dydx_book(40)], None)
+    law = law_of(one)
+
+    def careless(account: Account, market: Any, taken: Liquidation) -> Account:
+        left = law.after(account, market, taken)
+        if taken.bad_debt_base == 0 or taken.seizures[0].reserve == 0:
+            return left
+        kept = [
+            replace(leg, collateral=leg.collateral + 17) if leg.collateral else leg for leg in left.legs[1:]
+        ]
+        return replace(left, legs=(left.legs[0], *kept))
+
+    prices = [price * (7 if feed else 10) // 10 for feed, price in enumerate(one.market.prices)]
+    assert LawBook(one, law).settle(prices).bad_debt_base > 0
+    with pytest.raises(ConservationBroken, match="17 base units of"):
         LawBook(one, law._replace(after=careless)).settle(prices)
 
 

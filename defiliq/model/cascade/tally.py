@@ -69,7 +69,8 @@ def require_conserved(
 ) -> None:
     """ConservationBroken unless an account lost what was seized, and its debt fell by what was repaid.
 
-    More debt than was repaid may only go where it is said to be bad, and no more than that.
+    More debt than was repaid may only go where it is said to be bad, and no more than that; what a backstop
+    pays for is repaid.
     """
     change = [0] * len(market.reserves)
     for sign, account in ((1, left), (-1, before)):
@@ -80,12 +81,12 @@ def require_conserved(
     change[call.repay_reserve] -= call.repaid
     if call.backstop is not None:
         change[call.backstop.reserve] -= call.backstop.amount
-    forgiven_base = Fraction(0)
+    forgiven_base, bad_base = Fraction(0), call.bad_debt_base if call.backstop is None else 0
     for reserve, rest in enumerate(change):
         if rest > SLACK:
             # The bad debt of each reserve may be told rounded down.
             forgiven_base += _worth(market, reserve, rest - SLACK) * market.base_unit - 1
-        is_kept = rest > SLACK and (call.bad_debt_base == 0 or forgiven_base > call.bad_debt_base)
+        is_kept = rest > SLACK and (bad_base == 0 or forgiven_base > bad_base)
         if rest < -SLACK or is_kept:
             raise ConservationBroken(before.owner, market.reserves[reserve].symbol, rest)
 
