@@ -165,7 +165,7 @@ def test_different_money_has_no_common_axis(
 def searched(report: str) -> tuple[list[str], list[str]]:
     """(where events were looked for and what that says of the day, all else) of a report's lines."""
     lines = report.splitlines()
-    begins = ("- Events: ", "- Only a part of these hours", "- **Market state**")
+    begins = ("- Events: ", "- Only a part of these hours", "- **Market state**", "- The state ")
     told = [line for line in lines if line.startswith(begins)]
     return told, [line for line in lines if line not in told]
 
@@ -185,7 +185,7 @@ def test_events_of_the_node_in_a_report(run: Run, lab_v36: Lab, tmp_path: Path) 
         assert code == 0, err
         code, from_file, _ = run("report", *words, *along, "--events", kept)
     assert code == 0
-    state, where = searched(from_file)[0]
+    state, where, _ = searched(from_file)[0]
     assert state.startswith("- **Market state**: calm.")
     assert where == "- Events: from events.parquet, which does not tell what was searched."
     assert searched(from_file)[1] == searched(out)[1]
