@@ -107,6 +107,11 @@ def test_a_cascade_is_drawn_round_by_round(cascade: Cascade) -> None:
     assert math.fsum(traces[0]["y"]) == cascade.initial_usd
     assert math.fsum(traces[1]["y"]) == pytest.approx(cascade.induced_usd)
     assert traces[0]["hovertext"] == ["round 1, shock: 2.74M seized, 99 accounts"]
+    moved = {trace["name"]: trace["y"] for trace in shown["data"]}
+    assert moved["ETH/USD market"] == pytest.approx([0, *after])
+    assert moved["ETH/USD oracle"] == pytest.approx(
+        [0, *(100 * (price / 3000 - 1) for price in rounds["oracle_usd"])]
+    )
     below = shown["layout"]["xaxis"]
     assert next(zip(below["tickvals"], below["ticktext"], strict=True)) == (0, "spot")
     assert [label.get_text() for label in sums.get_xticklabels()][:2] == ["spot", "1\nshock"]
@@ -204,6 +209,19 @@ def test_two_drivers_have_a_line_each() -> None:
     assert figure["layout"]["yaxis"]["ticktext"] == ["ETH/USD", "BTC/USD"]
     assert figure["data"][0]["text"][0] == "$2,970 pushes 5.00 into $2,970"
     assert clipped(draw_contagion(graph, CAPTION, "USD")) == []
+
+
+def test_an_arc_is_as_wide_as_its_dollars() -> None:
+    arcs = contagion_figure(graph_of([(0, 1, 2e6), (1, 2, 1e6)]), "USD")["data"][:2]
+    narrow, wide = (arc["line"]["width"] for arc in arcs)
+    assert wide == pytest.approx(2 * narrow)
+
+
+def test_sales_lie_left_and_below_spot() -> None:
+    selling, buying = depth_figure(depth_curve(shallow_depth(), 3000.0), "USD")["data"]
+    for trace, sign in ((selling, -1), (buying, 1)):
+        assert trace["x"][0] == trace["y"][0] == 0
+        assert all(sign * value > 0 for value in (*trace["x"][1:], trace["y"][-1]))
 
 
 def test_nothing_is_pushed() -> None:

@@ -40,6 +40,8 @@ def test_plotly_takes_every_figure() -> None:
         analysis, depth=depth_curve(thin_depth(), 3000.0), contagion=contagion_of(analysis)
     )
     assert list(pictures) == ["heatmap", "ladder", "depth", "contagion", "cascade", "sweep"]
+    assert [colour for colour, _ in pictures["heatmap"].key] == [LONG, SHORT]
+    assert [words[: words.index(":")] for _, words in pictures["heatmap"].key] == ["long", "short"]
     for picture in pictures.values():
         assert go.Figure(picture.figure).data
         assert picture.title

@@ -42,6 +42,14 @@ def test_a_level_is_in_the_row_of_its_price() -> None:
     assert mesh.density_usd[0, low] == mesh.density_usd[0, high] == mesh.density_usd[1, low]
 
 
+def test_by_side_longs_go_down_the_scale_and_shorts_up() -> None:
+    levels: list[Level] = [(2000.0, 5e6, "long"), (4000.0, 5e6, "short")]
+    roots = mesh_of(over_time([frame_of(levels, 3000.0, BLOCK_AT, 1)])).roots([0], by_side=True)[0]
+    seen = roots[roots != 0]
+    assert seen.tolist() == [-seen[1], seen[1]]
+    assert seen[1] > 0
+
+
 def test_a_snapshot_lasts_until_the_next_unless_there_is_a_gap() -> None:
     assert columns_of((0, 60, 120, 600, 660)) == ([0, 60, 120, 180, 600, 660, 720], [0, 1, 2, None, 3, 4])
     assert columns_of((0, 60, 210)) == ([0, 60, 210, 315], [0, 1, 2])
