@@ -122,7 +122,7 @@ def test_all_prices(run: Run, tmp_path: Path) -> None:
         (("--within", "near"), "is no width"),
         (("--native-usd", "0"), "above 0"),
         (("-o", "x.xlsx"), "unknown format"),
-        (("--exit", "WETH/USDC=pool:0x1"), "read from a node"),
+        (("--exit", f"WETH/USDC=pool:0x{'11' * 20}"), "read from a node"),
         (("--driver", "DOGE/USD"), "no driver"),
     ],
 )
