@@ -17,7 +17,8 @@ from defiliq.pipeline.cost_terms import read_terms
     [
         ({"exits": ("WETH/USDC",)}, "is no exit"),
         ({"exits": ("WETH=pool:0x1",)}, "is no exit"),
-        ({"exits": ("WETH/USDC=pool:1", "weth/usdc=pool:2")}, "given twice"),
+        ({"exits": ("WETH/USDC=impact:1B", "weth/usdc=impact:2B")}, "given twice"),
+        ({"exits": ("WETH/USDC=pool:1",)}, "'1' is no address of a pool"),
         ({"exits": ("auto", "none")}, "contradict"),
         ({"flash": "10001"}, "no flash loan"),
         ({"flash": "balancer"}, "no flash loan"),
