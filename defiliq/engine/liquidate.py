@@ -201,14 +201,21 @@ class _Tally:
 def _require_conserved(standing: Standing, calls: Calls) -> None:
     """ConservationBroken unless what accounts lost is what was seized, and debts fell by what was repaid.
 
-    More debt than was repaid may only go where it is said to be bad.
+    More debt than was repaid may only go where it is said to be bad, and no more than that; what a backstop
+    pays for is repaid.
     """
     change = (calls.supplied_left - standing.supplied) - (calls.owed_left - standing.owed)
     rest = change + calls.seized + calls.fees - calls.repaid - calls.backstop
     slack = _SLACK_BASE_UNITS + _SLACK_SHARE * (standing.supplied + standing.owed)
-    wrong = np.flatnonzero(np.abs(rest) > slack)
-    is_said = calls.bad_debt_base.take(standing.account.take(wrong)) > 0
-    wrong = wrong[(rest.take(wrong) < 0) | ~is_said]
+    off = np.flatnonzero(np.abs(rest) > slack)
+    if not len(off):
+        return
+    account = standing.account.take(off)
+    # The bad debt of each leg may be told rounded down.
+    gone = np.maximum((rest.take(off) - slack.take(off)) * standing.worth.take(off) - 1, 0.0)
+    said = np.where(standing.any(calls.backstop != 0), 0.0, calls.bad_debt_base)
+    is_more = np.bincount(account, gone, minlength=len(standing)) > said * (1 + _SLACK_SHARE)
+    wrong = off[(rest.take(off) < 0) | is_more.take(account)]
     if len(wrong):
         leg = int(wrong[0])
         row, reserve = standing.rows[standing.account[leg]], standing.terms.reserves[standing.kind[leg]]

@@ -94,6 +94,22 @@ def test_a_rule_that_loses_something_is_stopped(monkeypatch: pytest.MonkeyPatch,
         columns.settle(LOW)
 
 
+def test_bad_debt_excuses_no_more_than_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The pool writes off what 1 WETH at 1,000 does not pay of 4,000 USDC, and 60 USDC more than it says."""
+    honest = AaveCalls.calls
+
+    def modest(rule: AaveCalls, standing: Standing) -> Calls:
+        calls: Calls = honest(rule, standing)
+        calls.bad_debt_base[calls.bad_debt_base > 0] -= 60e8
+        return calls
+
+    terms = book([account(1, WETH=(1, 0), USDC=(0, 4000))])
+    assert ColumnBook.of(terms, call_terms).settle(LOW).bad_debt_base > 60e8
+    monkeypatch.setattr(AaveCalls, "calls", modest)
+    with pytest.raises(ConservationBroken):
+        ColumnBook.of(terms, call_terms).settle(LOW)
+
+
 def test_prices_that_come_back_find_accounts_as_calls_left_them() -> None:
     """Compound v2 lets half of a debt be repaid: who is short of the bonus is worse off then."""
     of, held = synthetic_comptroller(300)
