@@ -7,7 +7,14 @@ from collections.abc import Sequence
 import pandas as pd
 
 from defiliq.ladder import as_table
-from defiliq.model.metrics import DAY_S, Metrics, liquidation_metrics
+from defiliq.model.metrics import (
+    DAY_S,
+    Metrics,
+    currencies,
+    liquidation_metrics,
+    metrics_of,
+    single_liquidations,
+)
 
 DAY_COLUMNS = (
     *("since_at", "until_at", "liquidations", "untold", "total_usd", "long_usd", "short_usd"),
@@ -29,23 +36,31 @@ def daily_metrics(events: pd.DataFrame, since_at: int, until_at: int) -> tuple[M
 
     The oldest begins at `since_at`, and is shorter unless that fits.
     """
+    # What belongs together is found once for all days: to find it is most of the work.
+    events = events[_is_between(events, since_at, until_at)]
+    singles = single_liquidations(events)
+    events = events[["block_timestamp", "base_symbol"]]
     found = []
     end = until_at
     while end > since_at:
         start = max(since_at, end - DAY_S)
-        found.append(_between(events, start, end))
+        money = currencies(events[_is_between(events, start, end)])
+        found.append(metrics_of(singles, money, start, end))
         end = start
     return tuple(found)
 
 
 def last_day(events: pd.DataFrame, since_at: int, until_at: int) -> Metrics | None:
     """The last 24 hours; None where less than that was searched."""
-    return _between(events, until_at - DAY_S, until_at) if until_at - since_at >= DAY_S else None
+    start = until_at - DAY_S
+    if start < since_at:
+        return None
+    return liquidation_metrics(events[_is_between(events, start, until_at)], start, until_at)
 
 
-def _between(events: pd.DataFrame, since_at: int, until_at: int) -> Metrics:
+def _is_between(events: pd.DataFrame, since_at: int, until_at: int) -> pd.Series:
     seen = events["block_timestamp"]
-    return liquidation_metrics(events[(seen > since_at) & (seen <= until_at)], since_at, until_at)
+    return (seen > since_at) & (seen <= until_at)
 
 
 def day_table(days: Sequence[Metrics], base_symbol: str) -> pd.DataFrame:

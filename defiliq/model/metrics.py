@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal, TypeAlias
 
+import numpy as np
 import pandas as pd
 
 from defiliq.errors import InputError
@@ -37,6 +38,7 @@ VENUE_COLUMNS = (
     "share_pct",
 )
 
+_VENUE = ["protocol", "chain_id", "market"]
 _ONE_LIQUIDATION = ["chain_id", "protocol", "market", "transaction", "account", "side"]
 _IN_TIME = ["block_timestamp", "chain_id", "block_number", "protocol", "market", "transaction", "log_index"]
 
@@ -126,16 +128,21 @@ def liquidation_metrics(events: pd.DataFrame, since_at: int, until_at: int) -> M
     `events` are rows of EVENT_COLUMNS, in any order. A liquidation counts with what was seized where it
     closed a long, and with what was repaid where it closed a short.
     """
+    return metrics_of(single_liquidations(events), currencies(events), since_at, until_at)
+
+
+def metrics_of(singles: pd.DataFrame, money: Sequence[str], since_at: int, until_at: int) -> Metrics:
+    """The same of `single_liquidations`, whose events count in `money`."""
     if since_at >= until_at:
         raise InputError(f"nothing happens between second {since_at} and second {until_at}.")
-    singles = single_liquidations(events)
     singles = singles[(singles["block_timestamp"] > since_at) & (singles["block_timestamp"] <= until_at)]
-    known = singles[singles["size_usd"].notna()]
+    known = singles.loc[singles["size_usd"].notna(), [*_VENUE, "side", "size_usd"]]
     longs, shorts = (told(known["size_usd"][known["side"] == side]) for side in ("long", "short"))
     total = told(known["size_usd"])
     ratio = _ratio(longs, shorts)
-    largest = None if known.empty else known.iloc[0]
-    in_dollars = _currencies(events) in ([], [DOLLARS])
+    # The largest comes first, and what has no size last.
+    largest = None if known.empty else singles.iloc[0]
+    in_dollars = set(money) <= {DOLLARS}
     return Metrics(
         since_at=since_at,
         until_at=until_at,
@@ -176,44 +183,48 @@ def single_liquidations(events: pd.DataFrame, *, by_driver: bool = False) -> pd.
     sized = sized.sort_values([*_IN_TIME, "driver"], ignore_index=True)
     keys = [*_ONE_LIQUIDATION, "driver"] if by_driver else _ONE_LIQUIDATION
     is_several = sized.duplicated(keys, keep=False)
-    joint = [_joint(part) for _, part in sized[is_several].groupby(keys, sort=False)]
-    singles = sized[~is_several]
-    if joint:
-        singles = pd.concat([singles, pd.DataFrame(joint, columns=sized.columns).astype(sized.dtypes)])
+    singles = pd.concat([sized[~is_several], _joint(sized[is_several], keys)])
     singles = singles.sort_values(_IN_TIME, kind="stable")
     return singles.sort_values("size_usd", ascending=False, kind="stable", ignore_index=True)
 
 
-def _joint(part: pd.DataFrame) -> pd.Series:
-    """Events of one liquidation as one row."""
-    first = part.iloc[0].copy()
-    drivers = sorted(part["driver"].unique())
-    first["driver"] = " + ".join(drivers)
-    first["price_usd"] = mean_price(part["price_usd"], part["size_usd"]) if len(drivers) == 1 else math.nan
-    first["size_usd"] = math.nan if part["size_usd"].isna().any() else math.fsum(part["size_usd"])
-    return first
+def _joint(events: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
+    """Events in order of time as one row per liquidation: the first, with the sums of all."""
+    drivers: list[str] = []
+    prices: list[float] = []
+    sizes: list[float] = []
+    number = events.groupby(list(keys), sort=False).ngroup().to_numpy()
+    order = np.argsort(number, kind="stable")
+    columns = [events[name].tolist() for name in ("driver", "price_usd", "size_usd")]
+    for one in np.split(order, np.flatnonzero(np.diff(number[order])) + 1) if len(events) else ():
+        named, price, size = ([column[k] for k in one] for column in columns)
+        told = sorted(set(named))
+        drivers.append(" + ".join(told))
+        prices.append(mean_price(price, size) if len(told) == 1 else math.nan)
+        sizes.append(math.nan if any(map(math.isnan, size)) else math.fsum(size))
+    first = events.drop_duplicates(list(keys))
+    return first.assign(driver=drivers, price_usd=prices, size_usd=sizes).astype(events.dtypes)
 
 
-def _currencies(events: pd.DataFrame) -> list[str]:
+def currencies(events: pd.DataFrame) -> list[str]:
     """What events count money in; those of no known value count none."""
-    return sorted(set(events["base_symbol"]) - {""})
+    return sorted(set(events["base_symbol"].unique()) - {""})
 
 
 def _refuse_different_money(events: pd.DataFrame) -> None:
-    currencies = _currencies(events)
-    if len(currencies) > 1:
-        raise InputError(f"these events count different money: {', '.join(currencies)}. Give those of one.")
+    found = currencies(events)
+    if len(found) > 1:
+        raise InputError(f"these events count different money: {', '.join(found)}. Give those of one.")
 
 
-def mean_price(prices: pd.Series, sizes: pd.Series) -> float:
+def mean_price(prices: Sequence[float], sizes: Sequence[float]) -> float:
     """The mean of the prices that are known, by size; of the prices alone where no size is above nothing."""
-    known = prices.notna()
-    weights = sizes[known].where(sizes[known] > 0, 0.0).tolist()
-    if not weights:
+    known = [(p, w if w > 0 else 0.0) for p, w in zip(prices, sizes, strict=True) if not math.isnan(p)]
+    if not known:
         return math.nan
-    heaviest = max(weights)
-    shares = [weight / heaviest for weight in weights] if heaviest else [1.0] * len(weights)
-    return math.fsum(w * p for w, p in zip(shares, prices[known].tolist(), strict=True)) / math.fsum(shares)
+    heaviest = max(weight for _, weight in known)
+    shares = [weight / heaviest if heaviest else 1.0 for _, weight in known]
+    return math.fsum(w * p for w, (p, _) in zip(shares, known, strict=True)) / math.fsum(shares)
 
 
 def utc_date(at: int) -> str:
@@ -229,7 +240,7 @@ def _ratio(part: float, other: float) -> float:
 
 def _by_venue(known: pd.DataFrame, total: float) -> pd.DataFrame:
     rows: list[dict[str, object]] = []
-    for (protocol, chain_id, market), part in known.groupby(["protocol", "chain_id", "market"], sort=True):
+    for (protocol, chain_id, market), part in known.groupby(_VENUE, sort=True):
         whole = told(part["size_usd"])
         rows.append(
             {

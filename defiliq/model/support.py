@@ -64,7 +64,7 @@ def _level(part: pd.DataFrame) -> dict[str, object]:
     last = int(part["block_timestamp"].max())
     return {
         "driver": part["driver"].iloc[0],
-        "price_usd": mean_price(part["price_usd"], part["size_usd"]),
+        "price_usd": mean_price(part["price_usd"].tolist(), part["size_usd"].tolist()),
         "type": "support" if part["side"].iloc[0] == "long" else "resistance",
         "strength_usd": math.fsum(part["size_usd"]),
         "date": utc_date(last),

@@ -47,6 +47,28 @@ def test_days_are_counted_back_from_the_end_and_the_oldest_is_shorter() -> None:
     assert sum(day.liquidations for day in days) == liquidation_metrics(table, START, end).liquidations == 4
 
 
+def test_a_day_among_others_is_that_day_alone() -> None:
+    """Liquidations of several events, of events without a size, and days without any."""
+    end = START + 5 * DAY_S
+    rows = [
+        liquidation(
+            START + DAY_S * (k % 4) + 7, 10.0 + k, "short" if k % 3 else "long", transaction=f"{k % 8}"
+        )
+        | {"log_index": k, "account": f"0x{k % 8}", "market": "ab"[k % 4 // 2], "driver": f"{k % 5}"}
+        for k in range(40)
+    ]
+    table = happened(*rows, liquidation(START + 9, math.nan, base_symbol=""))
+    together = daily_metrics(table, START, end)
+    seen = table["block_timestamp"]
+    for day in together:
+        mine = table[(seen > day.since_at) & (seen <= day.until_at)]
+        alone = liquidation_metrics(mine, day.since_at, day.until_at)
+        pd.testing.assert_frame_equal(day_table([day], "USD"), day_table([alone], "USD"))
+        pd.testing.assert_frame_equal(day.by_venue, alone.by_venue)
+    assert [day.liquidations for day in together] == [0, 4, 4, 4, 5]
+    assert together[-1].untold == 1
+
+
 def test_the_last_day_is_only_told_where_it_was_searched_whole() -> None:
     table = happened(liquidation(START + DAY_S, 6e8))
     day = last_day(table, START, START + DAY_S)
