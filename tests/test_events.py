@@ -130,6 +130,7 @@ def test_all_is_found_whatever_ranges_the_node_takes() -> None:
         "last": HEAD,
         "first_at": GENESIS_AT + BLOCK_S * 50,
         "covered": HEAD,
+        "covered_hash": block_hash(HEAD),
         "covered_at": GENESIS_AT + BLOCK_S * HEAD,
         "stopped": "",
         "unpriced": 0,
@@ -205,6 +206,7 @@ def test_a_search_that_breaks_keeps_what_it_found() -> None:
     table = defiliq.events(Chain([60, 61, 9_000, 50_000], breaks_at=10_000, max_span=2_000), LISTING)
     assert numbers(table) == [60, 61]
     assert 61 <= table.attrs["covered"] < 10_000
+    assert table.attrs["covered_hash"] == "", "nobody asked for that block"
     assert "it went away" in table.attrs["stopped"]
     assert table.attrs["covered_at"] == GENESIS_AT + BLOCK_S * 61
     assert table.attrs["unpriced"] == 0

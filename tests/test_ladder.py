@@ -10,7 +10,16 @@ import pandas as pd
 import pytest
 
 from defiliq.book import Book
-from defiliq.ladder import LADDER_COLUMNS, bin_ladder, build_ladder, factor_text, to_usd
+from defiliq.ladder import (
+    IDENTITY,
+    LADDER_COLUMNS,
+    bin_ladder,
+    build_ladder,
+    factor_text,
+    headed,
+    identity_of,
+    to_usd,
+)
 from defiliq.pipeline.judge import choose_drivers, ladder
 from defiliq.pipeline.solving import solve_book
 from defiliq.protocols import aave_v3
@@ -196,6 +205,22 @@ def crowded(count: int = 400, seed: int = 1) -> Book[AaveMarket]:
         for k in range(count)
     ]
     return book(accounts)
+
+
+def test_rows_about_several_markets_name_them_all() -> None:
+    """In an order that is not that of the rows, each thing once; what one does not tell is left out."""
+    names = [*IDENTITY, "base_symbol"]
+    base = (8453, 130, "0xbb", 1_000_012, "aave-v3", "Base", "", "USD")
+    main = (1, 120, "0xaa", 1_000_000, "aave-v3", "Core", "3.6", "USD")
+    both = ("1+8453", "120+130", "0xaa+0xbb", "1000000+1000012", "aave-v3", "Core+Base", "3.6", "USD")
+    for rows in ([base, main, main], [main, base]):
+        assert identity_of(pd.DataFrame(rows, columns=names)) == dict(zip(names, both, strict=True))
+    alone = pd.DataFrame([main, main], columns=names)
+    assert identity_of(alone) == dict(zip(names, main, strict=True))
+    assert identity_of(alone.head(0)) == dict.fromkeys(names, "")
+    few = headed(pd.DataFrame({"x": [1, 2]}), alone.drop(columns="block_timestamp"))
+    assert list(few) == [*(name for name in IDENTITY if name != "block_timestamp"), "x", "base_symbol"]
+    assert few["chain_id"].tolist() == [1, 1]
 
 
 def test_buckets_hold_every_rung_once() -> None:

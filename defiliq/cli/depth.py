@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from defiliq.depth.combined import Venue
+    from defiliq.types import Block
 
 PICTURES = ".png .svg"
 
@@ -89,12 +90,13 @@ def depth(
 
     amounts = [[read_amount(text) for text in side] for side in (sells, buys)]
     talk = Talk(quiet=source.quiet)
+    block: Block | None
     if pools or pair:
-        market = _of_node(source, pools, pair, base, save, talk)
+        market, block = _of_node(source, pools, pair, base, save, talk)
     else:
-        market = _of_file(path, base) if path is not None else _of_law(str(impact), price, base)
+        market, block = _of_file(path, base) if path is not None else _of_law(str(impact), price, base)
     market = market if price is None else _at_price(market, read_amount(price))
-    _show(depth_table(market, *amounts), market, output, shape, talk)
+    _show(depth_table(market, *amounts, at=block), market, output, shape, talk)
 
 
 def _show(table: pd.DataFrame, market: Venue, output: str | None, shape: str | None, talk: Talk) -> None:
@@ -128,8 +130,8 @@ def _draw(market: Venue, output: str, talk: Talk) -> None:
 
 def _of_node(
     source: Source, pools: Sequence[str], pair: str | None, base: str | None, save: str | None, talk: Talk
-) -> Venue:
-    """Pools of a node at one block, and kept where that was asked."""
+) -> tuple[Venue, Block]:
+    """Pools of a node and the block that they were read at, and kept where that was asked."""
     from defiliq.cli.sources import block_tag, evm_node
     from defiliq.pipeline.chains import chain_id_of
     from defiliq.pipeline.depths import pools_at, pools_of_pair, together, tokens_of
@@ -151,21 +153,21 @@ def _of_node(
         from defiliq.depth.files import save_pools
 
         talk.say(f"Wrote {len(found)} pools to {save_pools(found, block, save)}")
-    return market
+    return market, block
 
 
-def _of_file(path: str, base: str | None) -> Venue:
-    from defiliq.pipeline.depths import load_depth
+def _of_file(path: str, base: str | None) -> tuple[Venue, Block | None]:
+    from defiliq.pipeline.depths import load_dated_depth
 
-    return load_depth(path, base)
+    return load_dated_depth(path, base)
 
 
-def _of_law(impact: str, price: str | None, base: str | None) -> Venue:
+def _of_law(impact: str, price: str | None, base: str | None) -> tuple[Venue, None]:
     from defiliq.pipeline.depths import read_amount, read_law
 
     if price is None:
         raise click.UsageError("--impact needs a --price to start from.")
-    return read_law(impact).at("base" if base is None else base, "USD", read_amount(price))
+    return read_law(impact).at("base" if base is None else base, "USD", read_amount(price)), None
 
 
 def _at_price(market: Venue, price: Fraction) -> Venue:

@@ -21,6 +21,8 @@ from defiliq.cli.printing import (
 from defiliq.cli.talk import Talk
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pandas as pd
 
     from defiliq.types import Listing
@@ -83,11 +85,12 @@ def events(
     from defiliq.ladder import joined
 
     talk = Talk(quiet=source.quiet)
-    tables = [happened(listing, source, span, talk) for listing in listings(source)]
+    markets = listings(source)
+    tables = [happened(listing, source, span, talk) for listing in markets]
     table = joined(tables)
     since = min(one.attrs["first_at"] for one in tables) - 1
     until = max(one.attrs["covered_at"] for one in tables)
-    data = table if by == "event" else _by_day(table, since, until)
+    data = table if by == "event" else _by_day(table, since, until, _searched(markets, tables))
     if output is not None:
         write_output(data, output, talk)
     if default_shape(shape) == "table" and (output is None or shape is not None):
@@ -150,11 +153,31 @@ def _say(table: pd.DataFrame, talk: Talk) -> None:
         )
 
 
-def _by_day(table: pd.DataFrame, since: int, until: int) -> pd.DataFrame:
+def _by_day(table: pd.DataFrame, since: int, until: int, searched: pd.DataFrame) -> pd.DataFrame:
+    from defiliq.ladder import headed
     from defiliq.model.days import daily_metrics, day_table
     from defiliq.view.events import base_symbol_of
 
-    return day_table(daily_metrics(table, since, until), base_symbol_of(table))
+    return headed(day_table(daily_metrics(table, since, until), base_symbol_of(table)), searched)
+
+
+def _searched(markets: Sequence[Listing], tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Which markets were searched, up to which block; their versions as the liquidations have them."""
+    import pandas as pd
+
+    rows = [
+        {
+            "chain_id": market.chain_id,
+            "block_number": table.attrs["covered"],
+            "block_hash": table.attrs["covered_hash"],
+            "protocol": market.protocol,
+            "market": market.name,
+            "version": version,
+        }
+        for market, table in zip(markets, tables, strict=True)
+        for version in (table["version"].unique() if len(table) else [market.version])
+    ]
+    return pd.DataFrame(rows)
 
 
 def _show(table: pd.DataFrame, data: pd.DataFrame, since: int, until: int, top: int) -> None:

@@ -132,6 +132,33 @@ def identity(market: Market) -> dict[str, object]:
     return named | {"base_symbol": market.base_symbol}
 
 
+def identity_of(rows: pd.DataFrame) -> dict[str, object]:
+    """The columns of `identity` that some rows have, for all of these rows: several values are joined by '+'.
+
+    No order of the rows matters, and what is empty in some of them is left out; without rows all are empty.
+    """
+    names = [name for name in (*IDENTITY, "base_symbol") if name in rows]
+    markets = rows[names].astype({"chain_id": "str"}).drop_duplicates().sort_values(names)
+    found: dict[str, object] = {}
+    for name in names:
+        values = [value for value in dict.fromkeys(markets[name].tolist()) if value != ""]
+        found[name] = values[0] if len(values) == 1 else "+".join(str(value) for value in values)
+    if str(found["chain_id"]).isdecimal():
+        found["chain_id"] = int(str(found["chain_id"]))  # as every other table has it
+    return found
+
+
+def headed(table: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
+    """A table about the markets of some rows, which each of its own rows then names: see `identity_of`.
+
+    As in every table, that comes first, and `base_symbol` last.
+    """
+    head = identity_of(rows)
+    last = ["base_symbol"] if "base_symbol" in head else []
+    first = [name for name in head if name not in last]
+    return table.assign(**head)[[*first, *table.columns, *last]]  # type: ignore[arg-type]
+
+
 def factor_text(factor_wad: int) -> str:
     """A health factor as a decimal string, all 18 digits kept; empty where there is no debt."""
     if factor_wad == NO_DEBT_FACTOR:

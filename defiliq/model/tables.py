@@ -8,7 +8,7 @@ from typing import Any
 import networkx as nx
 import pandas as pd
 
-from defiliq.ladder import IDENTITY
+from defiliq.ladder import IDENTITY, identity_of
 from defiliq.model.clusters import Cluster
 from defiliq.model.contagion import Place
 from defiliq.model.heat import HEAT_COLUMNS, Heat
@@ -51,13 +51,8 @@ MAGNET_COLUMNS = (
 
 def where(heat: Heat) -> dict[str, object]:
     """What every row starts with: the markets behind a heat. Of several, the values are joined by '+'."""
-    joined: dict[str, object] = {}
-    for name in IDENTITY:
-        values = list(dict.fromkeys(heat.sources[name].tolist()))
-        joined[name] = values[0] if len(values) == 1 else "+".join(str(value) for value in values)
-    if str(joined["chain_id"]).isdecimal():
-        joined["chain_id"] = int(str(joined["chain_id"]))  # as every other table has it
-    return joined | {"driver": heat.driver, "spot_usd": heat.spot_usd, "base_symbol": heat.base_symbol}
+    named = identity_of(heat.sources)
+    return named | {"driver": heat.driver, "spot_usd": heat.spot_usd, "base_symbol": heat.base_symbol}
 
 
 def cluster_table(heat: Heat, clusters: Sequence[Cluster]) -> pd.DataFrame:

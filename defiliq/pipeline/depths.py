@@ -103,12 +103,20 @@ def load_depth(path: str | Path, base: str | None = None, *, like: str = "") -> 
     Pools say in their name when and where they were read: that may be another block, or chain, than a
     market is of.
     """
+    return load_dated_depth(path, base, like=like)[0]
+
+
+def load_dated_depth(
+    path: str | Path, base: str | None = None, *, like: str = ""
+) -> tuple[Venue, Block | None]:
+    """The same, and the block that the pools of the file were read at; a curve is of none."""
     if Path(path).suffix.lower() == ".csv":
         sold = Token(base if base is not None else like if like else "base", CURVE_DECIMALS)
-        return load_curve(path, sold, Token("quote", CURVE_DECIMALS))
+        return load_curve(path, sold, Token("quote", CURVE_DECIMALS)), None
     block, pools = load_pools(path)
     read_at = f"as of block {block.number} of {chain_name(block.chain_id)}"
-    return together([replace(pool, name=f"{pool.name} {read_at}") for pool in pools], base, like=like)
+    dated = [replace(pool, name=f"{pool.name} {read_at}") for pool in pools]
+    return together(dated, base, like=like), block
 
 
 def together(pools: Sequence[Pool], base: str | None = None, *, like: str = "") -> Venue:

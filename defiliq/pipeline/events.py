@@ -52,8 +52,9 @@ def events(
     Of an EVM chain the prices of `concurrency` blocks are read at a time; the table is the same.
 
     `attrs` of the table: `first`, `last` (the blocks asked for), `covered` (the last one that was searched),
-    `first_at`, `covered_at` (their times; of the last row where the search stopped), `stopped` (why, '' where
-    it did not), `unpriced` (rows without money) and `unpriced_because`.
+    `covered_hash` ('' where the search stopped), `first_at`, `covered_at` (their times; of the last row where
+    the search stopped), `stopped` (why, '' where it did not), `unpriced` (rows without money) and
+    `unpriced_because`.
     """
     span = _span(node, market, first, last)
     search = _Search(node, market, span, concurrency, on_progress)
@@ -64,6 +65,7 @@ def events(
         "last": span.last.number,
         "first_at": span.first_at,
         "covered": search.covered,
+        "covered_hash": "" if search.stopped else span.last.hash,
         "covered_at": _latest(table, span.first_at) if search.stopped else span.last.timestamp,
         "stopped": search.stopped,
         "unpriced": int((table["seized_usd"].isna() | table["repaid_usd"].isna()).sum()),

@@ -10,18 +10,23 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 import pandas as pd
 
 from defiliq.depth.combined import Combined
+from defiliq.ladder import IDENTITY, headed
 from defiliq.view.terminal import clean, print_lines, print_rows
 
 if TYPE_CHECKING:
     from defiliq.depth.combined import Venue
     from defiliq.depth.venue import Depth, Fill
+    from defiliq.types import Block
 
 MOVES_PCT = (Fraction(1, 2), Fraction(1), Fraction(2), Fraction(5), Fraction(10))
 MORE = 10**6
 """A millionth more than goes is what shows that the depth is dry."""
-COLUMNS = ("trade", "side", "base", "quote", "mean_price", "price", "moved_pct", "left_base")
-"""`base` and `quote` are what changed hands, `left_base` what the depth could not take or give. `moved_pct`
-is how far `price`, after the trade, is from where it stood at first: before the sale, for its way back."""
+_TRADE = ("trade", "side", "base", "quote", "mean_price", "price", "moved_pct", "left_base")
+COLUMNS = (*IDENTITY, *_TRADE)
+"""`market` is the depth's name, and the block that of its pools: a curve or a law has none, and no depth has
+a protocol and a version. `base` and `quote` are what changed hands, `left_base` what the depth could not take
+or give. `moved_pct` is how far `price`, after the trade, is from where it stood at first: before the sale,
+for its way back."""
 
 Side: TypeAlias = Literal["sell", "buy"]
 
@@ -37,17 +42,31 @@ class _Line(NamedTuple):
     after: Fraction
 
 
-def depth_table(depth: Venue, sells: Sequence[Fraction] = (), buys: Sequence[Fraction] = ()) -> pd.DataFrame:
+def depth_table(
+    depth: Venue,
+    sells: Sequence[Fraction] = (),
+    buys: Sequence[Fraction] = (),
+    *,
+    at: Block | None = None,
+) -> pd.DataFrame:
     """One row per move of the price, and two per amount: the trade, and the way back. COLUMNS.
 
     Amounts are of base, as people write them. A move that the depth does not reach says how far it goes.
+    `at` is the block that pools were read at.
     """
     lines = [_moving(depth, -move) for move in reversed(MOVES_PCT)]
     lines += [_moving(depth, move) for move in MOVES_PCT]
     for amounts, side in ((sells, "sell"), (buys, "buy")):
         for amount in amounts:
             lines += _there_and_back(depth, "sell" if side == "sell" else "buy", amount)
-    return pd.DataFrame([_row(depth, line) for line in lines], columns=list(COLUMNS))
+    table = pd.DataFrame([_row(depth, line) for line in lines], columns=list(_TRADE))
+    return headed(table, _place(depth, at))
+
+
+def _place(depth: Venue, at: Block | None) -> pd.DataFrame:
+    """What the rows are of, empty where there is no such thing."""
+    block = ("", "", "", "") if at is None else (at.chain_id, at.number, at.hash, at.timestamp)
+    return pd.DataFrame([(*block, "", depth.name, "")], columns=list(IDENTITY))
 
 
 def human(price: Fraction, depth: Depth) -> float:

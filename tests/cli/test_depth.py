@@ -45,6 +45,17 @@ def table_of(result: Result) -> pd.DataFrame:
     return pd.read_csv(StringIO(result.stdout))
 
 
+def places(table: pd.DataFrame) -> set[tuple[object, ...]]:
+    """The blocks that rows say they are of."""
+    names = ["chain_id", "block_number", "block_hash", "block_timestamp"]
+    return set(table[names].itertuples(index=False, name=None))
+
+
+def without_names(result: Result) -> pd.DataFrame:
+    """The rows but for the depth's name: a file's says which block it is as of."""
+    return table_of(result).drop(columns="market")
+
+
 @pytest.fixture
 def pools_file(tmp_path: Path) -> Path:
     return save_pools([deep(500), deep(3_000)], BLOCK, tmp_path / "pools.json")
@@ -53,6 +64,8 @@ def pools_file(tmp_path: Path) -> Path:
 def test_a_table_of_moves_and_trades(pools_file: Path) -> None:
     table = table_of(run("--file", pools_file, "--sell", "20", "--buy", "1.5k"))
     assert tuple(table.columns) == COLUMNS
+    assert set(table["market"]) == {f"pool of 500 {READ_AT} + pool of 3000 {READ_AT}"}
+    assert places(table) == {(BLOCK.chain_id, BLOCK.number, BLOCK.hash, BLOCK.timestamp)}
     assert list(table["trade"][:10]) == [
         *("-10%", "-5%", "-2%", "-1%", "-0.5%"),
         *("+0.5%", "+1%", "+2%", "+5%", "+10%"),
@@ -97,12 +110,16 @@ def test_a_curve_that_runs_dry_says_so(tmp_path: Path) -> None:
     sale = table[table["trade"] == "sell 5,000"].iloc[0]
     assert (sale["base"], sale["left_base"], sale["price"]) == (1100, 3900, 1800)
     assert list(table["trade"][:2]) == ["-10%: runs dry", "-5%"]
+    assert table[["chain_id", "block_number", "block_hash"]].isna().all(axis=None), "a curve is of no block"
+    assert set(table["market"]) == {"depth curve book.csv"}
 
 
 def test_the_square_root_law_from_a_price() -> None:
     result = run("--impact", "1.2B,5%", "--price", "2000", "--sell", "15000")
     table = table_of(result)
     assert "square-root impact, 1.2B a day, 5%" in result.stderr
+    assert set(table["market"]) == {"square-root impact, 1.2B a day, 5%"}
+    assert table[["chain_id", "block_number", "block_hash"]].isna().all(axis=None)
     sale = table[table["trade"] == "sell 15,000"].iloc[0]
     assert sale["moved_pct"] == pytest.approx(-5 * (15_000 * 2_000 / 1.2e9) ** 0.5)
 
@@ -188,9 +205,11 @@ def test_pools_of_a_node_and_the_same_from_a_file(lab_uniswap_v3: UniswapLab, tm
     where = ("--chain", "local", "-r", lab.url)
     result = run(*named, *where, "--sell", "1000", "--save", path)
     assert "Wrote 2 pools" in result.stderr
-    assert result.stdout == run("--file", path, "--sell", "1000").stdout
+    pd.testing.assert_frame_equal(without_names(result), without_names(run("--file", path, "--sell", "1000")))
     block, pools = load_pools(path)
     assert block.number == lab.chain.height()
+    assert places(table_of(result)) == {(block.chain_id, block.number, block.hash, block.timestamp)}
+    assert all(pool.name in table_of(result)["market"].iloc[0] for pool in pools)
     assert {pool.base.symbol for pool in pools} == {"WETH"}
     quiet = run(*named, *where, "--quiet", "--format", "csv", "--base", "USDC", "--sell", "1000")
     assert "Reading" not in quiet.stderr
@@ -233,7 +252,8 @@ def test_pools_of_two_pairs_are_a_way_over_a_third_token(lab_uniswap_v3: Uniswap
     assert "0.3% 0x" in result.stderr
     assert ", then " in result.stderr
     assert table_of(result)["price"].iloc[-1] == pytest.approx(60_000, rel=0.01)
-    assert run("--file", path, "--base", "WBTC", "--sell", "1").stdout == result.stdout
+    again = run("--file", path, "--base", "WBTC", "--sell", "1")
+    pd.testing.assert_frame_equal(without_names(again), without_names(result))
     back = run("--file", path, "--base", "USDC", "--sell", "60000")
     assert table_of(back)["price"].iloc[-1] == pytest.approx(1 / 60_000, rel=0.01)
     dai = [part for name in ("DAI/USDC 0.01%", names[1], names[0]) for part in ("--pool", lab.pools[name])]

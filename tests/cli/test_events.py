@@ -150,7 +150,13 @@ def test_people_read_sums_the_largest_and_days(run: Run, place: Place) -> None:
             "events", *place.options, "--blocks", f"{first}:", "--by", "day", "--format", "csv"
         )
         days = rows(out)
-        assert (code, list(days.columns)) == (0, list(DAY_COLUMNS))
+        where = ("chain_id", "block_number", "block_hash", "protocol", "market", "version")
+        assert (code, list(days.columns)) == (0, [*where, *DAY_COLUMNS])
+        listing, block = defiliq.market_from_file(place.file), place.lab.chain.height()
+        with defiliq.connect(place.lab.url) as node:
+            known = (listing.chain_id, block, node.block(block).hash, listing.protocol, listing.name)
+            version = defiliq.events(node, listing, first)["version"].iloc[0]
+        assert days[list(where)].to_numpy().tolist() == [[str(value) for value in (*known, version)]]
         assert [int(count) for count in days["liquidations"]] == [len(owners)]
         code, out, _ = run(
             "events", *place.options, "--blocks", f"{first}:", "--by", "day", "--format", "table"
@@ -276,6 +282,7 @@ def test_a_search_that_stops_writes_what_it_found(
         "first_at": 100,
         "covered": 60,
         "covered_at": 100,
+        "covered_hash": "",
         "stopped": "it went away.",
         "unpriced": 0,
         "unpriced_because": "",
@@ -290,3 +297,9 @@ def test_a_search_that_stops_writes_what_it_found(
     assert (
         "INCOMPLETE: the search stopped after block 60 of 120: it went away. What was found is kept." in err
     )
+    words = ("--market-file", market_file, "-r", "http://x", "--blocks", "5:", "--by", "day", "-q")
+    code, out, _ = run("events", *words)
+    (day,) = rows(out).to_dict("records")
+    market = defiliq.market_from_file(market_file)
+    assert (code, day["market"], day["protocol"]) == (3, market.name, market.protocol)
+    assert (day["block_number"], day["block_hash"]) == ("60", ""), "nobody asked for that block"

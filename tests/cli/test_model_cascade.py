@@ -14,7 +14,8 @@ from rich.text import Text
 
 from defiliq.depth.files import save_pools
 from defiliq.depth.venue import Depth
-from defiliq.model.cascade import OracleRule
+from defiliq.ladder import identity
+from defiliq.model.cascade import ROUND_COLUMNS, SWEEP_COLUMNS, OracleRule
 from defiliq.model.tables import CONTAGION_COLUMNS
 from defiliq.pipeline.cascade import cascade, sweep
 from defiliq.pipeline.depths import load_depth, read_law
@@ -31,6 +32,7 @@ from tests.cli.model_stage import (
     later,
     numbers,
     other,
+    rows,
     rungs,
     snapshot_of,
 )
@@ -40,6 +42,14 @@ RATIO = "wstETH/ETH ratio"
 FALL = ("--shock", "-10%")
 LAW_OF_ETH: dict[str, Depth] = {ETH: read_law("1M,4%").at("ETH", "USD", Fraction(3000))}
 THIN = ("--impact", "50K,4%")
+NAMED = {name: {str(value)} for name, value in identity(held().market).items()}
+"""What every row says of the market of `held`."""
+
+
+def named_in(out: str) -> dict[str, set[str]]:
+    """What rows say of their markets."""
+    table = rows(out)
+    return {name: set(table[name]) for name in NAMED}
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +67,8 @@ def test_rounds_of_a_snapshot_are_the_librarys(run: Run, files: dict[str, Path])
     found = cascade([held()], f"{ETH}=-10%", LAW_OF_ETH)
     assert code == 0
     assert out == render_csv(found.rounds)
+    assert tuple(numbers(out).columns) == ROUND_COLUMNS
+    assert named_in(out) == NAMED
     assert found.last_round > 1, "something is induced"
     named = run("cascade", "--from", files["Local"], "--shock", f"{ETH}=2700", "--depth", f"{ETH}=impact:1M")
     assert named[:2] == (0, out)
@@ -109,6 +121,8 @@ def test_a_sweep_is_one_cascade_per_shock(run: Run, files: dict[str, Path]) -> N
     assert code == 0
     shocks = [Fraction(pct) for pct in (*range(-50, 0, 10), *range(10, 60, 10))]
     assert out == render_csv(sweep([held()], ETH, shocks, LAW_OF_ETH))
+    assert tuple(numbers(out).columns) == SWEEP_COLUMNS
+    assert named_in(out) == NAMED
     row = numbers(out).set_index("shock_pct").loc[-10.0]
     alone = cascade([held()], f"{ETH}=-10%", LAW_OF_ETH)
     assert row["accounts"] == alone.accounts
@@ -218,6 +232,7 @@ def test_several_markets_several_drivers(run: Run, files: dict[str, Path]) -> No
     first, second = (numbers(run("cascade", *each, *depths, *shocks)[1]) for each in (both, turned))
     pd.testing.assert_frame_equal(first, second)
     assert set(first["driver"]) == {ETH, "BTC/USD"}
+    assert named_in(run("cascade", *turned, *depths, *shocks)[1]) == NAMED | {"market": {"Local+Other"}}
 
 
 def test_figures_per_market(run: Run, files: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -273,6 +288,11 @@ def test_what_does_not_go_together_is_refused(run: Run, files: dict[str, Path]) 
     code, out, _ = run("cascade", *mixed, *FALL, *LAW, "--mixed-blocks", "--by", "market")
     assert code == 0
     assert set(numbers(out)["block_number"]) == {120, 121}
+    for words in (FALL, ("--sweep", "--steps", "1")):
+        code, out, _ = run("cascade", *mixed, *words, *LAW, "--mixed-blocks", "--driver", ETH)
+        assert code == 0
+        assert named_in(out)["block_number"] == {"120+121"}
+        assert named_in(out)["market"] == {"Local+Later"}
 
 
 def test_contagion(run: Run, files: dict[str, Path], tmp_path: Path) -> None:

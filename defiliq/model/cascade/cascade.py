@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeAlias
 
 import pandas as pd
 
-from defiliq.ladder import as_table
+from defiliq.ladder import IDENTITY, as_table, headed
 from defiliq.model.cascade.columns import MARKET_COLUMNS, ROUND_COLUMNS
 
 Ended: TypeAlias = Literal["quiet", "depth ran dry", "round limit"]
@@ -45,7 +45,8 @@ class Cascade:
     @property
     def rounds(self) -> pd.DataFrame:
         """ROUND_COLUMNS"""
-        return _table(self.round_rows, ROUND_COLUMNS)
+        own = ROUND_COLUMNS[len(IDENTITY) : -1]
+        return headed(_table(self.round_rows, own), self.markets)
 
     @property
     def markets(self) -> pd.DataFrame:

@@ -8,10 +8,13 @@ from fractions import Fraction
 import pandas as pd
 
 from defiliq.depth.venue import Depth
+from defiliq.ladder import IDENTITY, as_table, headed
 from defiliq.model.cascade.cascade import Cascade
 from defiliq.model.cascade.columns import SWEEP_COLUMNS
 from defiliq.model.cascade.simulate import MOST_ROUNDS, ROUND_S, simulate
 from defiliq.model.cascade.stage import OracleRule, Stage
+
+_OWN = SWEEP_COLUMNS[len(IDENTITY) : -1]
 
 
 def sweep(
@@ -29,6 +32,7 @@ def sweep(
 
     `fresh` makes the markets anew, as they stand at spot.
     """
+    markets = as_table([dict(stage.identity) for stage in fresh()], (*IDENTITY, "base_symbol"))
     rows = []
     for done, shock_pct in enumerate(shocks_pct):
         found = simulate(
@@ -42,12 +46,13 @@ def sweep(
         rows.append(sweep_row(found, driver))
         if on_progress is not None:
             on_progress(done + 1, len(shocks_pct))
-    return pd.DataFrame(rows, columns=list(SWEEP_COLUMNS))
+    return headed(pd.DataFrame(rows, columns=list(_OWN)), markets)
 
 
 def sweep_row(found: Cascade, driver: str) -> dict[str, object]:
-    """One cascade in one row."""
+    """One cascade in one row, without what names the markets."""
     values = (
+        driver,
         float(100 * (found.shock[driver] - 1)),
         found.last_round,
         found.accounts,
@@ -62,7 +67,7 @@ def sweep_row(found: Cascade, driver: str) -> dict[str, object]:
         found.unfilled_usd,
         found.ended,
     )
-    return dict(zip(SWEEP_COLUMNS, values, strict=True))
+    return dict(zip(_OWN, values, strict=True))
 
 
 def frontier(table: pd.DataFrame) -> tuple[float | None, float | None]:
