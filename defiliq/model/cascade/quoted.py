@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from defiliq.depth.naming import is_or_wraps
 from defiliq.errors import InputError
 from defiliq.pricing.driver import Driver
 from defiliq.types import Market
@@ -35,11 +36,10 @@ def quoted(market: Market, driver: Driver, moving: Sequence[Driver]) -> Quoted:
 
     Of a quote that has no price of its own, the price that follows the driver tells: it is so many times it.
     """
-    symbol = quote_symbol(driver.name).casefold()
-    base = market.base_symbol.casefold()
-    if symbol in ("", base):
+    symbol = quote_symbol(driver.name)
+    if _is_base(symbol, market.base_symbol):
         return BASE
-    pair = f"{symbol}/{base}"
+    pair = f"{symbol}/{market.base_symbol}".casefold()
     named = next((each.name for each in moving if each.name.casefold() == pair), "")
     for _, found in market.graph.inputs:
         if found.name.casefold() == pair and found.value > 0:
@@ -52,7 +52,7 @@ def quoted(market: Market, driver: Driver, moving: Sequence[Driver]) -> Quoted:
 def quoted_by_rungs(ladder: pd.DataFrame, name: str, moving: Sequence[str]) -> Quoted:
     """The same for a driver of a ladder: rungs of other drivers tell. InputError where none does."""
     base, symbol = str(ladder["base_symbol"].iloc[0]), quote_symbol(name)
-    if symbol.casefold() in ("", base.casefold()):
+    if _is_base(symbol, base):
         return BASE
     pair = f"{symbol}/{base}"
     rungs = ladder[ladder["driver"].str.casefold() == pair.casefold()]
@@ -63,3 +63,8 @@ def quoted_by_rungs(ladder: pd.DataFrame, name: str, moving: Sequence[str]) -> Q
         )
     first = rungs.iloc[0]
     return Quoted(Fraction(first["spot_usd"]), first["driver"] if first["driver"] in moving else "")
+
+
+def _is_base(symbol: str, base_symbol: str) -> bool:
+    """Whether a quote is what markets count in already: ether, where they count in WETH."""
+    return not symbol or is_or_wraps(base_symbol, symbol)
