@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,14 +15,18 @@ import pytest
 
 from defiliq.book import Book
 from defiliq.errors import BadFile, InputError
-from defiliq.ladder import build_ladder
+from defiliq.ladder import build_ladder, to_usd
 from defiliq.oracle.drivers import find_driver
-from defiliq.pipeline.over_time import read_over_time
+from defiliq.pipeline.over_time import _outstanding_usd, read_frame, read_over_time
+from defiliq.pipeline.positions import open_interest, positions
 from defiliq.pipeline.snapshot import load_snapshot, save_snapshot
 from defiliq.pipeline.solving import solve_book
-from defiliq.protocols import aave_v3
+from defiliq.protocols import PROTOCOLS, aave_v3
 from tests.bench.cascade import graphed_market
+from tests.bench.compound import synthetic_comet, synthetic_comptroller
 from tests.bench.synthetic import synthetic_book
+from tests.solo_book import solo_book
+from tests.venue import venue_book
 
 DRIVER = "ETH/USD"
 
@@ -73,6 +79,41 @@ def test_several_processes_show_the_same(snapshots: Path) -> None:
     one, other = (read_over_time(snapshots, DRIVER, workers=count) for count in (1, 2))
     pd.testing.assert_frame_equal(one.times, other.times)
     pd.testing.assert_frame_equal(one.cells, other.cells)
+
+
+@pytest.mark.parametrize(
+    ("make", "driver"),
+    [
+        (lambda: at_block(1), DRIVER),
+        (lambda: synthetic_comet(100)[1], DRIVER),
+        (lambda: synthetic_comptroller(100)[1], DRIVER),
+        (lambda: solo_book(100, 3), "T0"),
+    ],
+)
+def test_what_is_owed_is_all_debt_of_the_book(make: Callable[[], Book[Any]], driver: str) -> None:
+    """Whatever prices it hangs on; and accounts that could not be read leave it unknown."""
+    book = make()
+    protocol, market = PROTOCOLS[book.market.protocol], book.market
+    legs = (leg for account in book.accounts() for leg in protocol.explain(account, market))
+    owed_usd = to_usd(sum(leg.owed_base for leg in legs), market)
+    terms, along = protocol.call_terms(book), find_driver(market, driver)
+    assert owed_usd > 0
+    assert _outstanding_usd(book, terms, along) == pytest.approx(owed_usd, rel=1e-9)
+    partial = replace(book, failed={market.account_name(bytes(20)): "no answer"})
+    assert math.isnan(_outstanding_usd(partial, terms, along))
+
+
+def test_what_is_held_open_is_the_drivers_open_interest(tmp_path: Path) -> None:
+    book = venue_book()
+    path = save_snapshot(book, tmp_path / "1.parquet")
+    counted = open_interest(book, positions(book)).set_index("perpetual")["open_interest_usd"]
+    frames = {perpetual: read_frame(path, perpetual, 1.0) for perpetual in counted.index}
+    assert {perpetual: one.outstanding_usd for perpetual, one in frames.items()} == counted.to_dict()
+    assert all(one.holds_open for one in frames.values())
+
+
+def test_ladders_do_not_tell_what_is_owed(ladders: Path) -> None:
+    assert read_over_time(ladders, DRIVER).times["outstanding_usd"].isna().all()
 
 
 def test_progress_is_told(snapshots: Path) -> None:

@@ -125,7 +125,8 @@ def trial_options(command: F) -> F:
     "folder",
     type=click.Path(exists=True, file_okay=False),
     metavar="DIR",
-    help="Show time by price, too, from a folder of snapshots or ladder files; in .html only.",
+    help="Tell how debt or open interest changed in 24 hours, from a folder of snapshots, and in .html show "
+    "time by price.",
 )
 @past_options
 @venue_options("--venue-file")
@@ -154,7 +155,6 @@ def report(
     """
     require_format(output, PAGES)
     is_page = output is not None and Path(output).suffix.lower() == ".html"
-    require_use(ctx, "folder", is_used=is_page, needed="a page: -o FILE.html")
     require_past(ctx, past, source)
     is_beside = require_exchanges(ctx, venue_source)
     rule = trial.check(ctx, source, lens, depths)
@@ -163,7 +163,8 @@ def report(
         happened = _events(source, past, talk)
         cascade = _cascade(ladders, depths, trial.shocks, rule) if trial.shocks else None
         swept = _sweep(ladders, depths, rule, talk) if trial.sweep else None
-        found = _analysis(ladders, threshold, depths, past.large_usd, happened, cascade, swept)
+        history = None if folder is None else read_history(folder, ladders.driver, lens, talk)
+        found = _analysis(ladders, threshold, depths, past.large_usd, happened, cascade, swept, history)
         depth = depths.of(ladders).get(ladders.driver)
         graph = None
         if depth is not None:
@@ -172,7 +173,6 @@ def report(
     others = Others()
     if is_beside:
         others = exchanges_beside(found.heat, venue_source, guess, lens, threshold, talk, is_page=is_page)
-    history = None if folder is None else read_history(folder, ladders.driver, lens, talk)
     _show(found, graph, depth, history, others.shown, output, talk)
     missing = (ladders.incomplete, found.heat.untold, happened.is_missing_some, others.is_missing_some)
     if any(missing) or (history is not None and history.times["untold"].any()):
@@ -284,6 +284,7 @@ def _analysis(
     happened: _Happened,
     cascade: Cascade | None,
     swept: pd.DataFrame | None,
+    history: HeatOverTime | None,
 ) -> Analysis:
     from defiliq.model.analysis import Settings, analyse_heat
     from defiliq.model.impact import impact
@@ -307,6 +308,7 @@ def _analysis(
         cascade=cascade,
         sweep=swept,
         unresolved=ladders.unresolved,
+        over_time=history,
     )
 
 

@@ -18,8 +18,10 @@ from defiliq.model.heat import DEFAULT_STEP_PCT, Heat, build_heat
 from defiliq.model.implications import Implications, imply
 from defiliq.model.magnet import DEFAULT_REACH, Magnet, Vacuum, find_magnet, find_vacuums
 from defiliq.model.metrics import DAY_S, Metrics, liquidation_metrics
+from defiliq.model.over_time import HeatOverTime
 from defiliq.model.risk import Asymmetry, CascadeRisk, asymmetry, cascade_risk, strongest
 from defiliq.model.support import LARGE_USD, Grouping, support_resistance
+from defiliq.model.washout import Outstanding, outstanding
 
 Priority: TypeAlias = Literal["High", "Medium", "Low"]
 _GRADES: tuple[Priority, ...] = ("Low", "Medium", "High")
@@ -118,6 +120,8 @@ class Analysis:
     """SWEEP_COLUMNS"""
     unresolved: int = 0
     """Levels that rounding alone decides: they are in none of the ladders."""
+    outstanding: Outstanding | None = None
+    """None where no snapshots over time were given."""
 
     @property
     def at(self) -> int | None:
@@ -147,6 +151,7 @@ def analyse(
     events_searched: tuple[int, int] | None = None,
     cascade: Cascade | None = None,
     sweep: pd.DataFrame | None = None,
+    over_time: HeatOverTime | None = None,
 ) -> Analysis:
     """The whole model over some ladders along one driver: see `build_heat` for what they must be.
 
@@ -163,6 +168,7 @@ def analyse(
         events_searched=events_searched,
         cascade=cascade,
         sweep=sweep,
+        over_time=over_time,
     )
 
 
@@ -179,13 +185,14 @@ def analyse_heat(
     cascade: Cascade | None = None,
     sweep: pd.DataFrame | None = None,
     unresolved: int = 0,
+    over_time: HeatOverTime | None = None,
 ) -> Analysis:
     """The whole model over a heat, whose bucket width is the one that counts.
 
     `impact` is what trades do to the price, in a market depth called `depth`. `events` are liquidations that
     happened: those of the driver count, up to `until_at`, which is the newest block unless told otherwise.
     `events_searched` says after which second and up to which one somebody looked for them: a day of which a
-    part was not searched has no market state.
+    part was not searched has no market state. `over_time`, of the same driver, says how debt has changed.
     """
     settings, spot = replace(settings, step_pct=heat.step_pct), heat.spot_usd
     clusters = find_clusters(
@@ -198,19 +205,26 @@ def analyse_heat(
     )
     levels = key_levels(heat, clusters, settings.within_pct)
     above, below = strongest(spot, clusters)
-    magnet = find_magnet(heat, clusters, settings.h)
+    magnet, lean = find_magnet(heat, clusters, settings.h), asymmetry(spot, clusters)
     down, up = cascade_risk(spot, clusters, "down"), cascade_risk(spot, clusters, "up")
     vacuums = find_vacuums(
         heat, clusters, most_inside=settings.most_inside, min_width_pct=settings.min_vacuum_pct
     )
-    lean = asymmetry(spot, clusters)
     high = [level.cluster for level in levels if level.priority == "High"]
     implied = imply(heat, clusters, high, magnet, lean, down, up)
     happened = _happened(heat, events, settings, until_at, events_coverage, events_searched)
     return Analysis(
         *(settings, heat, clusters, levels, magnet, above, below, lean, vacuums, down, up, implied),
-        *(depth, happened, cascade, sweep, unresolved),
+        *(depth, happened, cascade, sweep, unresolved, _outstanding(heat, over_time)),
     )
+
+
+def _outstanding(heat: Heat, found: HeatOverTime | None) -> Outstanding | None:
+    if found is None:
+        return None
+    if found.driver.casefold() != heat.driver.casefold():
+        raise InputError(f"the snapshots are of {found.driver}, and the ladders of {heat.driver}.")
+    return outstanding(found)
 
 
 def key_levels(heat: Heat, clusters: Sequence[Cluster], within_pct: float) -> tuple[KeyLevel, ...]:

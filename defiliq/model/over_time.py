@@ -36,6 +36,7 @@ TIME_COLUMNS = (
     "rungs",
     "already",
     "untold",
+    "outstanding_usd",
 )
 CELL_COLUMNS = (
     "block_timestamp",
@@ -76,6 +77,10 @@ class Frame:
     already: int
     untold: int
     """Levels whose size nobody knows, in buckets or at spot."""
+    outstanding_usd: float = math.nan
+    """All that is owed, or held open along the driver; NaN where the file does not tell."""
+    holds_open: bool = False
+    """Whether that is open interest of perpetuals; else it is debt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +95,8 @@ class HeatOverTime:
     """TIME_COLUMNS, from the earliest to the latest."""
     cells: pd.DataFrame
     """CELL_COLUMNS: by time, then price; only cells that hold something."""
+    holds_open: bool = False
+    """Whether what is outstanding is open interest of perpetuals; else it is debt."""
 
     def edges(self, low_usd: float = 0.0, high_usd: float = math.inf) -> Floats:
         """The prices between buckets, from the lowest that holds something to the highest, within bounds."""
@@ -166,7 +173,7 @@ def frame(
 
 
 def frame_of_book(source: str, market: Market, driver: Driver, levels: FloatLevels, step_pct: float) -> Frame:
-    """A snapshot's frame, from the float lines' levels."""
+    """A snapshot's frame, from the float lines' levels; what is outstanding is for others to add."""
     key = (str(market.block.chain_id), market.protocol, market.name, market.base_symbol)
     columns = (
         levels.price / driver.unit,
@@ -206,6 +213,7 @@ def over_time(frames: Iterable[Frame]) -> HeatOverTime:
             int(one.accounts.sum()),
             one.already,
             one.untold,
+            one.outstanding_usd,
         )
         for one in ordered
     ]
@@ -216,6 +224,7 @@ def over_time(frames: Iterable[Frame]) -> HeatOverTime:
         step_pct=first.step_pct,
         times=pd.DataFrame(rows, columns=list(TIME_COLUMNS)),
         cells=pd.concat([_cells(one) for one in ordered], ignore_index=True),
+        holds_open=any(one.holds_open for one in ordered),
     )
 
 

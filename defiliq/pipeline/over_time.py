@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -17,15 +19,22 @@ import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
+from defiliq.book import Book
+from defiliq.calls import CallTerms
 from defiliq.engine.float_levels import float_levels
+from defiliq.engine.sums import steady_sum
 from defiliq.errors import BadFile, DefiliqError, InputError
+from defiliq.ladder import to_usd
 from defiliq.model.axis import LEAST, MOST, MOST_APART_S
 from defiliq.model.heat import DEFAULT_STEP_PCT
 from defiliq.model.over_time import Frame, HeatOverTime, frame, frame_of_book, over_time
 from defiliq.oracle.drivers import find_driver
 from defiliq.pipeline.snapshot import load_snapshot
 from defiliq.pipeline.table_files import is_ladder_file
+from defiliq.pricing.driver import Driver
 from defiliq.protocols import PROTOCOLS
+from defiliq.protocols.dydx_v4 import DydxMarket
+from defiliq.protocols.dydx_v4.risk import quote_quantums
 
 Counter = Callable[[int, int], None]
 
@@ -135,10 +144,33 @@ def _frame_of_snapshot(path: Path, driver: str, step_pct: float) -> Frame:
         chosen = find_driver(market, driver)
     except DefiliqError as error:
         raise BadFile(str(path), str(error).removesuffix(".")) from None
-    levels = float_levels(PROTOCOLS[market.protocol].call_terms(book), market.prices, chosen)
+    terms = PROTOCOLS[market.protocol].call_terms(book)
+    levels = float_levels(terms, market.prices, chosen)
     if levels is None:
         raise BadFile(str(path), f"prices do not follow {chosen.name} along straight lines; use ladder files")
-    return frame_of_book(str(path), market, chosen, levels, step_pct)
+    return replace(
+        frame_of_book(str(path), market, chosen, levels, step_pct),
+        outstanding_usd=_outstanding_usd(book, terms, chosen),
+        holds_open=isinstance(market, DydxMarket),
+    )
+
+
+def _outstanding_usd(book: Book[Any], terms: CallTerms, driver: Driver) -> float:
+    """All debt, or the open interest of the perpetuals that the driver moves, as the chain counts it.
+
+    NaN where some accounts could not be read: what they owe is not known.
+    """
+    market = book.market
+    if isinstance(market, DydxMarket):
+        moved = {feed for feed, _ in driver.outputs}
+        held = [(one, market.prices[one.feed]) for one in market.reserves[1:] if one.feed in moved]
+        return to_usd(sum(quote_quantums(one.open_interest, price, one) for one, price in held), market)
+    if book.failed:
+        return math.nan
+    worth = np.array(market.prices, dtype=np.float64).take(terms.feeds) / terms.unit
+    owing = np.flatnonzero(terms.owed)
+    owed_base = terms.owed.take(owing) * worth.take(terms.kind.take(owing))
+    return steady_sum(owed_base) / float(market.base_unit)
 
 
 def _frame_of_ladder(path: Path, driver: str, step_pct: float) -> Frame:
@@ -193,7 +225,8 @@ def _summed(path: Path, rungs: pa.Table, driver: str, step_pct: float) -> Frame:
     if (is_odd | (size < 0) | (size > MOST)).any():
         raise BadFile(shown, "a rung makes no sense")
     block, levels = (newest["block_number"], newest["block_timestamp"]), (price, size, is_long, is_already)
-    return frame(shown, keys, newest["driver"], block, newest["spot_usd"], levels, step_pct)
+    found = frame(shown, keys, newest["driver"], block, newest["spot_usd"], levels, step_pct)
+    return replace(found, holds_open=not np.isnan(notional).all())
 
 
 def _flags(column: pa.ChunkedArray, value: str) -> Any:

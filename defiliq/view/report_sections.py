@@ -23,6 +23,7 @@ from defiliq.view.heat_rows import (
     price_shown,
 )
 from defiliq.view.report_parts import Grid, Item, Section
+from defiliq.view.report_washout import change_item, change_notes
 from defiliq.view.terminal import clean
 
 if TYPE_CHECKING:
@@ -74,16 +75,24 @@ def sections_of(analysis: Analysis, beside: Sequence[Section] = ()) -> tuple[Sec
 
 
 def _overview(analysis: Analysis) -> Section:
-    happened, unit = analysis.happened, analysis.heat.base_symbol
     heading = f"Liquidation Overview ({analysis.settings.window_s / 3600:g}h)"
+    items, grid, notes = _liquidated(analysis)
+    if analysis.outstanding is not None:
+        items = (*items, change_item(analysis.outstanding))
+        notes = (*notes, *change_notes(analysis.outstanding))
+    return Section(heading, items, grid, notes)
+
+
+def _liquidated(analysis: Analysis) -> tuple[tuple[Item, ...], Grid | None, tuple[str, ...]]:
+    """What was liquidated, as far as it is known: lines, by venue, and notes."""
+    happened, unit = analysis.happened, analysis.heat.base_symbol
     if happened is None:
-        said = "No liquidation events were given, so what was liquidated is not known."
-        return Section(heading, notes=(said,))
+        return (), None, ("No liquidation events were given, so what was liquidated is not known.",)
     seen, notes = happened.metrics, [f"Events: {clean(happened.coverage)}."] if happened.coverage else []
     since, until = happened.searched_of_window
     if since >= until:
         said = "No part of these hours was searched, so what was liquidated in them is not known."
-        return Section(heading, notes=(*notes, said))
+        return (), None, (*notes, said)
     if not happened.is_whole:
         part = f"from {minute(since)} to {minute(until)}"
         notes.append(f"Only a part of these hours was searched, {part}, so they have no market state.")
@@ -104,7 +113,7 @@ def _overview(analysis: Analysis) -> Section:
         notes.append(f"Of unknown driver and money, left out: {counted(happened.unpriced_events, 'event')}.")
     if happened.other_events:
         notes.append(f"Of other drivers, left out: {counted(happened.other_events, 'event')}.")
-    return Section(heading, tuple(items), _venues(seen.by_venue, unit), tuple(notes))
+    return tuple(items), _venues(seen.by_venue, unit), tuple(notes)
 
 
 def _venues(table: pd.DataFrame, unit: str) -> Grid | None:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from defiliq.pipeline.over_time import read_over_time
+from defiliq.pipeline.snapshot import save_snapshot
 from defiliq.view.files import write_table
 from tests.cli.conftest import Run
-from tests.cli.model_stage import numbers
+from tests.cli.model_stage import held, numbers
 from tests.view.heat_stage import ladder_of
 
 ETH = "ETH/USD"
@@ -55,6 +58,31 @@ def test_pictures_and_pages(run: Run, tmp_path: Path) -> None:
     page = tmp_path.parent / "page.html"
     assert run("report", "--from", folder / "2.csv", "--over-time", folder, "-o", page)[0] == 0
     assert 'id="figure-over-time"' in page.read_text(encoding="utf-8")
+
+
+def test_the_change_of_debt_in_a_day_is_in_both_kinds_of_report(run: Run, tmp_path: Path) -> None:
+    folder, book = tmp_path / "past", held()
+    folder.mkdir()
+    block = book.market.block
+    later = replace(block, number=block.number + 7200, timestamp=block.timestamp + 86_400)
+    half = book.keep(np.arange(len(book)) % 2 == 0)
+    save_snapshot(book, folder / "0.parquet")
+    newest = save_snapshot(replace(half, market=replace(half.market, block=later)), folder / "1.parquet")
+    code, out, err = run("report", "--from", newest, "--over-time", folder, "--driver", ETH)
+    assert (code, "2 moments along ETH/USD" in err) == (0, True)
+    (line,) = (line for line in out.splitlines() if "change (24h)" in line)
+    debts = read_over_time(folder, ETH).times["outstanding_usd"]
+    fell = 100 * (debts[1] - debts[0]) / debts[0]
+    assert fell < -20
+    assert line.startswith(f"- **Debt change (24h)**: {fell:+.1f}%, from $")
+    assert line.endswith(": leverage was washed out")
+    page = tmp_path / "page.html"
+    assert run("report", "--from", newest, "--over-time", folder, "--driver", ETH, "-o", page)[0] == 0
+    assert f"Debt change (24h)</strong>: {fell:+.1f}%" in page.read_text(encoding="utf-8")
+    lone = folder / "0.parquet"
+    lone.unlink()
+    _, out, _ = run("report", "--from", newest, "--over-time", folder, "--driver", ETH)
+    assert "- **Debt change (24h)**: not known: no snapshot within an hour of " in out
 
 
 def test_sizes_that_nobody_knows_are_told(run: Run, tmp_path: Path) -> None:

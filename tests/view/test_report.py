@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -12,6 +13,8 @@ import pytest
 
 from defiliq.errors import MissingExtra
 from defiliq.model.analysis import Analysis, analyse
+from defiliq.model.metrics import DAY_S
+from defiliq.model.over_time import over_time
 from defiliq.view.depth_curve import depth_curve
 from defiliq.view.report_html import report_html, write_report_html
 from defiliq.view.report_markdown import escaped, report_markdown
@@ -19,8 +22,10 @@ from defiliq.view.report_sections import sections_of
 from tests.view.heat_stage import (
     BLOCK_AT,
     SEED_LEVELS,
+    Level,
     contagion_of,
     events_of,
+    frame_of,
     full_analysis,
     ladder_of,
     thin_depth,
@@ -136,6 +141,47 @@ def test_what_is_not_known_is_said() -> None:
     assert not re.search(r"\b(nan|inf|None)\b", text)
     page = report_html(analyse([], "ETH/USD"))
     assert "No ladder had a row" in page
+
+
+@pytest.mark.parametrize(
+    ("moments", "said"),
+    [
+        (
+            ((0, 8e6), (DAY_S + 600, 10e6)),
+            "-20.0%, from $10.00M (2025-11-23 15:50 UTC) to $8.00M (2025-11-24 16:00 UTC): "
+            "leverage was washed out",
+        ),
+        (
+            ((0, 12e6), (DAY_S, 10e6)),
+            "+20.0%, from $10.00M (2025-11-23 16:00 UTC) to $12.00M (2025-11-24 16:00 UTC): "
+            "leverage was not washed out",
+        ),
+        (
+            ((0, 12e6), (2 * DAY_S, 10e6)),
+            "not known: no snapshot within an hour of 2025-11-23 16:00 UTC, 24 hours before the newest",
+        ),
+        (
+            ((0, 12e6), (DAY_S, float("nan"))),
+            f"not known: {DAY_S}.parquet is no snapshot in which every account was read",
+        ),
+    ],
+)
+@pytest.mark.parametrize("holds_open", [False, True])
+def test_whether_leverage_was_washed_out(
+    moments: tuple[tuple[int, float], ...], said: str, holds_open: bool
+) -> None:
+    levels: list[Level] = [(2000.0, 1.0, "long")]
+    frames = [
+        replace(frame_of(levels, 3000.0, BLOCK_AT - ago, ago), outstanding_usd=usd, holds_open=holds_open)
+        for ago, usd in moments
+    ]
+    analysis = analyse([ladder_of(levels, 3000.0)], "ETH/USD", over_time=over_time(frames))
+    text, page = report_markdown(analysis), "".join(Tags(report_html(analysis)).text)
+    label = f"{'Open interest' if holds_open else 'Debt'} change (24h)"
+    assert f"- **{label}**: {said}\n" in text[: text.index("### Key")]
+    assert f"{label}: {said}" in page
+    assert "on aave-v3 Ethereum (1), at each snapshot's own oracle prices; a fall of 20% or more is a" in page
+    assert "change (24h)" not in report_markdown(analyse([ladder_of(levels, 3000.0)], "ETH/USD"))
 
 
 def test_events_without_a_size_or_of_others_are_counted() -> None:
