@@ -149,6 +149,8 @@ def _over_time(
         raise click.UsageError("--over-time reads the files of its folder. Leave the market out.")
     if lens.driver is None:
         raise click.UsageError("Name the --driver to look along.")
+    from defiliq.model.tables import over_time_table
+
     found = read_history(folder, lens.driver, lens, talk)
     if output is not None and _is_picture(output):
         from defiliq.view.charts import write_picture
@@ -157,9 +159,11 @@ def _over_time(
         figure = draw_over_time(found, within_pct=threshold.within_pct, by_side=by_side)
         talk.say(f"Wrote {write_picture(figure, output)}")
     elif output is not None:
-        write_output(found.cells, output, talk)
+        write_output(over_time_table(found), output, talk)
     if output is None or shape is not None:
-        print_table(found.cells, "csv" if default_shape(shape) == "table" else default_shape(shape))
+        print_table(
+            over_time_table(found), "csv" if default_shape(shape) == "table" else default_shape(shape)
+        )
     return bool(found.times["untold"].any())
 
 

@@ -11,6 +11,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -27,7 +28,9 @@ Floats = NDArray[np.float64]
 TIME_COLUMNS = (
     "source",
     "block_number",
+    "block_hash",
     "block_timestamp",
+    "version",
     "spot_usd",
     "long_usd",
     "short_usd",
@@ -51,6 +54,16 @@ Key = tuple[str, str, str, str]
 """(chain id, protocol, market, money): what frames of one picture share."""
 
 
+class Moment(NamedTuple):
+    """Which block a frame shows; of several markets' blocks the newest."""
+
+    block_number: int
+    block_hash: str
+    block_timestamp: int
+    version: str
+    """Of the protocol; of several markets joined by '+'."""
+
+
 @dataclass(frozen=True, slots=True)
 class Frame:
     """One moment: the levels of one driver summed in buckets of price."""
@@ -59,8 +72,7 @@ class Frame:
     """The file it is from."""
     markets: tuple[Key, ...]
     driver: str
-    block_number: int
-    block_timestamp: int
+    moment: Moment
     spot_usd: float
     step_pct: float
     bucket: NDArray[np.int64]
@@ -136,13 +148,15 @@ def frame(
     source: str,
     markets: Sequence[Key],
     driver: str,
-    block: tuple[int, int],
+    moment: Moment,
     spot_usd: float,
     levels: tuple[Floats, Floats, NDArray[np.bool_], NDArray[np.bool_]],
     step_pct: float,
 ) -> Frame:
-    """Levels summed in buckets. `block` is its number and time; `levels` are prices and sizes in dollars (NaN
-    where nobody knows), whether each is a long's, and whether it is liquidatable at spot.
+    """Levels summed in buckets.
+
+    `levels` are prices and sizes in dollars (NaN where nobody knows), whether each is a long's, and whether
+    it is liquidatable at spot.
     """
     price, size, is_long, is_already = levels
     known = np.where(np.isnan(size), 0.0, size)
@@ -157,8 +171,7 @@ def frame(
         source=source,
         markets=tuple(sorted(set(markets))),
         driver=driver,
-        block_number=block[0],
-        block_timestamp=block[1],
+        moment=moment,
         spot_usd=spot_usd,
         step_pct=step_pct,
         bucket=buckets,
@@ -181,8 +194,9 @@ def frame_of_book(source: str, market: Market, driver: Driver, levels: FloatLeve
         levels.is_long,
         levels.is_already,
     )
-    block = market.block.number, market.block.timestamp
-    return frame(source, [key], driver.name, block, driver.spot / driver.unit, columns, step_pct)
+    block = market.block
+    moment = Moment(block.number, block.hash, block.timestamp, market.version)
+    return frame(source, [key], driver.name, moment, driver.spot / driver.unit, columns, step_pct)
 
 
 def over_time(frames: Iterable[Frame]) -> HeatOverTime:
@@ -191,20 +205,21 @@ def over_time(frames: Iterable[Frame]) -> HeatOverTime:
     InputError where one is of another driver, other markets, other money or another step than the first in
     time, or of a time that another frame has.
     """
-    ordered = sorted(frames, key=lambda one: (one.block_timestamp, one.block_number, one.source))
+    ordered = sorted(
+        frames, key=lambda one: (one.moment.block_timestamp, one.moment.block_number, one.source)
+    )
     if not ordered:
         raise InputError("there is no snapshot and no ladder to look at. Name a folder that holds some.")
     first = ordered[0]
     for one in ordered:
         _refuse_other(first, one)
     for before, one in pairwise(ordered):
-        if one.block_timestamp == before.block_timestamp:
+        if one.moment.block_timestamp == before.moment.block_timestamp:
             raise InputError(f"{one.source} is of the same time as {before.source}. Keep one of them.")
     rows = [
         (
             one.source,
-            one.block_number,
-            one.block_timestamp,
+            *one.moment,
             one.spot_usd,
             math.fsum(one.long_usd),
             math.fsum(one.short_usd),
@@ -230,7 +245,7 @@ def over_time(frames: Iterable[Frame]) -> HeatOverTime:
 
 def _cells(one: Frame) -> pd.DataFrame:
     columns = (
-        np.full(len(one.bucket), one.block_timestamp, dtype=np.int64),
+        np.full(len(one.bucket), one.moment.block_timestamp, dtype=np.int64),
         one.bucket,
         price_at(one.bucket, one.step_pct),
         price_at(one.bucket + 1, one.step_pct),

@@ -13,6 +13,7 @@ from defiliq.model.clusters import Cluster
 from defiliq.model.contagion import Place
 from defiliq.model.heat import HEAT_COLUMNS, Heat
 from defiliq.model.magnet import Magnet, Vacuum
+from defiliq.model.over_time import CELL_COLUMNS, HeatOverTime
 from defiliq.model.risk import CascadeRisk
 
 _WHERE = (*IDENTITY, "driver", "spot_usd")
@@ -39,6 +40,11 @@ CONTAGION_COLUMNS = (
     *("from_driver", "from_side", "from_price_usd", "from_size_usd"),
     *("to_driver", "to_side", "to_price_usd", "to_size_usd"),
     *("volume_usd", "share_pct", "runs_dry", "base_symbol"),
+)
+OVER_TIME_COLUMNS = (
+    *_WHERE,
+    *(name for name in CELL_COLUMNS if name not in _WHERE),
+    "base_symbol",
 )
 MAGNET_COLUMNS = (
     *_WHERE,
@@ -133,3 +139,15 @@ def magnet_table(heat: Heat, magnet: Magnet, down: CascadeRisk, up: CascadeRisk)
     }
     floats = {name: "float64" for name in MAGNET_COLUMNS if name.endswith(("_usd", "_pct", "imbalance"))}
     return pd.DataFrame([row], columns=list(MAGNET_COLUMNS)).astype(floats)
+
+
+def over_time_table(found: HeatOverTime) -> pd.DataFrame:
+    """One row per time and price bucket that holds something: OVER_TIME_COLUMNS."""
+    head = {
+        name: "+".join(dict.fromkeys(str(market[k]) for market in found.markets))
+        for k, name in enumerate(("chain_id", "protocol", "market"))
+    }
+    moments = found.times[["block_timestamp", "block_number", "block_hash", "version", "spot_usd"]]
+    named = found.cells.merge(moments, on="block_timestamp", validate="many_to_one")
+    named = named.assign(**head, driver=found.driver, base_symbol=found.base_symbol)
+    return named[list(OVER_TIME_COLUMNS)]

@@ -27,7 +27,7 @@ from defiliq.errors import BadFile, DefiliqError, InputError
 from defiliq.ladder import to_usd
 from defiliq.model.axis import LEAST, MOST, MOST_APART_S
 from defiliq.model.heat import DEFAULT_STEP_PCT
-from defiliq.model.over_time import Frame, HeatOverTime, frame, frame_of_book, over_time
+from defiliq.model.over_time import Frame, HeatOverTime, Moment, frame, frame_of_book, over_time
 from defiliq.oracle.drivers import find_driver
 from defiliq.pipeline.snapshot import load_snapshot
 from defiliq.pipeline.table_files import is_ladder_file
@@ -43,10 +43,13 @@ MOST_WORKERS = 2
 LEAST_SHARED = 16
 """So few files are done before other processes are up."""
 _KEPT = {"MALLOC_MMAP_THRESHOLD_": str(1 << 30), "MALLOC_TRIM_THRESHOLD_": str(1 << 31)}
-_TEXTS = ("chain_id", "protocol", "market", "base_symbol", "driver", "side", "outcome")
+_TEXTS = (
+    *("chain_id", "block_hash", "protocol", "market", "version", "base_symbol"),
+    *("driver", "side", "outcome"),
+)
 _NUMBERS = ("price_usd", "spot_usd", "seized_usd", "repaid_usd", "notional_usd")
 _WHOLE = ("block_number", "block_timestamp")
-_HEAD = (*("chain_id", "protocol", "market", "base_symbol", "driver", "spot_usd"), *_WHOLE)
+_HEAD = (*_TEXTS[:-2], "spot_usd", *_WHOLE)
 """What all rungs of one market share."""
 
 
@@ -224,8 +227,10 @@ def _summed(path: Path, rungs: pa.Table, driver: str, step_pct: float) -> Frame:
         is_odd |= ~((usd >= LEAST) & (usd <= MOST))
     if (is_odd | (size < 0) | (size > MOST)).any():
         raise BadFile(shown, "a rung makes no sense")
-    block, levels = (newest["block_number"], newest["block_timestamp"]), (price, size, is_long, is_already)
-    found = frame(shown, keys, newest["driver"], block, newest["spot_usd"], levels, step_pct)
+    version = "+".join(dict.fromkeys(head["version"] for head in heads))
+    moment = Moment(newest["block_number"], newest["block_hash"], newest["block_timestamp"], version)
+    levels = price, size, is_long, is_already
+    found = frame(shown, keys, newest["driver"], moment, newest["spot_usd"], levels, step_pct)
     return replace(found, holds_open=not np.isnan(notional).all())
 
 

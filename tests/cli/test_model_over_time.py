@@ -11,6 +11,7 @@ import pytest
 
 from defiliq.pipeline.over_time import read_over_time
 from defiliq.pipeline.snapshot import save_snapshot
+from defiliq.pipeline.table_files import load_ladder
 from defiliq.view.files import write_table
 from tests.cli.conftest import Run
 from tests.cli.model_stage import held, numbers
@@ -35,7 +36,12 @@ def test_rows_on_stdout_and_in_files_are_the_cells(run: Run, tmp_path: Path) -> 
     assert (code, "3 moments along ETH/USD" in err) == (0, True)
     cells = read_over_time(folder, ETH).cells
     found = numbers(out)
-    assert found.to_numpy().tolist() == cells.to_numpy().tolist()
+    assert found[list(cells.columns)].to_numpy().tolist() == cells.to_numpy().tolist()
+    first = load_ladder(folder / "0.csv").iloc[0]
+    here = found[found["block_number"] == first["block_number"]]
+    names = ("block_hash", "block_timestamp", "protocol", "market", "version", "driver", "base_symbol")
+    assert [set(here[name]) for name in names] == [{first[name]} for name in names]
+    assert found["block_number"].nunique() == 3
     assert (found["long_usd"].sum(), found["short_usd"].sum()) == (3e6, 6e6)
     target = tmp_path.parent / "cells.csv"
     code, silent, _ = run(*words, "-o", target)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from defiliq.errors import InputError
-from defiliq.model.over_time import Frame, buckets_of, frame, over_time, price_at
+from defiliq.model.over_time import Frame, Moment, buckets_of, frame, over_time, price_at
 
 KEY = ("1", "aave-v3", "core", "USD")
 
@@ -24,7 +24,15 @@ def made(
         np.array(longs, dtype=np.bool_),
         np.array([False] * len(prices) if already is None else already, dtype=np.bool_),
     )
-    return frame(f"{at}.parquet", [KEY], "ETH/USD", (at // 12, at), 2_000.0 + at, columns, 1.0)
+    return frame(
+        f"{at}.parquet",
+        [KEY],
+        "ETH/USD",
+        Moment(at // 12, f"0x{at:064x}", at, "3.6"),
+        2_000.0 + at,
+        columns,
+        1.0,
+    )
 
 
 def test_a_bucket_is_the_floor_of_the_logarithm() -> None:
@@ -97,7 +105,7 @@ def test_no_order_of_accounts_changes_a_cell() -> None:
             "24.parquet is of aave-v3 prime on 1 in USD, and 12.parquet of aave-v3 core on 1 in USD",
         ),
         ({"step_pct": 0.5}, "24.parquet has buckets of 0.5%"),
-        ({"block_timestamp": 12}, "24.parquet is of the same time as 12.parquet"),
+        ({"moment": Moment(1, "0x01", 12, "3.6")}, "24.parquet is of the same time as 12.parquet"),
     ],
 )
 def test_what_may_not_stand_side_by_side_is_named(changes: dict[str, object], said: str) -> None:

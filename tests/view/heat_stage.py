@@ -21,7 +21,7 @@ from defiliq.model.cascade import Cascade, RungStage, simulate, sweep
 from defiliq.model.contagion import Place, build_contagion
 from defiliq.model.heat import Heat, build_heat
 from defiliq.model.impact import impact, price_after
-from defiliq.model.over_time import Frame, HeatOverTime, frame, over_time
+from defiliq.model.over_time import Frame, HeatOverTime, Moment, frame, over_time
 
 SEED_LEVELS = (
     *((56_800, 16e6), (56_750, 22.31e6), (56_620, 19.22e6), (56_490, 34.04e6)),
@@ -222,4 +222,12 @@ def frame_of(levels: Sequence[Level], spot: float, at: int, block: int) -> Frame
     is_long = np.array([level[2] == "long" for level in levels], dtype=np.bool_)
     columns = (prices, sizes, is_long, np.zeros(len(levels), dtype=np.bool_))
     market = ("1", "aave-v3", "Ethereum", "USD")
-    return frame(f"{block}.parquet", [market], "ETH/USD", (block, at), spot, columns, 0.5)
+    return frame(
+        f"{block}.parquet",
+        [market],
+        "ETH/USD",
+        Moment(block, f"0x{block:064x}", at, "3.6"),
+        spot,
+        columns,
+        0.5,
+    )
