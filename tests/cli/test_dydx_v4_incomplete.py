@@ -258,7 +258,7 @@ def test_an_interrupt_by_hand_keeps_the_pages(
         patched.setattr(sys.modules["defiliq.protocols.dydx_v4.read"], "about_all", stop)
         code, out, err = run("scan", *place.options)
     assert (code, out) == (130, "")
-    assert "run again to go on" in err
+    assert "goes on where it was" in err
     assert len(pages(tmp_path)) == 1
     code, _, err = run("scan", *place.options)
     assert (code, "Going on" in err) == (0, True)
