@@ -93,7 +93,7 @@ def test_at_one_second_it_is_the_law(scene: tuple[AaveMarket, Account], later: i
     assert over_time.verdict_over(at, at) is health.liquidatable
 
 
-@settings(MANY, max_examples=1000)
+@settings(MANY, max_examples=500)
 @given(moments(), st.integers(0, 150), st.integers(0, 60))
 def test_a_verdict_over_seconds_holds_at_each_of_them(
     scene: tuple[AaveMarket, Account], later: int, width: int

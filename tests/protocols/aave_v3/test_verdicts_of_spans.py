@@ -13,7 +13,7 @@ from defiliq.protocols.aave_v3 import rules_r8, rules_r9
 from defiliq.protocols.aave_v3.over_time import Values, averaged_verdict, direct_verdict
 from defiliq.units import BPS, WAD, percent_mul_half_up
 
-MANY = settings(max_examples=3000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+MANY = settings(max_examples=1500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 THRESHOLDS = st.one_of(st.sampled_from([0, 5000, 7800, 7801, 8300, 10_000]), st.integers(1, 9700))
 
 

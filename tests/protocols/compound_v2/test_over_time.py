@@ -26,7 +26,7 @@ from tests.verdicts import assert_holds_at_seconds, assert_is_the_law, assert_sp
 MANY = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
-@settings(MANY, max_examples=1000)
+@settings(MANY, max_examples=500)
 @given(steep_markets(), st.integers(0, 100), st.integers(0, 60))
 def test_clocks_and_indices_stay_in_their_spans(market: CompoundMarket, later: int, width: int) -> None:
     walk = range(NOW + later, NOW + later + width + 1)
@@ -55,7 +55,7 @@ def test_at_one_second_it_is_the_law(scene: tuple[CompoundMarket, Account], late
     assert_is_the_law(compound_v2, *scene, later)
 
 
-@settings(MANY, max_examples=1000)
+@settings(MANY, max_examples=500)
 @given(moments(), st.integers(0, 150), st.integers(0, 60))
 def test_a_verdict_over_seconds_holds_at_each_of_them(
     scene: tuple[CompoundMarket, Account], later: int, width: int

@@ -257,7 +257,7 @@ def small_scenes(draw: st.DrawFn) -> tuple[CompoundMarket, Account]:
     return market, owner(*legs)
 
 
-@settings(MANY, max_examples=1500)
+@settings(MANY, max_examples=750)
 @given(small_scenes())
 def test_the_best_of_every_pairs_largest_call(scene: tuple[CompoundMarket, Account]) -> None:
     market, account = scene

@@ -15,7 +15,7 @@ from tests.protocols.compound_v2.contract_says import surplus
 from tests.protocols.compound_v2.ctokens import comptroller, ctoken, holds, owner
 from tests.protocols.compound_v2.states import accounts, markets
 
-MANY = settings(max_examples=1500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+MANY = settings(max_examples=750, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 SPOT, HIGHEST = 40, 90
 

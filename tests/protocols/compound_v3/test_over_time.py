@@ -83,7 +83,7 @@ def test_at_one_second_it_is_the_law(scene: tuple[CometMarket, Account], later: 
     assert_is_the_law(compound_v3, *scene, later)
 
 
-@settings(MANY, max_examples=1000)
+@settings(MANY, max_examples=500)
 @given(st.data(), st.integers(0, 60), st.integers(0, 60))
 def test_a_verdict_over_seconds_holds_at_each_of_them(data: st.DataObject, later: int, width: int) -> None:
     market, account = data.draw(scenes(later + width // 2))

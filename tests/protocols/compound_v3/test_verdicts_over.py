@@ -31,7 +31,7 @@ from tests.verdicts import (
     short_stretches,
 )
 
-MANY = settings(max_examples=800, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+MANY = settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 WIDEST = 60
 
 
