@@ -178,8 +178,8 @@ def test_depth_that_runs_dry_is_said(run: Run, files: dict[str, Path]) -> None:
     last = numbers(out).iloc[-1]
     assert last["unfilled_usd"] > 5_000_000
     assert last["market_after_usd"] == pytest.approx(2700 * 2900 / 3000)
-    # What was to be traded is told at the price before it, what was not at the price that is left.
-    sold = last["traded_usd"] / 2700 - last["unfilled_usd"] / last["market_after_usd"]
+    # What was to be traded and what was not are told at the price before the trade.
+    sold = (last["traded_usd"] - last["unfilled_usd"]) / 2700
     assert sold == pytest.approx(50, rel=1e-6)
     code, out, _ = run(*command, "--format", "table")
     assert code == 0

@@ -250,11 +250,12 @@ def test_a_market_in_which_nobody_ever_breaks_says_where_its_driver_stands() -> 
 
 
 def test_a_depth_that_runs_dry_ends_it_and_says_what_is_left() -> None:
-    """From 94 down to a floor of 93.5 the depth takes 5 tokens; 5 of the 10 remain, at 93.5 dollars."""
+    """From 94 down to a floor of 93.5 the depth takes 5 tokens; 5 of the 10 remain, told at the 94 that they
+    were to be sold from."""
     depth = Straight(Fraction(100), Fraction(1, 10), floor=Fraction(187, 2))
     found = run(ladder(rung(95, 950), rung(93, 1860)), "0.94", depth)
     assert found.ended == "depth ran dry"
-    assert found.unfilled_usd == 5 * 93.5
+    assert found.unfilled_usd == 5 * 94
     assert found.accounts == 1, "nobody is liquidated after that"
 
 

@@ -75,7 +75,7 @@ class Cascade:
 
     @property
     def unfilled_usd(self) -> float:
-        """What the depth could not take before it ran dry, at the market's last price."""
+        """What the depth could not take before it ran dry, at the price before that trade."""
         return math.fsum(row["unfilled_usd"] for row in self.round_rows)
 
     @property

@@ -25,7 +25,8 @@ ROUND_COLUMNS = (
 
 What accounts lost is the round's, the same in the row of each driver; the oracle's price is the lowest of the
 markets' where the driver falls, the highest where it rises. `slippage_pct` is by how much a trade's mean
-price was worse than the market's before, fees included."""
+price was worse than the market's before, fees included; `traded_usd` and `unfilled_usd`, the part of it that
+the depth could not take, are told at the price before the trade."""
 
 MARKET_COLUMNS = (
     *IDENTITY,

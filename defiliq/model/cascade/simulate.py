@@ -240,8 +240,7 @@ class _Run:
             for name in ("seized_usd", "repaid_usd", "bonus_usd", "bad_debt_usd", "deleveraged_usd")
         }
         counts = {name: sum(getattr(settled, name) for settled in done) for name in ("accounts", "calls")}
-        after = {name: venue.ratio for name, venue in self.venues.items()}
-        for name in self.venues:
+        for name, venue in self.venues.items():
             spot, trade = self._spot(name), trades[name]
             row: dict[str, object] = {
                 "round": self.number,
@@ -250,10 +249,10 @@ class _Run:
                 "driver": name,
                 "oracle_usd": self._oracle_usd(name),
                 "market_usd": float(spot * before[name]),
-                "market_after_usd": float(spot * after[name]),
+                "market_after_usd": float(spot * venue.ratio),
                 "traded_usd": float(self._dollars(name, before) * trade.amount),
                 "slippage_pct": math.nan if trade.worse is None else float(100 * trade.worse),
-                "unfilled_usd": float(self._dollars(name, after) * trade.unfilled),
+                "unfilled_usd": float(self._dollars(name, before) * trade.unfilled),
             }
             self.rounds.append(row | counts | sums)
 
