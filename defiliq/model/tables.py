@@ -143,11 +143,7 @@ def magnet_table(heat: Heat, magnet: Magnet, down: CascadeRisk, up: CascadeRisk)
 
 def over_time_table(found: HeatOverTime) -> pd.DataFrame:
     """One row per time and price bucket that holds something: OVER_TIME_COLUMNS."""
-    head = {
-        name: "+".join(dict.fromkeys(str(market[k]) for market in found.markets))
-        for k, name in enumerate(("chain_id", "protocol", "market"))
-    }
+    head = identity_of(pd.DataFrame(found.markets, columns=["chain_id", "protocol", "market", "base_symbol"]))
     moments = found.times[["block_timestamp", "block_number", "block_hash", "version", "spot_usd"]]
     named = found.cells.merge(moments, on="block_timestamp", validate="many_to_one")
-    named = named.assign(**head, driver=found.driver, base_symbol=found.base_symbol)
-    return named[list(OVER_TIME_COLUMNS)]
+    return named.assign(**head, driver=found.driver)[list(OVER_TIME_COLUMNS)]  # type: ignore[arg-type]

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from defiliq.model.tables import over_time_table
 from defiliq.pipeline.over_time import read_over_time
 from defiliq.pipeline.snapshot import save_snapshot
 from defiliq.pipeline.table_files import load_ladder
@@ -39,6 +40,8 @@ def test_rows_on_stdout_and_in_files_are_the_cells(run: Run, tmp_path: Path) -> 
     assert found[list(cells.columns)].to_numpy().tolist() == cells.to_numpy().tolist()
     first = load_ladder(folder / "0.csv").iloc[0]
     here = found[found["block_number"] == first["block_number"]]
+    assert set(here["chain_id"]) == {int(first["chain_id"])}
+    assert over_time_table(read_over_time(folder, ETH))["chain_id"].dtype == np.int64
     names = ("block_hash", "block_timestamp", "protocol", "market", "version", "driver", "base_symbol")
     assert [set(here[name]) for name in names] == [{first[name]} for name in names]
     assert found["block_number"].nunique() == 3
